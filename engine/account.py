@@ -1,0 +1,489 @@
+"""One account at work: its state, what was true at the last look, and the decisions it remembers."""
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+import msgspec
+
+from engine.decision import Decision, Ended, Fact, Mail, Outcome, Subject, decision_id, outreach_id
+from engine.events import decode_properties, encode_properties
+from engine.hours import due_at
+from engine.instants import DAY, MINUTE, Instant, iso
+from engine.log import Event, Recorded
+from engine.logic import Truth, both, negate
+from engine.measures.dates import Since
+from engine.measures.measure import Happening, Moment
+from engine.program import Program, RuleProgram, account_zone, read_use
+from engine.recipients import recipients
+from engine.rulebook.spec import Rule
+from engine.slots import KeptValue
+from engine.state import PERSON, AccountState, happening_of
+from engine.things import OutOfTurn
+from engine.values import Value, occasion, read, to_json
+from engine.views import AccountView, EventView, ThingView
+from engine.zones import Zone, valid_zone, zone
+
+MAX_OPEN = 10_000
+FORGIVEN = 90 * MINUTE
+OLD_LOG = 2 * DAY
+OLDER = "may be older than our log"
+PORTFOLIO = "*"
+
+History = Callable[[str, int], list[Recorded]]
+"""All stored events of an account up to a position."""
+
+
+class Memory(msgspec.Struct):
+    """What a rule was for a subject at the last look; kept only while it is true."""
+
+    since: Instant
+    held: bool
+    seen: str | None = None
+
+
+class Planned(msgspec.Struct):
+    """A planned decision some of whose mails have not left: (mail id, due_at, gone)."""
+
+    decision: Decision
+    mails: list[list[Any]]
+    event: list[Any] | None = None
+
+
+class Used(msgspec.Struct):
+    """An occasion that was used: when, by which decision, and whether it was given back."""
+
+    at: Instant
+    decision_id: str
+    mails: int
+    given_back: bool = False
+
+
+Key = str
+"""A subject as a key: empty for the account itself, else ``kind`` NUL ``id``."""
+
+
+class Account:
+    """One account of a lane. Every method that looks returns the facts of that look, in order."""
+
+    def __init__(self, account_id: str, program: Program, first_at: Instant) -> None:
+        self.id = account_id
+        self.program = program
+        self.state: AccountState = program.shape.fresh()
+        self.zone: Zone = program.zone
+        self.position = 0
+        self.clock: Instant = first_at
+        self.next_at: Instant | None = None
+        self.log_began = first_at
+        self.portfolio: dict[str, Value] = {}
+        self.truths: dict[str, dict[Key, Memory]] = {}
+        self.used: dict[str, dict[str, Used]] = {}
+        self.open: dict[str, dict[str, Planned]] = {}
+
+    # -- taking entries --------------------------------------------------------------------------------------------
+    def take(self, recorded: Recorded, history: History) -> list[Fact]:
+        """Fold an event and look, as of its recorded_at; everything due before must have been looked at."""
+        at = recorded.recorded_at
+        happening = happening_of(recorded, self.zone, at)
+        self.position = recorded.position
+        try:
+            self.program.shape.fold(self.state, happening)
+        except OutOfTurn:
+            self._build(history, at)
+        if recorded.event.type == "account.updated" and self._wanted_zone() is not self.zone:
+            self._build(history, at)
+        if recorded.event.type == "outreach.sent":
+            self._left(recorded.event, at)
+        return self.look(at, happening)
+
+    def advance(self, until: Instant) -> list[Fact]:
+        """All looks due up to ``until``: midnights and wake-ups, each as of its instant."""
+        facts: list[Fact] = []
+        while self.next_at is not None and self.next_at <= until:
+            facts += self.look(self.next_at)
+        return facts
+
+    def ended(self, body: Mapping[str, Any]) -> None:
+        """A mail expired or was rejected before it left: its occasion is given back once no mail of it is left."""
+        for rule_used in self.used.values():
+            for used in rule_used.values():
+                if used.decision_id == body["decision_id"]:
+                    used.mails -= 1
+                    used.given_back = used.given_back or used.mails <= 0
+        for rule_open in self.open.values():
+            planned = rule_open.get(body["decision_id"])
+            for mail in planned.mails if planned else ():
+                if mail[0] == body.get("outreach_id"):
+                    mail[2] = True
+
+    def switch(self, program: Program, at: Instant, history: History) -> list[Fact]:
+        """Go over to another rulebook as of ``at`` (RULEBOOK 12)."""
+        before = {rule.rule.id: rule.fingerprint for rule in self.program.rules}
+        old_shape, self.program = self.program.shape, program
+        if self._wanted_zone() is not self.zone:
+            self._build(history, at)
+        else:
+            self.state, kept, things = program.shape.carry(old_shape, self.state)
+            if kept or things:
+                events = history(self.id, self.position)
+                program.shape.fill(self.state, events, self.zone, at, kept=kept, things=things)
+        facts = list(self._removed(at))
+        changed = [rule for rule in program.rules if before.get(rule.rule.id) != rule.fingerprint]
+        view = self.view(at)
+        for rule in changed:
+            self.settle(rule, view)
+        return facts + self.look(at)
+
+    # -- looking ---------------------------------------------------------------------------------------------------
+    def view(self, at: Instant) -> AccountView:
+        """The account's values as of ``at``."""
+        return AccountView(self.program, self.state, Moment(at, self.zone.day(at), self.zone), self.portfolio)
+
+    def look(self, at: Instant, happening: Happening | None = None) -> list[Fact]:
+        """Look at every rule as of ``at``; ``happening`` is the event that was just folded, if any."""
+        view = self.view(at)
+        facts: list[Fact] = []
+        for rule in self.program.rules:
+            subject = rule.rule.subject
+            if subject == "event":
+                self._look_events(rule, view, happening, facts)
+            elif not over_all(rule, view):
+                for key, inner in self._subjects(rule, view):
+                    self.consider(rule, key, inner, view, facts)
+        self.clock = at
+        self._schedule(view)
+        return facts
+
+    def truth(self, rule: RuleProgram, view: AccountView, subject: ThingView | EventView | None, *, up: bool) -> Truth:
+        """Truth of a rule for a subject, ``up``: its ``when`` lines are held up by ``clear_when``."""
+        if isinstance(subject, ThingView) and not subject.open:
+            return False
+        audience = True if rule.audience is None else view[rule.audience]
+        when = True if up or audience is False else rule.when(view, subject)
+        if when is False or audience is False:
+            return False
+        truth = both(audience, when, negate(rule.unless(view, subject)))
+        if truth is not True or rule.rule.outreach is None:
+            return truth
+        return True if recipients(rule.rule, rule.rule.outreach, view, subject) else None
+
+    def held_up(self, rule: RuleProgram, view: AccountView, subject: ThingView | EventView | None, memory: Memory | None) -> bool:
+        """Does ``clear_when`` hold up the ``when`` lines?"""
+        return rule.clear_when is not None and memory is not None and rule.clear_when(view, subject) is not True
+
+    def consider(
+        self, rule: RuleProgram, key: Key, subject: ThingView | EventView | None, view: AccountView, facts: list[Fact],
+    ) -> None:
+        """One look at one rule for one subject: withdraw, then decide."""
+        at = view.moment.at
+        memories = self.truths.setdefault(rule.rule.id, {})
+        memory = memories.get(key)
+        true = self.truth(rule, view, subject, up=self.held_up(rule, view, subject, memory)) is True
+        value = occasion(read_use(rule.once_per, view, subject)) if true and rule.once_per else None
+        self._withdraw(rule.rule, key, at, facts, true=true, value=value)
+        if not true:
+            memories.pop(key, None)
+            return
+        if memory is None:
+            memory = memories[key] = Memory(at, held=False)
+        begins = not memory.held and at >= memory.since + rule.rule.holds_for
+        memory.held = memory.held or begins
+        if not memory.held:
+            return
+        if rule.once_per is not None:
+            if value is not None and value != memory.seen:
+                memory.seen = value
+                self._ask(rule, key, subject, view, value, facts)
+        elif begins:
+            self._ask(rule, key, subject, view, "once" if rule.rule.re_entry.kind == "never" else iso(at), facts)
+
+    def _subjects(self, rule: RuleProgram, view: AccountView) -> Iterator[tuple[Key, ThingView | None]]:
+        kind = rule.rule.thing
+        if not kind:
+            yield "", None
+            return
+        views = {f"{kind}\0{one.id}": one for one in view.open_things(kind)}
+        if len(views) > MAX_OPEN:
+            return
+        before = self.truths.get(rule.rule.id)
+        if before:
+            for key in before:
+                if key not in views:
+                    views[key] = view.thing(kind, key.partition("\0")[2])
+        for key in sorted(views):
+            yield key, views[key]
+
+    def _look_events(
+        self, rule: RuleProgram, view: AccountView, happening: Happening | None, facts: list[Fact],
+    ) -> None:
+        at = view.moment.at
+        for planned in list(self.open.get(rule.rule.id, {}).values()):
+            if at >= max(mail[1] for mail in planned.mails):
+                self.open[rule.rule.id].pop(planned.decision.decision_id)
+            elif rule.unless_lines and planned.event:
+                past = self._past_event(planned.event, rule, view)
+                if rule.unless(view, past) is True:
+                    self._take_back(rule.rule, planned, at, facts, "one of unless holds now")
+        if happening is None or happening.event.type != rule.rule.each or at - happening.time > rule.rule.max_age:
+            return
+        event = EventView(happening.event, happening.time, rule.event_names, self.zone)
+        if self.truth(rule, view, event, up=False) is not True:
+            return
+        self._ask(rule, event_key(rule.rule, happening.event), event, view, self._event_occasion(rule, event, view), facts)
+
+    def _event_occasion(self, rule: RuleProgram, event: EventView, view: AccountView) -> str | None:
+        if rule.once_per is not None:
+            return occasion(read_use(rule.once_per, view, event))
+        return event.event.id if rule.rule.re_entry.kind == "never" else iso(view.moment.at)
+
+    def _past_event(self, packed: list[Any], rule: RuleProgram, view: AccountView) -> EventView:
+        event_id, event_type, user_id, time, body = packed
+        event = Event(event_id, event_type, self.id, user_id, time, decode_properties(body))
+        return EventView(event, time, rule.event_names, view.moment.zone)
+
+    # -- deciding --------------------------------------------------------------------------------------------------
+    def _ask(  # noqa: PLR0913 - one question, asked whole
+        self, rule: RuleProgram, key: Key, subject: ThingView | EventView | None, view: AccountView, wanted: str | None,
+        facts: list[Fact],
+    ) -> None:
+        if wanted is None or not self._free(rule.rule, key, wanted, view.moment.at):
+            return
+        decision = self.plan(rule, key, subject, view, wanted)
+        facts.append(decision)
+        if key != f"event\0{wanted}":
+            world = self.used.setdefault(_world(rule.rule, key), {})
+            world[wanted] = Used(decision.at, decision.decision_id, len(decision.mails))
+        if decision.outcome == "planned" and rule.rule.withdraw:
+            self._watch(rule.rule, decision, subject)
+
+    def _watch(self, rule: Rule, decision: Decision, subject: ThingView | EventView | None) -> None:
+        """Remember a decision as long as one of its mails can be taken back."""
+        if all(mail.due_at <= decision.at for mail in decision.mails):
+            return
+        packed = None
+        if isinstance(subject, EventView):
+            event = subject.event
+            packed = [event.id, event.type, event.user_id, subject.time, encode_properties(event.properties)]
+        mails: list[list[Any]] = [[mail.outreach_id, mail.due_at, False] for mail in decision.mails]
+        self.open.setdefault(rule.id, {})[decision.decision_id] = Planned(decision, mails, packed)
+
+    def _free(self, rule: Rule, key: Key, wanted: str, at: Instant) -> bool:
+        used = self.used.get(_world(rule, key), {})
+        same = used.get(wanted)
+        if same is not None and not same.given_back:
+            return False
+        if rule.re_entry.kind != "every":
+            return True
+        forgiven = FORGIVEN if rule.re_entry.unit in {"d", "w"} else 0
+        return not any(one.at > at - rule.re_entry.span + forgiven for one in used.values() if not one.given_back)
+
+    def plan(
+        self, rule: RuleProgram, key: Key, subject: ThingView | EventView | None, view: AccountView, wanted: str,
+    ) -> Decision:
+        """The decision for a free occasion, with its mails and every value they will need."""
+        spec, at = rule.rule, view.moment.at
+        about = Subject(*key.split("\0", 1)) if key else None
+        draft = spec.status == "draft"
+        name = decision_id(spec.id, self.id, about, f"draft:{wanted}" if draft else wanted)
+        outcome: Outcome = "draft" if draft else "held_out" if in_holdout(spec, self.id) else "planned"
+        values = {use.name: to_json(read_use(use, view, subject)) for use in rule.uses}
+        readers = recipients(spec, spec.outreach, view, subject) if spec.outreach else []
+        mails = self._mails(rule, name, readers, view, subject) if outcome == "planned" else ()
+        frozen = self._frozen(rule, readers, view, subject)
+        return Decision(name, spec.id, spec.kind, self.id, about, wanted, at, outcome, values, frozen, mails)
+
+    def _mails(
+        self, rule: RuleProgram, decision: str, readers: list[str], view: AccountView,
+        subject: ThingView | EventView | None,
+    ) -> tuple[Mail, ...]:
+        spec, outreach, at = rule.rule, rule.rule.outreach, view.moment.at
+        if outreach is None:
+            return ()
+        born = subject.time if isinstance(subject, EventView) else at
+        why = OLDER if self._may_be_older(rule, view, subject) else None
+        return tuple(
+            Mail(
+                outreach_id(decision, to), to, outreach.audience, outreach.template, outreach.mail_class,
+                "review" if why else outreach.mode, self._due_at(rule, to, view), born + spec.max_age, spec.priority, why,
+            )
+            for to in readers
+        )
+
+    def _due_at(self, rule: RuleProgram, to: str, view: AccountView) -> Instant:
+        outreach, policy = rule.rule.outreach, self.program.book.policy
+        if outreach is None or outreach.audience == "staff" or outreach.mail_class == "transactional":
+            return view.moment.at
+        person = view.state.things[PERSON].get(to)
+        kept = person.props.get("timezone") if person else None
+        return due_at(view.moment.at, policy.settle, policy.hours, valid_zone(kept[2] if kept else None, self.zone))
+
+    def _may_be_older(self, rule: RuleProgram, view: AccountView, subject: ThingView | EventView | None) -> bool:
+        """Does the decision rest on an age, a "never" or an unbounded count of an account that may be older than the log?"""
+        state = view.state
+        first = state.first_event
+        if not rule.ages or state.created is not None or view.program.shape is None or first is None:
+            return False
+        if isinstance(state.trait("created_at"), str) or first > self.log_began + OLD_LOG:
+            return False
+        return any(self._rests(use, view, subject) for use in rule.ages)
+
+    def _rests(self, use: Any, view: AccountView, subject: Any) -> bool:  # noqa: ANN401 - a NameUse and a subject
+        slots = view.program.slots if use.scope == "account" else getattr(getattr(subject, "program", None), "slots", [])
+        slot = slots[use.index] if use.index < len(slots) else None
+        kept = getattr(slot, "kept", None)
+        if isinstance(kept, Since) and kept.spec.verb != "days_since_first":
+            data = view.state.kept[slot._index] if isinstance(slot, KeptValue) else subject.state.kept[slot._index]  # type: ignore[union-attr]  # noqa: SLF001
+            return kept.rests_on_never(data)
+        return True
+
+    def _frozen(
+        self, rule: RuleProgram, readers: Iterable[str], view: AccountView, subject: ThingView | EventView | None,
+    ) -> dict[str, Any]:
+        spec = rule.rule
+        account = self._traits()
+        customer = spec.outreach is not None and spec.outreach.audience == "customer"
+        people = {to: self._person(to, view) for to in readers} if customer else {}
+        roles: dict[str, str | None] = {}
+        if isinstance(subject, ThingView):
+            for role, _ in subject.program.spec.people:
+                value = subject.value(role)
+                roles[role] = value if isinstance(value, str) else None
+        for person in roles.values():
+            if person:
+                people[person] = self._person(person, view)
+        return {
+            "account": account, "people": people, "roles": roles, "zone": self.zone.key,
+            "with": dict(spec.outreach.extra) if spec.outreach else {}, "title": spec.title, "why": spec.why,
+            "owner": spec.owner,
+        }
+
+    def _traits(self) -> dict[str, Any]:
+        declared = self.program.book.account_attributes
+        values = {name: read(self.state.trait(name), declared[name], self.zone) for name in sorted(declared)}
+        return {name: to_json(value) for name, value in values.items() if value is not None}
+
+    def _person(self, person: str, view: AccountView) -> dict[str, Any]:
+        known = view.thing(PERSON, person)
+        declared = self.program.book.person_attributes
+        values = {
+            name: read(row[2], declared[name], self.zone) for name, row in sorted(known.state.props.items())
+            if declared.get(name, "personal") != "personal"
+        }
+        return {name: to_json(value) for name, value in values.items() if value is not None}
+
+    # -- taking back -----------------------------------------------------------------------------------------------
+    def _withdraw(
+        self, rule: Rule, key: Key, at: Instant, facts: list[Fact], *, true: bool, value: str | None,
+    ) -> None:
+        open_now = self.open.get(rule.id)
+        if not open_now:
+            return
+        for planned in list(open_now.values()):
+            decision = planned.decision
+            if (f"{decision.subject.kind}\0{decision.subject.id}" if decision.subject else "") != key:
+                continue
+            if at >= max(mail[1] for mail in planned.mails):
+                open_now.pop(decision.decision_id)
+            elif not true:
+                self._take_back(rule, planned, at, facts, "no longer true")
+            elif rule.re_entry.kind == "once_per" and decision.occasion != value:
+                self._take_back(rule, planned, at, facts, f"{rule.re_entry.name} changed")
+
+    def _take_back(self, rule: Rule, planned: Planned, at: Instant, facts: list[Fact], why: str) -> None:
+        decision = planned.decision
+        left = False
+        for mail in planned.mails:
+            if mail[2]:
+                continue
+            if at < mail[1]:
+                mail[2] = True
+                facts.append(Ended(decision.decision_id, mail[0], at, why))
+            else:
+                left = True
+        self.open[rule.id].pop(decision.decision_id)
+        if left:
+            return
+        facts.append(msgspec.structs.replace(decision, outcome="withdrawn", withdrawn_at=at))
+        key = f"{decision.subject.kind}\0{decision.subject.id}" if decision.subject else ""
+        used = self.used.get(_world(rule, key), {}).get(decision.occasion)
+        if used is not None:
+            used.given_back = True
+
+    def _removed(self, at: Instant) -> Iterator[Fact]:
+        kept = {rule.rule.id for rule in self.program.rules}
+        for rule_id in [rule_id for rule_id in sorted(self.open) if rule_id not in kept]:
+            for planned in list(self.open[rule_id].values()):
+                facts: list[Fact] = []
+                self._take_back(Rule(rule_id), planned, at, facts, "the rule was removed")
+                yield from facts
+            self.open.pop(rule_id)
+        for rule_id in [rule_id for rule_id in self.truths if rule_id not in kept]:
+            self.truths.pop(rule_id)
+
+    def _left(self, event: Event, at: Instant) -> None:
+        gone = event.properties.get("outreach_id")
+        for rule_open in self.open.values():
+            for planned in rule_open.values():
+                for mail in planned.mails:
+                    if mail[0] == gone:
+                        mail[1] = min(mail[1], at)
+
+    # -- the rest --------------------------------------------------------------------------------------------------
+    def settle(self, rule: RuleProgram, view: AccountView) -> None:
+        """Set the truth of a new or changed rule silently to its value now; with ``backfill`` it counts as false."""
+        spec, at = rule.rule, view.moment.at
+        self.truths.pop(spec.id, None)
+        if spec.backfill or spec.subject == "event" or (self.id != PORTFOLIO and over_all(rule, view)):
+            return
+        memories = self.truths.setdefault(spec.id, {})
+        for key, subject in self._subjects(rule, view):
+            if self.truth(rule, view, subject, up=False) is True:
+                seen = occasion(read_use(rule.once_per, view, subject)) if rule.once_per else None
+                memories[key] = Memory(at, held=spec.holds_for == 0, seen=seen)
+
+    def _schedule(self, view: AccountView) -> None:
+        at = view.moment.at
+        midnight = self.zone.start(view.moment.today + 1)
+        self.next_at = self.program.wakes(view, midnight) or midnight if self.program.moving else midnight
+        for rule in self.program.rules:
+            if rule.rule.holds_for:
+                for memory in self.truths.get(rule.rule.id, {}).values():
+                    end = memory.since + rule.rule.holds_for
+                    if not memory.held and at < end < self.next_at:
+                        self.next_at = end
+
+    def _wanted_zone(self) -> Zone:
+        return zone(account_zone(self.program.zone, self.state.trait("timezone")))
+
+    def _build(self, history: History, at: Instant) -> None:
+        events = history(self.id, self.position)
+        self.state = self.program.shape.build(events, self.zone, at)
+        wanted = self._wanted_zone()
+        if wanted is not self.zone:
+            self.zone = wanted
+            self.state = self.program.shape.build(events, self.zone, at)
+
+
+def over_all(rule: RuleProgram, view: AccountView) -> bool:
+    """Is a rule about the portfolio, so that no account is its subject?"""
+    spec = rule.rule
+    return spec.subject == "portfolio" or bool(spec.thing and view.program.things[spec.thing].spec.portfolio)
+
+
+def event_key(rule: Rule, event: Event) -> Key:
+    """The subject of an event rule: the event, or with a re-entry of its own the person, else the account."""
+    if rule.re_entry.kind == "never":
+        return f"event\0{event.id}"
+    return f"{PERSON}\0{event.user_id}" if event.user_id else ""
+
+
+def in_holdout(rule: Rule, account_id: str) -> bool:
+    """Is the account in the rule's holdout? The same answer for ever, from the ids alone."""
+    if not rule.holdout:
+        return False
+    mark = hashlib.sha256(f"{rule.id}\0{account_id}".encode()).digest()
+    return int.from_bytes(mark[:8], "big") / 2**64 < rule.holdout
+
+
+def _world(rule: Rule, key: Key) -> str:
+    return f"{'draft' if rule.status == 'draft' else 'live'}\0{rule.id}\0{key}"

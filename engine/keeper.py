@@ -1,0 +1,370 @@
+"""The owner of lanes: takes arrivals in, lets each lane decide, and writes everything in one transaction per batch.
+
+The only code that appends to a lane's log. It knows the ``Store`` contract and no database; clocks come in as arguments.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+import msgspec
+
+from engine import portfolio
+from engine.account import PORTFOLIO, Account
+from engine.decision import Decision, Fact
+from engine.events import Arrived, BadEvent, decode, decode_properties, digest, encode_properties, split_personal
+from engine.instants import Instant
+from engine.lane import Lane
+from engine.lanes import lane_of, recorded_at
+from engine.log import EngineEntry, Entry, Event, Recorded
+from engine.program import Program
+from engine.rulebook.book import Rulebook, must_load
+from engine.snapshot import freeze, thaw
+from engine.store import Batch, Claim, DeadLetter, InboxRow, NewEvent, Snapshot, Store, Touch, Trait
+
+SNAPSHOT_EVERY = 100_000
+CONTACTS = {
+    "call.answered": "call", "call.ended": "call", "meeting.held": "meeting", "ticket.opened": "ticket",
+    "ticket.replied": "ticket", "ticket.solved": "ticket", "outreach.sent": "mail", "outreach.replied": "mail",
+}
+"""Events that are contact with a customer, and the channel they came by; they make the rows of ``touches``."""
+
+
+class Taken(msgspec.Struct):
+    """What became of what was taken in."""
+
+    new: int = 0
+    duplicates: int = 0
+    conflicting: int = 0
+    forgotten: int = 0
+    decisions: int = 0
+
+    def __iadd__(self, other: "Taken") -> "Taken":
+        for name in self.__struct_fields__:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        return self
+
+
+class Kept:
+    """One lane in the keeper's hands: its claim, the lane at work, and what the next transaction will write."""
+
+    def __init__(self, claim: Claim, lane: Lane) -> None:
+        self.claim = claim
+        self.lane = lane
+        self.position = claim.position
+        self.events: list[NewEvent] = []
+        self.entries: list[EngineEntry] = []
+        self.facts: list[Fact] = []
+        self.traits: list[Trait] = []
+        self.touches: list[Touch] = []
+        self.inbox: list[InboxRow] = []
+        self.inbox_seq: int | None = None
+
+    @property
+    def changed(self) -> bool:
+        """Is there anything to write?"""
+        return bool(self.position > self.claim.position or self.facts or self.inbox_seq is not None
+                    or self.lane.clock != self.claim.clock_at)
+
+    def batch(self, dead_letters: list[DeadLetter], *, history: bool) -> Batch:
+        """The next transaction's part of this lane."""
+        return Batch(
+            self.claim, self.position, self.lane.clock, self.lane.first_at, self.events, self.entries, self.facts,
+            self.traits, self.touches, dead_letters, inbox_seq=self.inbox_seq, history=history,
+        )
+
+    def written(self, claim: Claim) -> None:
+        """The transaction is through."""
+        self.claim = claim
+        self.events, self.entries, self.facts, self.traits, self.touches = [], [], [], [], []
+        self.inbox_seq = None
+
+
+class Keeper:
+    """Owner of some lanes of a store, with one active rulebook.
+
+    ``history`` is how ``import`` works: events count as recorded at their own time and mails leave at their due time.
+    Raises ``LaneTaken`` when another owner is alive.
+    """
+
+    def __init__(  # noqa: PLR0913 - what an owner is
+        self, store: Store, book: Rulebook, owner: str, *, at: Instant, lanes: Sequence[int] | None = None,
+        take_over: bool = False, history: bool = True,
+    ) -> None:
+        self.store = store
+        self.book = book
+        self._history_mode = history
+        self._programs: dict[str, Program] = {book.fingerprint: Program(book)}
+        self._pending: dict[str, list[Recorded]] = {}
+        self._since_snapshot = 0
+        self._new_on_lane: list[DeadLetter] = []
+        store.put_rulebook(book.fingerprint, book.files, at=at)
+        wanted = list(range(store.lanes)) if lanes is None else list(lanes)
+        claims = store.claim(wanted, owner, at=at, take_over=take_over)
+        try:
+            self.kept = {claim.lane: Kept(claim, self._recover(claim)) for claim in claims}
+        except BaseException:
+            store.release(claims)
+            raise
+        for kept in self.kept.values():
+            kept.inbox = self.store.inbox(kept.claim.lane, after=kept.claim.inbox_seq)
+            if kept.lane.clock is not None:
+                self._activate(kept, kept.lane.clock)
+        self._steps = portfolio.Steps(self.book, max((k.lane.clock for k in self.kept.values()
+                                                      if k.lane.clock is not None), default=None))
+
+    # -- taking in -------------------------------------------------------------------------------------------------
+    def take(self, arrived: Sequence[Arrived], letters: Sequence[DeadLetter] = (), *, at: Instant) -> Taken:
+        """Take a batch in and write it: new events, decisions, mails, clocks and dead letters in one transaction.
+
+        Event times are the arrival times (``history``). ``at`` is the wall clock, for leases.
+        """
+        taken = Taken()
+        for one in self._new(arrived, taken):
+            self._inbox_until(one.event.time)
+            self._steps_until(one.event.time)
+            self._event(self._of(one.event.account_id), one.event, one.body, one.event.time)
+        taken.decisions = self._write(list(letters), at=at)
+        return taken
+
+    def finish(self, *, at: Instant) -> Taken:
+        """Everything is read: take the rest of the inbox, bring all lanes to the largest time seen in any, write."""
+        self._inbox_until(None)
+        clocks = [kept.lane.clock for kept in self.kept.values() if kept.lane.clock is not None]
+        if clocks:
+            self._steps_until(max(clocks))
+            for kept in self.kept.values():
+                kept.facts += kept.lane.advance(max(clocks))
+        return Taken(decisions=self._write([], at=at))
+
+    def stop(self) -> None:
+        """Write snapshots and give the lanes up."""
+        self._snapshots()
+        self.store.release([kept.claim for kept in self.kept.values()])
+
+    def abandon(self) -> None:
+        """Give the lanes up without writing anything more (after an error)."""
+        self.store.release([kept.claim for kept in self.kept.values()])
+
+    # -- one event -------------------------------------------------------------------------------------------------
+    def _new(self, arrived: Sequence[Arrived], taken: Taken) -> Iterator[Arrived]:
+        """Only what is new, in order, people's pseudonyms in place; the first of equal ids wins."""
+        stored = self.store.existing([(one.event.account_id, one.event.id) for one in arrived])
+        gone = self.store.tombstones(list({one.event.account_id for one in arrived}))
+        names = self.store.pseudonyms(list({
+            (one.event.account_id, one.event.user_id) for one in arrived if one.event.user_id is not None
+        }))
+        for one in arrived:
+            event = one.event
+            if event.account_id in gone:
+                taken.forgotten += 1
+                continue
+            pseudonym = names.get((event.account_id, event.user_id or ""))
+            body, traits = one.body, {}
+            if pseudonym is not None:
+                event = msgspec.structs.replace(event, user_id=pseudonym)
+            if event.type == "user.updated":
+                event, traits = split_personal(event, self.book.personal)
+                body = encode_properties(event.properties) if traits else body
+            mark = digest(event)
+            key = (event.account_id, event.id)
+            if key in stored:
+                taken.duplicates += 1
+                taken.conflicting += stored[key] != mark
+                continue
+            stored[key] = mark
+            taken.new += 1
+            if traits and pseudonym is None:
+                self._personal(event, traits)
+            yield Arrived(event, body)
+
+    def _personal(self, event: Event, traits: Mapping[str, object]) -> None:
+        kept = self._of(event.account_id)
+        if event.user_id is None:
+            return
+        for name, value in traits.items():
+            kept.traits.append(Trait(event.account_id, event.user_id, name, value, event.time, kept.position + 1))
+
+    def _of(self, account_id: str) -> Kept:
+        return self.kept[lane_of(account_id, self.store.lanes)]
+
+    def _event(self, kept: Kept, event: Event, body: bytes, arrived: Instant) -> None:
+        at = recorded_at(kept.lane.clock, arrived)
+        if kept.lane.program is None or kept.lane.program.book.fingerprint != self.book.fingerprint:
+            self._activate(kept, at)
+        kept.position += 1
+        recorded = Recorded(kept.position, at, event)
+        kept.events.append(NewEvent(recorded, body, digest(event)))
+        self._pending.setdefault(event.account_id, []).append(recorded)
+        channel = CONTACTS.get(event.type)
+        if channel is not None:
+            kept.touches.append(Touch(event.account_id, event.user_id, event.time, channel, event.type))
+        kept.facts += kept.lane.take(recorded)
+
+    def _activate(self, kept: Kept, at: Instant) -> None:
+        program = kept.lane.program
+        if program is None or program.book.fingerprint != self.book.fingerprint:
+            self._entry(kept, "rulebook.activated", None, {"fingerprint": self.book.fingerprint}, at)
+
+    def _entry(
+        self, kept: Kept, kind: str, account_id: str | None, body: Mapping[str, object], arrived: Instant,
+    ) -> None:
+        kept.position += 1
+        entry = EngineEntry(kept.position, recorded_at(kept.lane.clock, arrived), kind, account_id, body)
+        kept.entries.append(entry)
+        kept.facts += kept.lane.take(entry)
+
+    # -- inbox and portfolio ---------------------------------------------------------------------------------------
+    def _inbox_until(self, time: Instant | None) -> None:
+        """Take inbox rows whose time has come, merged with the other sources by time; None: all of them."""
+        for kept in self.kept.values():
+            while kept.inbox and (time is None or _time_of(kept.inbox[0]) <= time):
+                row = kept.inbox.pop(0)
+                kept.inbox_seq = row.seq
+                self._row(kept, row)
+
+    def _row(self, kept: Kept, row: InboxRow) -> None:
+        if row.kind == "entry":
+            body = decode_properties(row.body)
+            self._entry(kept, str(body.pop("kind")), body.get("account_id"), body, row.at)
+            return
+        arrived = decode(row.body, wall=row.at, from_inbox=True)
+        if isinstance(arrived, BadEvent):
+            self._new_on_lane.append(DeadLetter(
+                f"inbox-{kept.claim.lane}-{row.seq}", "inbox", f"{kept.claim.lane}:{row.seq}", arrived.reason, row.body,
+                row.at, arrived.account_id,
+            ))
+            return
+        for one in self._new([arrived], Taken()):
+            self._event(kept, one.event, one.body, one.event.time)
+
+    def _steps_until(self, time: Instant) -> None:
+        """The portfolio's instants up to ``time``: every lane comes there, gives its share, and the totals enter the logs."""
+        for step in self._steps.due(time):
+            deciding = self.kept.get(lane_of(PORTFOLIO, self.store.lanes))
+            lanes = [kept for kept in self.kept.values() if kept.lane.clock is not None or kept is deciding]
+            for kept in lanes:
+                kept.facts += kept.lane.advance(step)
+                self._activate(kept, step)
+            program = self._programs[self.book.fingerprint]
+            body = portfolio.measured(program, [kept.lane for kept in lanes], step)
+            for kept in lanes:
+                decides = kept is deciding
+                daily = portfolio.is_daily(step)
+                if decides or daily:
+                    self._entry(kept, "portfolio.measured", None, {**body, "decides": decides, "daily": daily}, step)
+
+    # -- writing ---------------------------------------------------------------------------------------------------
+    def _write(self, letters: list[DeadLetter], *, at: Instant) -> int:
+        letters = letters + self._new_on_lane
+        changed = [kept for kept in self.kept.values() if kept.changed]
+        if not changed:
+            if letters:
+                self.store.put_dead_letters(letters)
+            self.store.renew([kept.claim for kept in self.kept.values()], at=at)
+            self._new_on_lane = []
+            return 0
+        decisions = _counted(kept.facts for kept in changed)
+        batches = [
+            kept.batch(letters if number == 0 else [], history=self._history_mode) for number, kept in enumerate(changed)
+        ]
+        for kept, claim in zip(changed, self.store.commit(batches), strict=True):
+            self._since_snapshot += len(kept.events)
+            kept.written(claim)
+        self.store.renew([kept.claim for kept in self.kept.values()], at=at)
+        self._new_on_lane = []
+        self._pending.clear()
+        if self._since_snapshot >= SNAPSHOT_EVERY:
+            self._snapshots()
+        return decisions
+
+    def _snapshots(self) -> None:
+        for kept in self.kept.values():
+            if kept.changed:
+                continue
+            rows = [
+                Snapshot(kept.claim.lane, account.id, kept.position, account.program.book.fingerprint, freeze(account))
+                for account in kept.lane.accounts.values()
+            ]
+            self.store.put_snapshots(kept.claim, rows)
+        self._since_snapshot = 0
+
+    # -- recovering ------------------------------------------------------------------------------------------------
+    def _recover(self, claim: Claim) -> Lane:
+        lane = Lane(self.program, self._history)
+        restore(lane, self.store, claim.lane, claim.position)
+        lane.first_at = claim.first_at
+        if claim.clock_at is not None:
+            lane.advance(claim.clock_at)
+        return lane
+
+    def program(self, fingerprint: str) -> Program:
+        """The program of a rulebook that was active at some time."""
+        if fingerprint not in self._programs:
+            self._programs[fingerprint] = stored_program(self.store, fingerprint)
+        return self._programs[fingerprint]
+
+    def _history(self, account_id: str, position: int) -> list[Recorded]:
+        stored = [
+            entry for entry in self.store.account_entries(account_id, until_position=position)
+            if isinstance(entry, Recorded)
+        ]
+        last = stored[-1].position if stored else 0
+        pending = self._pending.get(account_id, [])
+        return stored + [entry for entry in pending if last < entry.position <= position]
+
+
+def stored_program(store: Store, fingerprint: str) -> Program:
+    """The program of a stored rulebook. Raises ``RulebookError`` when the store does not have it."""
+    files = store.rulebook(fingerprint)
+    return Program(must_load(files if files is not None else {"rules/missing.yml": f"missing: {fingerprint}"}))
+
+
+def restore(lane: Lane, store: Store, number: int, position: int) -> None:
+    """Bring a lane to ``position``: from snapshots where there are any, else from its log."""
+    snapshots = list(store.snapshots(number))
+    thawed = {snap.account_id: _thaw(lane, snap) for snap in snapshots if snap.position <= position}
+    good = {account_id: account for account_id, account in thawed.items() if account is not None}
+    known = [account_id for account_id in store.accounts() if lane_of(account_id, store.lanes) == number]
+    start = min((account.position for account in good.values()), default=0)
+    if good:
+        lane.resume(list(good.values()))
+    for account_id in known:
+        if start and account_id not in good:
+            _replay_alone(lane, store, account_id, start)
+    for entry in store.entries(number, after=start, until_position=position):
+        if isinstance(entry, Recorded):
+            account = lane.accounts.get(entry.account_id)
+            if account is not None and account.position >= entry.position:
+                continue
+        lane.take(entry)
+
+
+def _thaw(lane: Lane, snapshot: Snapshot) -> Account | None:
+    return thaw(snapshot.account_id, snapshot.position, lane.program_of(snapshot.rulebook), snapshot.state)
+
+
+def _replay_alone(lane: Lane, store: Store, account_id: str, position: int) -> None:
+    """An account without a snapshot joins the others: its own entries up to where they stand are read alone."""
+    alone = lane.alone()
+    for entry in store.account_entries(account_id, until_position=position):
+        alone.take(entry)
+    for account in alone.accounts.values():
+        account.position = position
+        lane.adopt(account)
+
+
+def _counted(facts: Iterable[Sequence[Fact]]) -> int:
+    planned = Counter(
+        fact.decision_id for rows in facts for fact in rows if isinstance(fact, Decision) and fact.outcome != "withdrawn"
+    )
+    return len(planned)
+
+
+def _time_of(row: InboxRow) -> Instant:
+    if row.kind == "entry":
+        return row.at
+    arrived = decode(row.body, wall=row.at, from_inbox=True)
+    return arrived.event.time if isinstance(arrived, Arrived) else row.at
+
+
+__all__ = ["Entry", "Keeper", "Taken", "restore", "stored_program"]

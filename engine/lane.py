@@ -1,0 +1,141 @@
+"""One lane at work: entries in log order go in, facts come out. No clock, no store: both come in as arguments."""
+
+import heapq
+from collections.abc import Callable, Iterator
+
+from engine.account import PORTFOLIO, Account, History
+from engine.decision import Fact
+from engine.instants import Instant
+from engine.log import EngineEntry, Entry, Recorded
+from engine.program import Program
+from engine.values import Value
+from engine.whole import Whole, number
+
+Programs = Callable[[str], Program]
+"""From a rulebook's fingerprint to its program."""
+
+
+class Lane:
+    """The accounts of one lane and when each must be looked at next.
+
+    ``history`` gives the stored events of an account up to a position, this batch's included. ``programs`` finds a
+    rulebook by its fingerprint.
+    """
+
+    def __init__(self, programs: Programs, history: History) -> None:
+        self._programs = programs
+        self._history = history
+        self._due: list[tuple[Instant, str]] = []
+        self.program: Program | None = None
+        self.accounts: dict[str, Account] = {}
+        self.clock: Instant | None = None
+        self.first_at: Instant | None = None
+        self.portfolio: dict[str, Value] = {}
+
+    def take(self, entry: Entry) -> list[Fact]:
+        """Take the next entry of the log: first all looks due up to its recorded_at, then the entry itself."""
+        at = entry.recorded_at
+        facts = self.advance(at)
+        if self.first_at is None:
+            self.first_at = at
+        if isinstance(entry, Recorded):
+            facts += self._event(entry)
+        else:
+            facts += self._entry(entry)
+        return facts
+
+    def advance(self, until: Instant) -> list[Fact]:
+        """Move the clock to ``until``, with all midnights and wake-ups on the way, in the order of time."""
+        facts: list[Fact] = []
+        while self._due and self._due[0][0] <= until:
+            at, account_id = heapq.heappop(self._due)
+            account = self.accounts[account_id]
+            if account.next_at != at:
+                continue
+            facts += account.look(at)
+            self._schedule(account)
+        self.clock = until if self.clock is None else max(self.clock, until)
+        return facts
+
+    def adopt(self, account: Account) -> None:
+        """Take in an account that was restored."""
+        self.accounts[account.id] = account
+        self._schedule(account)
+
+    def resume(self, accounts: list[Account]) -> None:
+        """Take in accounts from their snapshots; the lane goes on where the earliest of them stood."""
+        earliest = min(accounts, key=lambda account: account.position)
+        self.program, self.portfolio = earliest.program, earliest.portfolio
+        self.first_at = earliest.log_began
+        for account in accounts:
+            self.adopt(account)
+
+    def program_of(self, fingerprint: str) -> Program:
+        """The program of a rulebook by its fingerprint."""
+        return self._programs(fingerprint)
+
+    def alone(self) -> "Lane":
+        """An empty lane beside this one, with the same rulebooks and history."""
+        lane = Lane(self._programs, self._history)
+        lane.first_at = self.first_at
+        return lane
+
+    def _event(self, entry: Recorded) -> list[Fact]:
+        if self.program is None:
+            return []
+        account = self.accounts.get(entry.account_id)
+        if account is None:
+            account = Account(entry.account_id, self.program, self.first_at or entry.recorded_at)
+            account.portfolio = self.portfolio
+            self.accounts[entry.account_id] = account
+        facts = account.take(entry, self._history)
+        self._schedule(account)
+        return facts
+
+    def _entry(self, entry: EngineEntry) -> list[Fact]:
+        if entry.kind == "rulebook.activated":
+            return self._activate(entry)
+        if entry.kind == "portfolio.measured":
+            return self._measured(entry)
+        account = self.accounts.get(entry.account_id or "")
+        if account is not None and entry.kind in {"outreach.expired", "outreach.rejected"}:
+            account.position = entry.position
+            account.ended(entry.body)
+        return []
+
+    def _activate(self, entry: EngineEntry) -> list[Fact]:
+        self.program = self._programs(entry.body["fingerprint"])
+        facts: list[Fact] = []
+        for account in self._in_order():
+            if account.program is not self.program and account.position < entry.position:
+                account.position = entry.position
+                facts += account.switch(self.program, entry.recorded_at, self._history)
+                self._schedule(account)
+        return facts
+
+    def _measured(self, entry: EngineEntry) -> list[Fact]:
+        facts: list[Fact] = []
+        if entry.body.get("decides") and self.program is not None:
+            whole = self.accounts.get(PORTFOLIO)
+            if not isinstance(whole, Whole):
+                whole = Whole(self.program, self.first_at or entry.recorded_at)
+                self.accounts[PORTFOLIO] = whole
+            if whole.position < entry.position:
+                whole.position = entry.position
+                facts += whole.measured(entry.body, entry.recorded_at)
+        if entry.body.get("daily"):
+            self.portfolio = {name: number(value) for name, value in entry.body["accounts"].items()}
+            for account in self._in_order():
+                if account.id != PORTFOLIO and account.position < entry.position:
+                    account.position = entry.position
+                    account.portfolio = self.portfolio
+                    facts += account.look(entry.recorded_at)
+                    self._schedule(account)
+        return facts
+
+    def _in_order(self) -> Iterator[Account]:
+        return (self.accounts[key] for key in sorted(self.accounts))
+
+    def _schedule(self, account: Account) -> None:
+        if account.next_at is not None:
+            heapq.heappush(self._due, (account.next_at, account.id))

@@ -1,0 +1,68 @@
+"""Whom a rule writes to: people of the customer by role, or one of us."""
+
+from collections.abc import Iterator
+
+from engine.rulebook.sections import is_address
+from engine.rulebook.spec import Outreach, Rule
+from engine.program import role_of
+from engine.state import PERSON
+from engine.views import AccountView, EventView, ThingView
+
+Subjects = ThingView | EventView | None
+
+
+def recipients(rule: Rule, outreach: Outreach, view: AccountView, subject: Subjects) -> list[str]:
+    """Everybody the rule would write to now, each once, in the order of ``to``; nobody known: empty."""
+    found: dict[str, None] = {}
+    for reader in outreach.to:
+        for alternative in reader.alternatives:
+            known = list(_known(rule, alternative, view, subject, staff=outreach.audience == "staff"))
+            if known:
+                found.update(dict.fromkeys(known))
+                break
+    return list(found)
+
+
+def owner_of(rule: Rule, view: AccountView, kind: str) -> str:
+    """The address of an owner; the account's falls back to the segment's, then to the rule's."""
+    segment = view.program.book.segments.get(rule.audience)
+    raw = view.state.trait("owner")
+    candidates = [
+        raw if kind == "account owner" and isinstance(raw, str) else "",
+        segment.owner if segment and kind != "rule owner" else "", rule.owner,
+    ]
+    return next((text for text in candidates if text), "")
+
+
+def _known(rule: Rule, text: str, view: AccountView, subject: Subjects, *, staff: bool) -> Iterator[str]:
+    if staff:
+        address = text if is_address(text) else owner_of(rule, view, text)
+        if address:
+            yield address
+        return
+    if text == "person":
+        if isinstance(subject, ThingView):
+            yield subject.id
+        return
+    if text == "event.person":
+        if isinstance(subject, EventView) and subject.event.user_id:
+            yield subject.event.user_id
+        return
+    owner, _, role = text.partition(".")
+    if role:
+        if isinstance(subject, ThingView) and owner == subject.kind:
+            person = role_of(subject.program.spec, subject, role)
+            if person:
+                yield person
+        return
+    each = text.startswith("each ")
+    people = with_role(view, text.removeprefix("each "))
+    yield from people if each else people[:1]
+
+
+def with_role(view: AccountView, role: str) -> list[str]:
+    """The open people of a role, the most recently active first, then by id."""
+    slot = view.program.things[PERSON].slot("role")
+    found = [person for person in view.open_things(PERSON) if person[slot] == role]
+    found.sort(key=lambda person: (-(person.state.last or 0), person.id))
+    return [person.id for person in found]

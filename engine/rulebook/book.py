@@ -1,0 +1,498 @@
+"""A rulebook: a folder of files becomes one checked value, or a list of findings with places."""
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
+
+import msgspec
+
+from engine.errors import RulebookError
+from engine.rulebook.findings import Finding, Findings, Place, listed, suggestion
+from engine.rulebook.names import Conditions, Names, account_infos, thing_infos
+from engine.rulebook.nodes import Node, load
+from engine.rulebook.reading import Reading
+from engine.rulebook.rules import OWNERS, read_rule, staff_reader
+from engine.rulebook.sections import (
+    is_address,
+    read_attributes,
+    read_measures,
+    read_policy,
+    read_score,
+    read_segment,
+    read_thing,
+)
+from engine.rulebook.spec import Line, Measure, Outreach, Policy, Rule, Score, Segment, Thing
+from engine.rulebook.words import LATER, MOMENTS, SECTIONS, USUAL_ACCOUNT, USUAL_PERSON
+
+_T = TypeVar("_T")
+MAX_RULES = 2_000
+BUILT_IN = ("account_age_days", "event", "account", "you", "links", "why", "with", "value", *MOMENTS)
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateNeeds:
+    """What the engine must know of a template: for whom it is and which values it needs."""
+
+    name: str
+    audience: str
+    mail_class: str
+    needs: tuple[str, ...]
+    at: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Rulebook:
+    """A checked rulebook. ``files`` are its texts by path, ``fingerprint`` stands for all that can change a decision."""
+
+    account_attributes: Mapping[str, str] = field(default_factory=dict)
+    person_attributes: Mapping[str, str] = field(default_factory=dict)
+    things: Mapping[str, Thing] = field(default_factory=dict)
+    measures: Mapping[str, Measure] = field(default_factory=dict)
+    segments: Mapping[str, Segment] = field(default_factory=dict)
+    scores: Mapping[str, Score] = field(default_factory=dict)
+    rules: tuple[Rule, ...] = ()
+    policy: Policy = Policy()
+    templates: Mapping[str, TemplateNeeds] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
+    fingerprint: str = ""
+    sources: Mapping[str, Node] = field(default_factory=dict)
+
+    @property
+    def names(self) -> Names:
+        """The registry of names."""
+        return Names(
+            account_infos(
+                self.account_attributes, self.measures.values(), self.segments.values(), self.scores.values(),
+            ),
+            {name: thing_infos(thing, self.person_attributes) for name, thing in self.things.items()},
+            thing_infos(self.things["person"], self.person_attributes),
+        )
+
+    @property
+    def personal(self) -> frozenset[str]:
+        """Traits of people that never stay in events."""
+        return frozenset(name for name, kind in self.person_attributes.items() if kind == "personal")
+
+    def rule(self, rule_id: str) -> Rule:
+        """The rule of that id; raises ``RulebookError`` with a suggestion."""
+        for rule in self.rules:
+            if rule.id == rule_id:
+                return rule
+        ids = [rule.id for rule in self.rules]
+        hint = suggestion(rule_id, ids) or f"; there are {listed(ids)}"
+        msg = f"rule '{rule_id}': not in the rulebook{hint}"
+        raise RulebookError(msg)
+
+
+def fingerprint_of(files: Mapping[str, str]) -> str:
+    """The fingerprint of a rulebook's files."""
+    text = msgspec.json.encode(sorted((path, body) for path, body in files.items() if decides(path)))
+    return hashlib.sha256(text).hexdigest()[:32]
+
+
+def decides(path: str) -> bool:
+    """Can a file of that path change a decision? Rules and what templates need can, mail texts cannot."""
+    return path.endswith(("template.yml", "template.yaml")) or not path.startswith("templates/")
+
+
+def load_rulebook(files: Mapping[str, str], *, duties: bool = True) -> tuple[Rulebook | None, list[Finding]]:
+    """Read and check a rulebook from its files (path to text). With any error there is no rulebook.
+
+    Paths are relative to the rulebook's folder: ``rules/churn.yml``, ``templates/we-miss-you/template.yml``.
+    """
+    findings = Findings()
+    book = _Builder(findings, duties=duties).build(files)
+    return (None if findings.errors else book), findings.all()
+
+
+def must_load(files: Mapping[str, str]) -> Rulebook:
+    """Read a rulebook that was checked before (a stored one). Raises ``RulebookError`` with the first faults."""
+    book, findings = load_rulebook(files, duties=False)
+    if book is None:
+        errors = [str(finding) for finding in findings if finding.severity == "error"]
+        msg = "\n".join(errors[:20])
+        raise RulebookError(msg)
+    return book
+
+
+def without(book: Rulebook, rule_id: str, section: str, index: int) -> Rulebook:
+    """The same rulebook with one line of ``when`` or ``unless`` of a rule dropped, for ``test --mutate``."""
+    def drop(rule: Rule) -> Rule:
+        lines = [line for at, line in enumerate(getattr(rule, section)) if at != index]
+        return replace(rule, **{section: tuple(lines)})
+
+    return replace(book, rules=tuple(drop(rule) if rule.id == rule_id else rule for rule in book.rules))
+
+
+class _Builder:
+    def __init__(self, findings: Findings, *, duties: bool) -> None:
+        self._findings = findings
+        self._reading = Reading(findings)
+        self._dutiful = duties
+        self._owners: dict[str, Place] = {}
+
+    def build(self, files: Mapping[str, str]) -> Rulebook:
+        roots = self._roots(files)
+        account, person = dict(USUAL_ACCOUNT), dict(USUAL_PERSON)
+        for _, node in self._sections(roots, "attributes"):
+            more_account, more_person = read_attributes(self._reading, node)
+            account.update(more_account)
+            person.update(more_person)
+        kinds = frozenset(
+            name for _, node in self._sections(roots, "things") for name in (node.keys or {})
+        ) | {"person"}
+        things = {"person": Thing("person")}
+        things.update(self._collect(roots, "things", lambda name, node: read_thing(self._reading, name, node, kinds)))
+        measures = {
+            measure.name: measure for _, node in self._sections(roots, "measures")
+            for measure in read_measures(self._reading, node, kinds)
+        }
+        segments = self._collect(roots, "segments", lambda name, node: read_segment(self._reading, name, node))
+        scores = self._collect(roots, "scores", lambda name, node: read_score(self._reading, name, node))
+        rules, nodes = self._rules(roots, kinds)
+        templates = self._templates(files)
+        book = Rulebook(
+            account, person, things, measures, segments, scores, tuple(rules), self._policy(roots), templates,
+            {path: text for path, text in files.items() if decides(path)}, fingerprint_of(files), nodes,
+        )
+        self._clashes(roots, book)
+        _Checks(book, self._findings, duties=self._dutiful).run()
+        return book
+
+    def _roots(self, files: Mapping[str, str]) -> list[Node]:
+        roots = []
+        for path, text in sorted(files.items()):
+            if path.startswith("templates/"):
+                continue
+            root = load(path, text, self._findings)
+            if root is None:
+                continue
+            if root.keys is None:
+                self._findings.error(root.at, f"a rulebook file should be a mapping of sections; found {root.kind}")
+                continue
+            self._reading.mapping(root, "rulebook", SECTIONS)
+            for later, message in LATER.items():
+                if later in root.keys:
+                    self._findings.error(root.keys[later][0], f"rulebook: {message}")
+            roots.append(root)
+        return roots
+
+    def _sections(self, roots: list[Node], section: str) -> Iterable[tuple[Node, Node]]:
+        for root in roots:
+            if root.keys and section in root.keys:
+                yield root, root.keys[section][1]
+
+    def _collect(self, roots: list[Node], section: str, read: Callable[[str, Node], _T]) -> dict[str, _T]:
+        found: dict[str, _T] = {}
+        for _, node in self._sections(roots, section):
+            for name, _at, inner in self._reading.named(node, section):
+                found[name] = read(name, inner)
+        return found
+
+    def _rules(self, roots: list[Node], kinds: frozenset[str]) -> tuple[list[Rule], dict[str, Node]]:
+        rules: list[Rule] = []
+        nodes: dict[str, Node] = {}
+        for _, section in self._sections(roots, "rules"):
+            for node in self._reading.items(section, "rules"):
+                rule = read_rule(self._reading, node, kinds)
+                if rule is None:
+                    continue
+                if rule.id in nodes:
+                    self._findings.error(rule.at, f"rule '{rule.id}' stands twice, first at {nodes[rule.id].at}; rename one")
+                    continue
+                rules.append(rule)
+                nodes[rule.id] = node
+        if len(rules) > MAX_RULES:
+            self._findings.error(rules[MAX_RULES].at, f"more than {MAX_RULES} rules; split the rulebook")
+        return rules, nodes
+
+    def _policy(self, roots: list[Node]) -> Policy:
+        found = [node for _, node in self._sections(roots, "policy")]
+        for extra in found[1:]:
+            self._findings.error(extra.at, f"a second policy; the first is at {found[0].at}; keep one")
+        return read_policy(self._reading, found[0]) if found else Policy()
+
+    def _templates(self, files: Mapping[str, str]) -> dict[str, TemplateNeeds]:
+        templates = {}
+        for path, text in sorted(files.items()):
+            parts = path.split("/")
+            if len(parts) != 3 or parts[0] != "templates" or parts[2] != "template.yml":  # noqa: PLR2004
+                continue
+            node = load(path, text, self._findings)
+            if node is None or node.keys is None:
+                self._findings.error(Place(path), "template.yml: should be a mapping with for: customer or staff")
+                continue
+            audience = self._reading.word(node.keys["for"][1], "for", ["customer", "staff"]) if "for" in node.keys else ""
+            if not audience:
+                self._findings.error(node.at, "template.yml: 'for' is missing; write for: customer or for: staff")
+            needs = self._reading.texts(node.keys["needs"][1], "needs") if "needs" in node.keys else ()
+            mail_class = node.keys["class"][1].text if "class" in node.keys else ""
+            templates[parts[1]] = TemplateNeeds(parts[1], audience, mail_class, needs, node.at)
+        return templates
+
+    def _clashes(self, roots: list[Node], book: Rulebook) -> None:
+        taken: dict[str, str] = dict.fromkeys(BUILT_IN, "a built-in name")
+        for name in USUAL_ACCOUNT:
+            taken[name] = "an attribute that is declared already"
+        for section in ("things", "measures", "segments", "scores"):
+            for _, node in self._sections(roots, section):
+                for name, (at, _inner) in (node.keys or {}).items():
+                    if section == "things" and name == "person" and name not in taken:
+                        continue
+                    declared = "an attribute" if name in book.account_attributes and name not in taken else ""
+                    before = taken.get(name, declared)
+                    if before:
+                        self._findings.error(at, f"{section}: '{name}' is {before} too; no two may share a name")
+                    taken[name] = f"declared under {section} at {at}"
+
+
+class _Checks:
+    """What can only be said of the rulebook as a whole."""
+
+    def __init__(self, book: Rulebook, findings: Findings, *, duties: bool) -> None:
+        self._book = book
+        self._findings = findings
+        self._dutiful = duties
+        self._names = self._with_nullable_segments()
+
+    def run(self) -> None:
+        self._cycles()
+        plain = Conditions(self._names, self._findings)
+        for segment in self._book.segments.values():
+            for line in segment.when:
+                plain.check(line, f"segment {segment.name}")
+        for score in self._book.scores.values():
+            self._score(score, plain)
+        for measure in self._book.measures.values():
+            self._measure(measure)
+        for thing in self._book.things.values():
+            self._thing(thing)
+        for rule in self._book.rules:
+            self._rule(rule)
+
+    def _with_nullable_segments(self) -> Names:
+        names = self._book.names
+        account = dict(names.account)
+        quiet = Findings()
+        for _ in self._book.segments:
+            conditions = Conditions(Names(account, names.things, names.person), quiet)
+            for segment in self._book.segments.values():
+                nullable = any(conditions.nullable(line) for line in segment.when)
+                account[segment.name] = replace(account[segment.name], nullable=nullable)
+        return Names(account, names.things, names.person)
+
+    def _cycles(self) -> None:
+        uses = {segment.name: [n for line in segment.when for n in line.term.names()] for segment in
+                self._book.segments.values()}
+        uses.update({s.name: [n.partition(".")[0] for p in s.parts for n in p.value.term.names()] for s in
+                     self._book.scores.values()})
+        for name in uses:
+            if _reaches(name, name, uses, set()):
+                at = (self._book.segments.get(name) or self._book.scores[name]).at
+                self._findings.error(at, f"'{name}' is defined by itself; break the circle")
+
+    def _score(self, score: Score, plain: Conditions) -> None:
+        for part in score.parts:
+            what = f"score {score.name}.{part.name}"
+            plain.check(part.value, what, wants="number")
+            for name in part.value.term.names():
+                info = self._names.account.get(name)
+                if info is not None and info.moves:
+                    self._findings.error(part.value.at, f"{what}: '{name}' moves with the clock and has no place in a score")
+
+    def _measure(self, measure: Measure) -> None:
+        book = self._book
+        what = f"measure {measure.name}"
+        if measure.verb in {"held_days", "days_to", "hours_to", "moved_later"} and not measure.thing:
+            declared = book.account_attributes.get(measure.prop)
+            if declared is None:
+                hint = suggestion(measure.prop, book.account_attributes)
+                self._findings.error(measure.at, f"{what}: unknown attribute '{measure.prop[:60]}'{hint or _DECLARE}")
+            elif measure.verb != "held_days" and declared != "date":
+                self._findings.error(
+                    measure.at, f"{what}: '{measure.prop}' is declared {declared}; declare it date under attributes",
+                )
+        if measure.verb == "portfolio":
+            self._portfolio(measure)
+        if measure.thing and measure.verb in {"sum", "average", "median", "minimum", "maximum"}:
+            self._over_things(measure)
+        if measure.segment and measure.segment not in book.segments:
+            hint = suggestion(measure.segment, book.segments)
+            self._findings.error(measure.at, f"{what}: unknown segment '{measure.segment[:60]}'{hint}")
+
+    def _over_things(self, measure: Measure) -> None:
+        thing = self._book.things.get(measure.thing)
+        if thing is None or measure.prop in {"answer_hours", "solve_hours"}:
+            return
+        info = self._names.things[measure.thing].get(measure.prop)
+        if info is None and thing.name == "person":
+            hint = suggestion(measure.prop, self._names.things["person"])
+            self._findings.error(measure.at, f"measure {measure.name}: a person has no '{measure.prop[:60]}'{hint}")
+        if info is not None and info.kind not in {"number", "any"}:
+            self._findings.error(measure.at, f"measure {measure.name}: '{measure.prop}' is no number")
+
+    def _portfolio(self, measure: Measure) -> None:
+        of = self._book.measures.get(measure.prop)
+        what = f"measure {measure.name}"
+        if of is None and measure.prop not in self._book.scores:
+            hint = suggestion(measure.prop, [*self._book.measures, *self._book.scores])
+            self._findings.error(measure.at, f"{what}: unknown measure '{measure.prop[:60]}'{hint}")
+        elif of is not None and (of.verb in {"portfolio", "list"} or self._names.account[of.name].kind != "number"):
+            self._findings.error(measure.at, f"{what}: '{measure.prop}' is no number of an account")
+        elif of is not None and self._names.account[of.name].moves:
+            self._findings.error(measure.at, f"{what}: '{measure.prop}' moves with the clock; use days in a portfolio")
+
+    def _thing(self, thing: Thing) -> None:
+        if thing.each_in and self._book.account_attributes.get(thing.each_in) != "list":
+            self._findings.error(
+                thing.at, f"thing {thing.name}: each_in '{thing.each_in}' is no list; declare it list under attributes",
+            )
+        if thing.name != "person" and not thing.id:
+            return
+        for measure in thing.measures:
+            if measure.verb in {"days_to", "hours_to"} and thing.name == "person":
+                declared = self._book.person_attributes.get(measure.prop)
+                if declared != "date":
+                    self._findings.error(measure.at, f"measure {measure.name}: '{measure.prop}' is no date of a person")
+            if thing.portfolio and measure.verb not in {"count", "sum"}:
+                self._findings.error(measure.at, f"measure {measure.name}: a thing in the portfolio takes count and sum")
+
+    # -- rules -----------------------------------------------------------------------------------------------------
+    def _rule(self, rule: Rule) -> None:
+        draft = rule.status == "draft"
+        conditions = Conditions(self._names, self._findings, rule.thing, event=rule.subject == "event")
+        for section in ("when", "unless"):
+            for line in getattr(rule, section):
+                conditions.check(line, f"rule {rule.id} {section}")
+        for line in (rule.clear_when, rule.goal):
+            if line is not None:
+                conditions.check(line, f"rule {rule.id}")
+        for line in rule.unless:
+            if conditions.nullable(line) and not draft:
+                self._findings.error(
+                    line.at,
+                    f"rule {rule.id} unless: can be unknown; say what unknown means: known(x) and ..., or coalesce(x, 0)",
+                )
+        for line, name in conditions.counted_down_alone(rule.when):
+            message = f"rule {rule.id}: '{name}' is bounded from above alone, so the past counts too; write 0 <= {name} <= 60"
+            (self._findings.warning if draft else self._findings.error)(line.at, message)
+        self._audience(rule)
+        self._once_per(rule)
+        self._portfolio_rule(rule)
+        self._duties(rule)
+        if rule.outreach is not None:
+            self._outreach(rule, rule.outreach)
+
+    def _audience(self, rule: Rule) -> None:
+        if rule.audience and rule.audience not in self._book.segments:
+            hint = suggestion(rule.audience, self._book.segments) or "; declare it under segments"
+            self._findings.error(rule.at, f"rule {rule.id}: unknown segment '{rule.audience[:60]}'{hint}")
+        if rule.audience and rule.subject == "portfolio":
+            self._findings.error(rule.at, f"rule {rule.id}: a portfolio has no audience; take it out")
+
+    def _once_per(self, rule: Rule) -> None:
+        name = rule.re_entry.name
+        if not name or name in MOMENTS:
+            return
+        info = self._names.info(name, rule.thing, event=rule.subject == "event")
+        if info is None:
+            near = suggestion(name, [*self._names.near(rule.thing, event=rule.subject == "event"), *MOMENTS])
+            self._findings.error(rule.at, f"rule {rule.id}: once_per: unknown name '{name[:60]}'{near}")
+        elif info.moves or info.kind == "list" or info.personal:
+            self._findings.error(rule.at, f"rule {rule.id}: once_per: '{name}' has no lasting value; name a date or text")
+
+    def _portfolio_rule(self, rule: Rule) -> None:
+        over_all = rule.subject == "portfolio" or (rule.thing and self._book.things[rule.thing].portfolio)
+        if not over_all:
+            return
+        if rule.outreach is not None and rule.outreach.audience == "customer":
+            self._findings.error(rule.at, f"rule {rule.id}: a portfolio has nobody to send to; use notify")
+        for name in [n for line in (*rule.when, *rule.unless) for n in line.term.names()]:
+            measure = self._book.measures.get(name)
+            if not (measure and measure.verb == "portfolio") and not name.startswith(f"{rule.thing}."):
+                self._findings.error(rule.at, f"rule {rule.id}: '{name}' is no portfolio measure; write {{portfolio: NAME}}")
+
+    def _duties(self, rule: Rule) -> None:
+        if not rule.owner or not rule.why:
+            missing = " and ".join(word for word, text in (("owner", rule.owner), ("why", rule.why)) if not text)
+            if rule.status != "draft":
+                self._findings.error(rule.at, f"rule {rule.id}: '{missing}' is missing; say who answers for it and why")
+        if rule.status == "draft" or not self._dutiful:
+            return
+        node = self._book.sources[rule.id]
+        cases = node.keys["cases"][1].items if node.keys and "cases" in node.keys else None
+        silent = [case for case in cases or [] if _expects_silence(case)]
+        if not cases or not silent or len(silent) == len(cases):
+            self._findings.error(
+                rule.at, f"rule {rule.id}: needs at least one case that sends and one that stays silent (or status: draft)",
+            )
+
+    def _outreach(self, rule: Rule, outreach: Outreach) -> None:
+        template = self._book.templates.get(outreach.template)
+        if template is None:
+            hint = suggestion(outreach.template, self._book.templates) or "; make a folder templates/" + outreach.template
+            self._findings.error(outreach.at, f"rule {rule.id}: unknown template '{outreach.template[:60]}'{hint}")
+        else:
+            self._fits(rule, outreach, template)
+        for reader in outreach.to:
+            for text in reader.alternatives:
+                self._reader(rule, outreach, text)
+
+    def _fits(self, rule: Rule, outreach: Outreach, template: TemplateNeeds) -> None:
+        if template.audience and template.audience != outreach.audience:
+            self._findings.error(
+                outreach.at, f"rule {rule.id}: template '{template.name}' is for {template.audience}, the rule writes to "
+                f"{'a customer' if outreach.audience == 'customer' else 'us'}; take another template",
+            )
+        if template.mail_class == "transactional" and outreach.mail_class not in {"transactional", "internal"}:
+            self._findings.warning(outreach.at, f"rule {rule.id}: template '{template.name}' is transactional, the rule is not")
+        for name in template.needs:
+            if self._names.info(name, rule.thing, event=rule.subject == "event") is None:
+                self._findings.error(
+                    outreach.at, f"rule {rule.id}: template '{template.name}' needs '{name}', which this rule does not know",
+                )
+
+    def _reader(self, rule: Rule, outreach: Outreach, text: str) -> None:
+        where = f"rule {rule.id}: to"
+        if outreach.audience == "staff":
+            if text in OWNERS:
+                return
+            domain = text.rpartition("@")[2].lower()
+            if not is_address(text):
+                self._findings.error(outreach.at, f"{where}: '{text[:60]}' is none of {listed(OWNERS)} or an address of ours")
+            elif domain not in self._book.policy.staff_domains:
+                self._findings.error(outreach.at, f"{where}: '@{domain}' is no domain of ours; add it to policy.staff.domains")
+            return
+        if staff_reader(text):
+            self._findings.error(outreach.at, f"{where}: send goes to a customer's people, not to us; use notify")
+            return
+        owner, _, role = text.partition(".")
+        if text == "person" and rule.thing != "person":
+            self._findings.error(outreach.at, f"{where}: 'person' is known only in a rule for: each person; name a role")
+        elif text == "event.person" and rule.subject != "event":
+            self._findings.error(outreach.at, f"{where}: 'event.person' is known only in a rule for: each EVENT.TYPE")
+        elif role and text != "event.person":
+            roles = dict(self._book.things[rule.thing].people) if rule.thing and rule.thing == owner else {}
+            if role not in roles:
+                hint = suggestion(role, roles) or "; declare it under people: of the thing"
+                self._findings.error(outreach.at, f"{where}: unknown role '{text[:60]}'{hint}")
+
+
+_DECLARE = "; declare it under attributes"
+
+
+def _expects_silence(case: Node) -> bool:
+    expect = case.keys["expect"][1] if case.keys and "expect" in case.keys else None
+    return expect is not None and (expect.value == "silent" or expect.items == [])
+
+
+def _reaches(start: str, goal: str, uses: Mapping[str, list[str]], seen: set[str]) -> bool:
+    for name in uses.get(start, []):
+        if name == goal:
+            return True
+        if name not in seen:
+            seen.add(name)
+            if _reaches(name, goal, uses, seen):
+                return True
+    return False

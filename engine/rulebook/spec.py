@@ -1,0 +1,268 @@
+"""What a rulebook says, as frozen values: the language after reading, before it is compiled."""
+
+import hashlib
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Literal
+
+from engine.instants import DAY, HOUR, MINUTE
+from engine.rulebook.expressions import Term
+from engine.rulebook.findings import Place
+
+OURS = "outreach."
+"""The family of events that Ringfirst writes itself."""
+NO_TERM = Term("constant", value=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Types:
+    """Event types: exact names and beginnings (``ticket.*``; ``*`` is any)."""
+
+    exact: tuple[str, ...] = ()
+    beginnings: tuple[str, ...] = ()
+
+    def match(self, event_type: str) -> bool:
+        """Is the type one of these?
+
+        ``outreach.*`` is meant only where it is named: a mail of ours is no sign of life from a customer.
+
+        >>> Types(beginnings=("",)).match("outreach.sent"), Types(beginnings=("outreach.",)).match("outreach.sent")
+        (False, True)
+        """
+        if event_type in self.exact:
+            return True
+        ours = event_type.startswith(OURS)
+        return any(event_type.startswith(start) and ours <= start.startswith(OURS) for start in self.beginnings)
+
+
+@dataclass(frozen=True, slots=True)
+class Test:
+    """One key of a ``where``: the value at ``path`` against ``operands`` (several: any one of them)."""
+
+    path: tuple[str, ...]
+    op: Literal["is", "not", "at_least", "more_than", "at_most", "less_than", "known"]
+    operands: tuple[object, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """Events of these types that pass the tests."""
+
+    types: Types = Types()
+    where: tuple[Test, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The stretch of time a measure looks at.
+
+    ``ever``; ``days``: ``size`` calendar days ending ``shift`` days ago; ``exact``: ``size`` milliseconds ending ``shift``
+    milliseconds ago; ``calendar``: this or the previous ``unit``.
+    """
+
+    kind: Literal["ever", "days", "exact", "calendar"] = "ever"
+    size: int = 0
+    shift: int = 0
+    unit: str = ""
+    previous: bool = False
+
+
+EVER = Window()
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """A measure as written. ``thing`` is what it is over; ``scope`` the thing it belongs to (None: the account)."""
+
+    name: str
+    verb: str
+    types: Types | None = None
+    prop: str = ""
+    where: tuple[Test, ...] = ()
+    window: Window = EVER
+    per: Literal["day", "week"] | None = None
+    full: bool = False
+    times: Fraction = Fraction(1)
+    never_unknown: bool = False
+    as_number: bool = False
+    thing: str = ""
+    take: str = "sum"
+    segment: str = ""
+    at_most: int = 0
+    scope: str = ""
+    at: Place = field(default=Place(""), compare=False)
+
+    @property
+    def fingerprint(self) -> str:
+        """Tells one definition from another; the name is not part of it."""
+        parts = (
+            self.verb, self.types, self.prop, self.where, self.window, self.per, self.full, self.times,
+            self.never_unknown, self.as_number, self.thing, self.take, self.segment, self.at_most, self.scope,
+        )
+        return fingerprint(repr(parts))
+
+
+@dataclass(frozen=True, slots=True)
+class Thing:
+    """A thing inside an account: how it opens, waits and closes. The built-in person has ``name`` "person"."""
+
+    name: str
+    id: str = ""
+    where: tuple[Test, ...] = ()
+    opened_by: tuple[Act, ...] = ()
+    asked_by: tuple[Act, ...] = ()
+    answered_by: tuple[Act, ...] = ()
+    closed_by: tuple[Act, ...] = ()
+    family: Types = Types()
+    people: tuple[tuple[str, str], ...] = ()
+    dates: tuple[str, ...] = ()
+    declared: tuple[tuple[str, str], ...] = ()
+    measures: tuple[Measure, ...] = ()
+    each_in: str = ""
+    portfolio: bool = False
+    at: Place = field(default=Place(""), compare=False)
+
+    @property
+    def fingerprint(self) -> str:
+        """Tells one definition from another, its measures included."""
+        own = (
+            self.name, self.id, self.where, self.opened_by, self.asked_by, self.answered_by, self.closed_by, self.family,
+            self.people, self.dates, self.declared, self.each_in, self.portfolio,
+        )
+        return fingerprint(repr(own) + "".join(m.name + m.fingerprint for m in self.measures))
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One condition with its text and place."""
+
+    text: str
+    term: Term
+    at: Place = field(default=Place(""), compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A named group of accounts."""
+
+    name: str
+    when: tuple[Line, ...]
+    owner: str = ""
+    at: Place = field(default=Place(""), compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One part of a score: linear between ``start`` (0) and ``end`` (100)."""
+
+    name: str
+    value: Line
+    start: float
+    end: float
+    weight: float
+    if_unknown: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """A weighted mean of parts, held down by its worst one."""
+
+    name: str
+    parts: tuple[Part, ...]
+    cap_above_worst: float | None = None
+    needs: float = 0.0
+    bands: tuple[tuple[str, float], ...] = ()
+    at: Place = field(default=Place(""), compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Hours:
+    """When a customer may be written to: [from, until) in minutes of the local day, on these weekdays (0 = Monday)."""
+
+    start: int = 8 * 60
+    end: int = 18 * 60
+    days: tuple[int, ...] = (0, 1, 2, 3, 4, 5, 6)
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What holds for all rules; spans in milliseconds."""
+
+    timezone: str = "UTC"
+    staff_domains: tuple[str, ...] = ()
+    settle: int = 15 * MINUTE
+    hours: Hours = Hours()
+    hold_for: int = 3 * DAY
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """One entry of ``to``: alternatives in order, of which the first that is known is written to."""
+
+    alternatives: tuple[str, ...]
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Outreach:
+    """``send`` (to a customer's people) or ``notify`` (to us)."""
+
+    audience: Literal["customer", "staff"]
+    template: str
+    to: tuple[Reader, ...]
+    mail_class: Literal["transactional", "relationship", "marketing", "internal"]
+    mode: Literal["auto", "review"]
+    extra: tuple[tuple[str, object], ...] = ()
+    at: Place = field(default=Place(""), compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ReEntry:
+    """``never``, ``every_time``, ``every`` (``span`` milliseconds) or ``once_per`` (``name``)."""
+
+    kind: Literal["never", "every", "every_time", "once_per"] = "never"
+    span: int = 0
+    unit: str = ""
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A rule as written. ``subject`` is ``account``, ``thing``, ``event`` or ``portfolio``; ``each`` its thing or event type."""
+
+    id: str
+    at: Place = field(default=Place(""), compare=False)
+    title: str = ""
+    kind: str = ""
+    why: str = ""
+    false_alarms: str = ""
+    owner: str = ""
+    subject: Literal["account", "thing", "event", "portfolio"] = "account"
+    each: str = ""
+    audience: str = ""
+    when: tuple[Line, ...] = ()
+    unless: tuple[Line, ...] = ()
+    clear_when: Line | None = None
+    holds_for: int = 0
+    re_entry: ReEntry = ReEntry()
+    re_entry_written: bool = False
+    outreach: Outreach | None = None
+    status: Literal["live", "draft"] = "live"
+    holdout: float = 0.0
+    backfill: bool = False
+    withdraw: bool = True
+    priority: int = 50
+    max_age: int = DAY
+    each_alone: bool = False
+    every: int = HOUR
+    goal: Line | None = None
+
+    @property
+    def thing(self) -> str:
+        """The thing it is for each of, or nothing."""
+        return self.each if self.subject == "thing" else ""
+
+
+def fingerprint(text: str) -> str:
+    """Sixteen hexadecimal digits that stand for a definition."""
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,0 +1,227 @@
+"""The vocabulary of rulebooks: sections, keys and what each takes. Reader, JSON Schema and reference page share it."""
+
+from typing import NamedTuple
+
+
+class Key(NamedTuple):
+    """A key: what kind of value it takes, and one sentence that says what for."""
+
+    takes: str
+    says: str
+    required: bool = False
+
+
+Shape = dict[str, Key]
+
+SECTIONS: Shape = {
+    "attributes": Key("attributes", "What accounts and people carry: name and type."),
+    "things": Key("map of thing", "What lives inside an account, has an id, opens and closes."),
+    "measures": Key("map of measure", "Numbers and values of an account, named once."),
+    "segments": Key("map of segment", "Named groups of accounts."),
+    "scores": Key("map of score", "Weighted means of parts, held down by the worst."),
+    "rules": Key("list of rule", "When to reach out, to whom, with what."),
+    "policy": Key("policy", "What holds for all rules; one per rulebook."),
+    "values": Key("later", "Money values of measures."),
+    "reports": Key("later", "Recurring value reports."),
+}
+LATER = {
+    "values": "values belong to the value reports, which come later; take them out for now",
+    "reports": "reports come later; take them out for now",
+}
+ATTRIBUTES: Shape = {
+    "account": Key("map of type", "Attributes of accounts, from account.updated."),
+    "person": Key("map of type", "Attributes of people, from user.updated."),
+}
+THING: Shape = {
+    "id": Key("text", "The property that holds the thing's id.", required=True),
+    "where": Key("where", "Asked of the thing's newest properties; others are no such thing."),
+    "opened_by": Key("acts", "Events that open it."),
+    "asked_by": Key("acts", "Events that put the ball with us."),
+    "answered_by": Key("acts", "Events that answer: the waiting stops."),
+    "closed_by": Key("acts", "Events that close it."),
+    "updated_by": Key("types", "Further events whose properties are the thing's."),
+    "people": Key("map of text", "Roles: the property that holds a person's id (user_id: the opening event's)."),
+    "properties": Key("map of type", "Declared types of properties; dates must be declared."),
+    "measures": Key("map of measure", "Measures over the thing's own events."),
+    "each_in": Key("text", "A list attribute: one thing for each element, open while it stands there."),
+    "in": Key("word portfolio", "portfolio: the thing is counted over all accounts."),
+}
+PERSON: Shape = {"measures": Key("map of measure", "Measures over the person's own events.")}
+VERBS: dict[str, tuple[str, str]] = {
+    "count": ("types", "How many events."),
+    "unique": ("property", "How many different values of a property (user_id: people)."),
+    "sum": ("property", "Exact sum of a property, or of a name over a thing's open ones."),
+    "average": ("property", "Mean."),
+    "median": ("property", "Median."),
+    "minimum": ("property", "Least value."),
+    "maximum": ("property", "Greatest value."),
+    "first": ("property", "The property of the first event in the window."),
+    "last": ("property", "The property of the last event in the window."),
+    "days_since": ("types", "Calendar days since the last event; if never, since first seen."),
+    "hours_since": ("types", "Exact hours since the last event; if never, since first seen."),
+    "days_since_first": ("types", "Calendar days since the first event; any = any type."),
+    "days_active": ("types", "How many different days had such an event."),
+    "attribute": ("property", "A trait, also nested (a.b) or with a name of Python's."),
+    "held_days": ("property", "Days since an attribute has had its present value."),
+    "days_to": ("property", "Calendar days to a date; negative after it."),
+    "hours_to": ("property", "Exact hours to a date; negative after it."),
+    "moved_later": ("property", "How often a date was put off."),
+    "portfolio": ("name", "A measure over all accounts."),
+    "open": ("thing", "How many are open now."),
+    "opened": ("thing", "How many spells began in the window."),
+    "answered": ("thing", "How many spells were answered in the window."),
+    "closed": ("thing", "How many spells ended in the window."),
+    "list": ("name", "Names of things, for templates."),
+}
+MEASURE: Shape = {
+    "of": Key("types or thing", "The events (or the thing) that a property is of."),
+    "where": Key("where", "Only events (things) whose properties match."),
+    "over": Key("window", "28d or 4w: calendar days; 36h, 90m, 30s: exact; this or previous week, month, quarter, year."),
+    "ending": Key("ago", "14d ago: shifts the window."),
+    "per": Key("word day|week", "Divide by the window's days or weeks."),
+    "full": Key("true/false", "Unknown while the window begins before the subject was first seen."),
+    "times": Key("factor", "Scale: 60 or 1/60."),
+    "never": Key("word unknown", "What never happened is unknown instead of counting from when first seen."),
+    "as": Key("word number", "Read text that is exactly a number."),
+    "at_most": Key("whole number", "How many a list holds."),
+    "take": Key("word sum|average|maximum|minimum|median", "How a portfolio measure adds up accounts."),
+    "segment": Key("text", "Only accounts of this segment, in a portfolio measure."),
+}
+TEST = ("not", "at_least", "more_than", "at_most", "less_than", "known")
+SEGMENT: Shape = {
+    "when": Key("conditions", "Who is inside: all lines hold.", required=True),
+    "owner": Key("text", "Who answers for the segment."),
+}
+SCORE: Shape = {
+    "parts": Key("map of part", "Parts by name.", required=True),
+    "cap_above_worst": Key("number", "The score is never more than this above its worst known part."),
+    "needs": Key("share", "Less known weight than this: unknown."),
+    "bands": Key("map of number", "Names for ranges, by lower bound."),
+}
+PART: Shape = {
+    "value": Key("expression", "What it measures.", required=True),
+    "from": Key("number", "The value that gives 0.", required=True),
+    "to": Key("number", "The value that gives 100.", required=True),
+    "weight": Key("number", "How much it counts.", required=True),
+    "if_unknown": Key("number", "Points when the value is unknown; without it the part is left out."),
+}
+RULE_KINDS = (
+    "underused_feature", "churn_risk", "nervous_moment", "support_load", "value", "advocate", "internal",
+)
+RULE: Shape = {
+    "id": Key("slug", "Its name for ever: decisions are remembered by it.", required=True),
+    "title": Key("text", "One line for people."),
+    "kind": Key("word " + "|".join(RULE_KINDS), "The family it belongs to."),
+    "why": Key("text", "Why somebody should be written to."),
+    "false_alarms": Key("text", "When it is wrong."),
+    "owner": Key("text", "Who feels it if this goes wrong."),
+    "for": Key("subject", "account, each THING, each EVENT.TYPE, or portfolio."),
+    "audience": Key("text", "A segment; others are never written to."),
+    "when": Key("conditions", "All lines hold.", required=True),
+    "unless": Key("conditions", "None of these holds."),
+    "clear_when": Key("expression", "Until this holds, the when lines count as true."),
+    "holds_for": Key("span", "True at every look for this long."),
+    "re_entry": Key("re-entry", "never, every 30d, every time."),
+    "once_per": Key("name", "Each value of this name once, instead of re_entry."),
+    "send": Key("send", "A mail to people of the customer."),
+    "notify": Key("notify", "A mail to us."),
+    "status": Key("word live|draft", "draft: decided and shown, never sent."),
+    "holdout": Key("share", "Share of accounts that is never written to, for comparison."),
+    "backfill": Key("true/false", "Subjects already inside when the rule is new or changed fire then."),
+    "withdraw": Key("word never", "never: a mail stays planned when its reason is gone."),
+    "priority": Key("whole number", "Higher goes first."),
+    "max_age": Key("span", "How old a reason may be when the mail leaves."),
+    "each_alone": Key("true/false", "One mail per subject, though the template ignores the plural."),
+    "every": Key("span", "How often a portfolio rule is looked at."),
+    "goal": Key("goal", "What the mail is for, measured later."),
+    "across_accounts": Key("word one|each", "One person in several accounts."),
+    "in_doubt": Key("word hold|resend", "What becomes of a mail whose fate is unknown."),
+    "background": Key("list of given", "Events before every case."),
+    "cases": Key("list of case", "What the rule must do, tested by `ringfirst test`."),
+}
+SEND: Shape = {
+    "template": Key("text", "A folder under templates/.", required=True),
+    "to": Key("readers", "person, event.person, THING.ROLE, a role, each ROLE, A or B, a list.", required=True),
+    "class": Key("word transactional|relationship|marketing", "What kind of mail it is.", required=True),
+    "mode": Key("word auto|review", "review (default): somebody approves each mail."),
+    "with": Key("literals", "Constants for the template."),
+}
+NOTIFY: Shape = {
+    "template": Key("text", "A folder under templates/.", required=True),
+    "to": Key("readers", "account owner, segment owner, rule owner, or an address of ours.", required=True),
+    "mode": Key("word auto|review", "auto (default) or review."),
+    "with": Key("literals", "Constants for the template."),
+}
+GOAL: Shape = {
+    "when": Key("expression", "The goal is reached when this holds.", required=True),
+    "within": Key("span", "How long after the mail."),
+}
+POLICY: Shape = {
+    "timezone": Key("zone", "For accounts without a valid one of their own."),
+    "staff": Key("staff", "Our own mail domains."),
+    "settle": Key("span", "A mail waits this long for the picture to settle."),
+    "hours": Key("hours", "When customers may be written to."),
+    "hold_for": Key("span", "How long a held mail waits before it expires."),
+    "exclude": Key("later", "Who is never written to."),
+    "caps": Key("later", "How many mails a person or account may get."),
+    "gap": Key("later", "Least time between two mails."),
+    "pause_after": Key("later", "Pauses after contact."),
+    "breaker": Key("later", "When a rule is stopped."),
+    "canary": Key("later", "The first mails wait for review."),
+    "calendars": Key("later", "Working hours and holidays."),
+    "sources": Key("later", "When a stream counts as silent."),
+}
+LATER_POLICY = "the sending side of the policy comes with delivery, later; take it out for now"
+HOURS: Shape = {
+    "from": Key("clock", "First minute, as \"08:00\"."),
+    "until": Key("clock", "The minute after the last."),
+    "days": Key("weekdays", "mon-fri, a day, or a list."),
+    "holidays": Key("later", "Holidays of a country."),
+}
+STAFF: Shape = {"domains": Key("list of text", "Our own mail domains.", required=True)}
+CASE: Shape = {
+    "name": Key("text", "What it shows.", required=True),
+    "given": Key("list of given", "Events, in order."),
+    "like": Key("text", "Takes over another case's given and adds to it."),
+    "until": Key("day", "The last day that is looked at."),
+    "at": Key("day", "Short form: the day by whose end."),
+    "expect": Key("expect", "sends, silent, or the complete list of decisions.", required=True),
+}
+GIVEN: Shape = {
+    "day": Key("whole number", "Day 0 is Monday 2026-03-02.", required=True),
+    "at": Key("clock", "Local time; noon without it."),
+    "event": Key("text", "The event's type.", required=True),
+    "user": Key("text", "The person's id."),
+    "account": Key("text", "Another account than acme."),
+    "with": Key("literals", "Properties."),
+    "until": Key("whole number", "Repeat up to this day."),
+    "every": Key("text", "Step of the repeat: 2d, weekday."),
+    "times": Key("whole number", "Total number of repeats."),
+}
+EXPECT: Shape = {
+    "day": Key("whole number", "The local day of the decision.", required=True),
+    "at": Key("clock", "Its local time."),
+    "about": Key("text or list", "The subject's id, or the ids of joined ones."),
+    "to": Key("text or list", "Who is written to."),
+    "outcome": Key("word planned|draft|held_out|withdrawn", "What became of it."),
+    "reason": Key("text", "Why it is in review."),
+    "values": Key("literals", "Values of names."),
+    "mail": Key("text", "Text of the rendered mail."),
+    "account": Key("text", "The account, if not acme."),
+}
+USUAL_ACCOUNT = {
+    "plan": "text", "seats": "number", "mrr": "number", "currency": "text", "created_at": "date", "locale": "text",
+    "timezone": "text", "owner": "text",
+}
+USUAL_PERSON = {
+    "role": "text", "email": "personal", "name": "personal", "first_name": "personal", "last_name": "personal",
+    "phone": "personal", "address": "personal", "locale": "text", "timezone": "text",
+}
+THING_NAMES = {
+    "id": "text", "open": "true/false", "opened_at": "date", "open_days": "number", "open_hours": "number",
+    "answered": "true/false", "waiting": "true/false", "waiting_since": "date", "waiting_hours": "number",
+    "closed_at": "date",
+}
+HOUR_NAMES = frozenset({"open_hours", "waiting_hours"})
+SPELL_NAMES = ("answer_hours", "solve_hours")
+MOMENTS = ("today", "this_week", "this_month")

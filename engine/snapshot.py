@@ -1,0 +1,79 @@
+"""Snapshots: an account as bytes and back. They save time and nothing else; any of them may be deleted."""
+
+from typing import Any
+
+import msgspec
+
+from engine.account import PORTFOLIO, Account, Memory, Planned, Used
+from engine.instants import Instant
+from engine.program import Program
+from engine.rulebook.spec import fingerprint
+from engine.state import AccountState, pack, unpack
+from engine.whole import Whole
+from engine.zones import zone
+
+VERSION = "1"
+
+
+class Packed(msgspec.Struct):
+    """What a snapshot holds; ``shape`` tells whether this program can read it."""
+
+    shape: str
+    zone: str
+    clock: Instant
+    next_at: Instant | None
+    log_began: Instant
+    state: AccountState
+    portfolio: dict[str, Any]
+    truths: dict[str, dict[str, Memory]]
+    used: dict[str, dict[str, Used]]
+    open: dict[str, dict[str, Planned]]
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(Packed).decode
+
+
+def shape_of(program: Program) -> str:
+    """Tells one way of keeping state from another: the version of this code and every measure's definition."""
+    parts = [VERSION, *(kept.spec.fingerprint for kept in program.shape.kept)]
+    parts += [name + thing.fingerprint for name, thing in program.shape.things.items()]
+    return fingerprint("\n".join(parts))
+
+
+def freeze(account: Account) -> bytes:
+    """An account as bytes."""
+    return _encode(Packed(
+        shape_of(account.program), account.zone.key, account.clock, account.next_at, account.log_began,
+        _each_raw(account.state, pack), account.portfolio, account.truths, account.used, account.open,
+    ))
+
+
+def thaw(account_id: str, position: int, program: Program, state: bytes) -> Account | None:
+    """An account from its snapshot; None when the snapshot is of another shape and the log must be read instead."""
+    try:
+        packed = _decode(state)
+    except msgspec.DecodeError:
+        return None
+    if packed.shape != shape_of(program):
+        return None
+    account = Whole(program, packed.log_began) if account_id == PORTFOLIO else Account(account_id, program, packed.log_began)
+    account.zone = zone(packed.zone)
+    account.clock, account.next_at, account.position = packed.clock, packed.next_at, position
+    account.state = _each_raw(packed.state, unpack)
+    account.portfolio = packed.portfolio
+    account.truths, account.used, account.open = packed.truths, packed.used, packed.open
+    return account
+
+
+def _each_raw(state: AccountState, convert: Any) -> AccountState:  # noqa: ANN401 - pack or unpack
+    """The state with the JSON values of traits and properties converted."""
+    things = {
+        kind: {key: msgspec.structs.replace(one, props=_rows(one.props, convert)) for key, one in things.items()}
+        for kind, things in state.things.items()
+    }
+    return msgspec.structs.replace(state, traits=_rows(state.traits, convert), things=things)
+
+
+def _rows(rows: dict[str, list[Any]], convert: Any) -> dict[str, list[Any]]:  # noqa: ANN401
+    return {name: [row[0], row[1], convert(row[2])] for name, row in rows.items()}

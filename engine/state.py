@@ -1,0 +1,216 @@
+"""The state of one account: what is kept of its events, folded in any order, read as of any later moment.
+
+This is the contract of states: ``fold``, ``read`` through a ``Program``'s slots, ``pack`` and ``unpack``. The plain state
+in this file is the simple one and the judge of any faster twin under ``engine/states/``.
+"""
+
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from engine.instants import Instant
+from engine.log import Event, Recorded
+from engine.measures.measure import Data, Happening, Kept
+from engine.rulebook.spec import Thing
+from engine.things import OutOfTurn, ThingState, fold_thing, newest
+from engine.values import read_date, thing_id
+from engine.zones import Zone
+
+PERSON = "person"
+_TRAITS = {"account.updated": None, "owner.changed": ("owner",)}
+
+
+class AccountState(msgspec.Struct):
+    """Everything the engine keeps of an account's events. ``kept`` runs along ``Shape.kept``."""
+
+    first_event: Instant | None = None
+    created: Instant | None = None
+    traits: dict[str, list[Any]] = msgspec.field(default_factory=dict)
+    kept: list[Data] = msgspec.field(default_factory=list)
+    things: dict[str, dict[str, ThingState]] = msgspec.field(default_factory=dict)
+
+    def trait(self, name: str) -> object:
+        """The newest value of a trait as JSON; None when it was never set, or was cleared."""
+        found = self.traits.get(name)
+        return None if found is None else found[2]
+
+    def seen(self, zone: Zone) -> Instant | None:
+        """When the account was first seen: ``created_at``, ``subscription.created`` or its first event."""
+        created = read_date(self.trait("created_at"), zone)
+        known = [at for at in (self.first_event, self.created, created.at if created else None) if at is not None]
+        return min(known) if known else None
+
+
+class ThingShape:
+    """How events are kept for one kind of thing."""
+
+    def __init__(self, spec: Thing, kept: list[Kept]) -> None:
+        self.spec = spec
+        self.kept = kept
+        self._path = spec.id.split(".")
+        self._routes: dict[str, list[int]] = {}
+
+    @property
+    def fingerprint(self) -> str:
+        """Tells one way of keeping from another."""
+        return self.spec.fingerprint + "".join(kept.spec.fingerprint for kept in self.kept)
+
+    def thing_of(self, event: Event) -> str | None:
+        """The id of the thing the event belongs to."""
+        if self.spec.name == PERSON:
+            return event.user_id
+        raw: Any = event.properties
+        for name in self._path:
+            raw = raw.get(name) if isinstance(raw, dict) else None
+        return thing_id(raw)
+
+    def fold(self, states: dict[str, ThingState], happening: Happening) -> None:
+        """Fold an event into the thing it belongs to."""
+        key = self.thing_of(happening.event)
+        if key is None:
+            return
+        state = states.get(key)
+        if state is None:
+            state = states[key] = ThingState(kept=[kept.fresh() for kept in self.kept])
+        fold_thing(self.spec, state, happening)
+        for index in self.route(happening.event.type):
+            state.kept[index] = self.kept[index].fold(state.kept[index], happening)
+
+    def route(self, event_type: str) -> list[int]:
+        """Which measures an event type concerns."""
+        found = self._routes.get(event_type)
+        if found is None:
+            found = self._routes[event_type] = routes(self.kept, event_type)
+        return found
+
+
+class Shape:
+    """How events are kept for a rulebook: the account's measures, and each kind of thing."""
+
+    def __init__(self, kept: list[Kept], things: dict[str, ThingShape]) -> None:
+        self.kept = kept
+        self.things = things
+        self._routes: dict[str, list[int]] = {}
+
+    def fresh(self) -> AccountState:
+        """An account of which nothing is known."""
+        return AccountState(kept=[kept.fresh() for kept in self.kept], things={name: {} for name in self.things})
+
+    def fold(self, state: AccountState, happening: Happening) -> None:
+        """Fold one event. Raises ``OutOfTurn`` when the account must be built anew."""
+        self.fold_account(state, happening)
+        for index in self.route(happening.event.type):
+            state.kept[index] = self.kept[index].fold(state.kept[index], happening)
+        for name, thing in self.things.items():
+            thing.fold(state.things[name], happening)
+
+    def fold_account(self, state: AccountState, happening: Happening) -> None:
+        """What every account keeps: when it was first seen, and its traits."""
+        event, time = happening.event, happening.time
+        if state.first_event is None or time < state.first_event:
+            state.first_event = time
+        if event.type == "subscription.created" and (state.created is None or time < state.created):
+            state.created = time
+        if event.type in _TRAITS:
+            names = _TRAITS[event.type]
+            properties = event.properties
+            newest(
+                state.traits, properties if names is None else {n: properties[n] for n in names if n in properties},
+                happening,
+            )
+
+    def route(self, event_type: str) -> list[int]:
+        """Which measures an event type concerns."""
+        found = self._routes.get(event_type)
+        if found is None:
+            found = self._routes[event_type] = routes(self.kept, event_type)
+        return found
+
+    def build(self, events: Iterable[Recorded], zone: Zone, now: Instant) -> AccountState:
+        """An account from all its stored events, in the order of time."""
+        state = self.fresh()
+        for happening in in_order(events, zone, now):
+            self.fold(state, happening)
+        return state
+
+    def carry(self, old: "Shape", state: AccountState) -> tuple[AccountState, list[int], list[str]]:
+        """A state under another rulebook: (what can be carried over, measures to fill, kinds of things to fill)."""
+        before = {kept.spec.fingerprint: data for kept, data in zip(old.kept, state.kept, strict=True)}
+        missing = [at for at, kept in enumerate(self.kept) if kept.spec.fingerprint not in before]
+        kept = [before.get(kept.spec.fingerprint, kept.fresh()) for kept in self.kept]
+        fresh_things = [
+            name for name, thing in self.things.items()
+            if name not in old.things or old.things[name].fingerprint != thing.fingerprint
+        ]
+        things = {name: {} if name in fresh_things else state.things[name] for name in self.things}
+        carried = AccountState(state.first_event, state.created, state.traits, kept, things)
+        return carried, missing, fresh_things
+
+    def fill(
+        self, state: AccountState, events: Iterable[Recorded], zone: Zone, now: Instant, *, kept: list[int],
+        things: list[str],
+    ) -> None:
+        """Fill new measures and kinds of things from the stored events, and nothing else."""
+        for happening in in_order(events, zone, now):
+            for index in kept:
+                if index in self.route(happening.event.type):
+                    state.kept[index] = self.kept[index].fold(state.kept[index], happening)
+            for name in things:
+                self.things[name].fold(state.things[name], happening)
+
+
+def routes(kept: list[Kept], event_type: str) -> list[int]:
+    """Which of the measures an event type concerns."""
+    found = []
+    for index, one in enumerate(kept):
+        types = getattr(one, "sources", None) or one.spec.types
+        if types is not None and types.match(event_type):
+            found.append(index)
+    return found
+
+
+def happening_of(recorded: Recorded, zone: Zone, now: Instant) -> Happening:
+    """An event as it is folded: dated later than recorded, it counts from then."""
+    time = min(recorded.event.time, recorded.recorded_at)
+    return Happening(time, recorded.position, recorded.event, zone.day(time), now)
+
+
+def in_order(events: Iterable[Recorded], zone: Zone, now: Instant) -> list[Happening]:
+    """An account's events in the order of (effective time, position)."""
+    rows = [happening_of(recorded, zone, now) for recorded in events]
+    rows.sort(key=lambda row: (row.time, row.position))
+    return rows
+
+
+def pack(value: object) -> object:
+    """JSON values as msgpack can hold them: exact decimals and containers are tagged.
+
+    >>> unpack(pack({"a": [Decimal("1.5"), "x"]})) == {"a": [Decimal("1.5"), "x"]}
+    True
+    """
+    if isinstance(value, Decimal):
+        return ["d", str(value)]
+    if isinstance(value, (list, tuple)):
+        return ["l", [pack(item) for item in value]]
+    if isinstance(value, dict):
+        return ["m", {key: pack(item) for key, item in value.items()}]
+    if type(value) is int and not -(2**63) <= value < 2**63:
+        return ["i", str(value)]
+    return value
+
+
+def unpack(value: Any) -> Any:  # noqa: ANN401 - any JSON value
+    """The reverse of ``pack``."""
+    if not isinstance(value, list):
+        return value
+    tag, inner = value
+    if tag == "d":
+        return Decimal(inner)
+    if tag == "i":
+        return int(inner)
+    return [unpack(item) for item in inner] if tag == "l" else {key: unpack(item) for key, item in inner.items()}
+
+
+__all__ = ["AccountState", "OutOfTurn", "Shape", "ThingShape", "happening_of", "in_order", "pack", "unpack"]

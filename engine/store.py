@@ -1,0 +1,497 @@
+"""The contract of the event store: one transaction per batch, one suite for every implementation."""
+
+import struct
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Literal, Protocol
+
+import msgspec
+
+from engine.decision import Decision, Ended, MailState
+from engine.instants import Instant
+from engine.log import EngineEntry, Entry, Event, Recorded
+
+DEFAULT_LANES = 8
+
+
+def lane_of(account_id: str, lanes: int) -> int:
+    """Find the lane an account lives in: the partition that Kafka's own partitioner gives its key.
+
+    Kafka's murmur2 of the id's UTF-8 bytes (org.apache.kafka.common.utils.Utils), made positive, modulo ``lanes``.
+
+    >>> lane_of("foobar", 2**31) == -790332482 & 0x7FFFFFFF
+    True
+    """
+    data = account_id.encode()
+    whole = len(data) & ~3
+    value = _SEED ^ len(data)
+    for (word,) in _WORD.iter_unpack(data[:whole]):
+        mixed = word * _MIX & _MASK
+        value = (value * _MIX & _MASK) ^ ((mixed ^ mixed >> 24) * _MIX & _MASK)
+    if whole < len(data):
+        value = (value ^ int.from_bytes(data[whole:], "little")) * _MIX & _MASK
+    value = (value ^ value >> 13) * _MIX & _MASK
+    return ((value ^ value >> 15) & 0x7FFFFFFF) % lanes
+
+
+_WORD = struct.Struct("<I")
+_SEED, _MIX, _MASK = 0x9747B28C, 0x5BD1E995, 0xFFFFFFFF
+
+
+class Claim(msgspec.Struct, frozen=True):
+    """The right to append to one lane: valid while ``epoch`` is the lane's newest.
+
+    ``position`` is the last position used (0 = none), ``clock_at`` the lane's clock (None = it never moved),
+    ``first_at`` the recorded_at of its first entry, ``inbox_seq`` the last inbox row taken in.
+    """
+
+    lane: int
+    epoch: int
+    position: int
+    clock_at: Instant | None
+    first_at: Instant | None
+    inbox_seq: int
+
+
+class LaneInfo(msgspec.Struct, frozen=True):
+    """A lane as a reader sees it; ``owner`` is None when nobody alive holds it."""
+
+    lane: int
+    epoch: int
+    position: int
+    clock_at: Instant | None
+    first_at: Instant | None
+    owner: str | None
+    lease_until: Instant | None
+
+
+class NewEvent(msgspec.Struct, frozen=True, gc=False):
+    """An event to append. ``body``: the properties as received, people's data apart; ``digest``: 16 bytes of it all."""
+
+    recorded: Recorded
+    body: bytes
+    digest: bytes
+
+
+class Trait(msgspec.Struct, frozen=True):
+    """A personal trait of a person, newest by (time, position); ``value`` is JSON, None = cleared."""
+
+    account_id: str
+    user_id: str
+    name: str
+    value: Any
+    time: Instant
+    position: int
+
+
+class Touch(msgspec.Struct, frozen=True):
+    """Somebody was in contact with an account (and person): when, by which channel (``mail``, ``call``, ``ticket``)."""
+
+    account_id: str
+    user_id: str | None
+    at: Instant
+    channel: str
+    kind: str
+
+
+class DeadLetter(msgspec.Struct, frozen=True):
+    """A record that is no good event, kept whole: ``raw`` as received, ``where`` its place in ``source``.
+
+    ``dead_letter_id`` is derived from (source, where, raw), so that reading the same file again adds none.
+    ``account_id`` is set where the record still told it.
+    """
+
+    dead_letter_id: str
+    source: str
+    where: str
+    reason: str
+    raw: bytes
+    at: Instant
+    account_id: str | None = None
+
+
+class Offset(msgspec.Struct, frozen=True):
+    """How far a source partition was taken in: moved from ``old`` (None = no row yet) to ``new`` by compare-and-set."""
+
+    source: str
+    topic: str
+    partition: int
+    old: int | None
+    new: int
+
+
+class Share(msgspec.Struct, frozen=True):
+    """One lane's part of the portfolio's values as of ``at``; ``values`` is JSON."""
+
+    lane: int
+    at: Instant
+    values: dict[str, Any]
+
+
+class Snapshot(msgspec.Struct, frozen=True, gc=False):
+    """An account's state as of ``position``. ``rulebook`` is the fingerprint of the rulebook it was folded under."""
+
+    lane: int
+    account_id: str
+    position: int
+    rulebook: str
+    state: bytes
+
+
+class Batch(msgspec.Struct):
+    """Everything one lane writes in one transaction. ``claim`` is the claim as of the last commit.
+
+    ``facts`` are applied in order: a new ``Decision`` is inserted with its mails; one whose id exists is replaced (a
+    revival: its mails go back to their first state if still ``withdrawn`` or ``expired``; or a withdrawal: the outcome
+    and ``withdrawn_at`` change). ``Ended`` moves one mail from an open state to ``withdrawn``; if it is in none,
+    ``Conflict`` is raised and nothing is written. Mails are made for ``planned`` decisions only, ``in_review`` or
+    ``queued`` by their mode. With ``history`` true, after all facts, mails of the lane still open with ``due_at`` at or
+    before ``clock_at`` become ``past``, as of their ``due_at``. Inbox rows up to ``inbox_seq`` are taken in, and go.
+    """
+
+    claim: Claim
+    position: int
+    clock_at: Instant | None
+    first_at: Instant | None
+    events: list[NewEvent] = msgspec.field(default_factory=list)
+    entries: list[EngineEntry] = msgspec.field(default_factory=list)
+    facts: list[Decision | Ended] = msgspec.field(default_factory=list)
+    traits: list[Trait] = msgspec.field(default_factory=list)
+    touches: list[Touch] = msgspec.field(default_factory=list)
+    dead_letters: list[DeadLetter] = msgspec.field(default_factory=list)
+    offsets: list[Offset] = msgspec.field(default_factory=list)
+    shares: list[Share] = msgspec.field(default_factory=list)
+    inbox_seq: int | None = None
+    history: bool = False
+
+
+class InboxRow(msgspec.Struct, frozen=True):
+    """Something for a lane's owner to take in: an ``outreach.*`` event, or an engine entry ``kind`` with its body."""
+
+    lane: int
+    seq: int
+    kind: Literal["event", "entry"]
+    at: Instant
+    body: bytes
+
+
+class OutreachRow(msgspec.Struct, frozen=True):
+    """A mail as it stands in the store, with what its decision froze."""
+
+    outreach_id: str
+    decision_id: str
+    lane: int
+    rule: str
+    kind: str
+    account_id: str
+    subject_kind: str | None
+    subject_id: str | None
+    to: str
+    audience: Literal["customer", "staff"]
+    template: str
+    mail_class: str
+    mode: Literal["auto", "review"]
+    at: Instant
+    due_at: Instant
+    expires_at: Instant
+    priority: int
+    state: MailState
+    why: str | None
+    state_at: Instant
+    values: dict[str, Any]
+    frozen: dict[str, Any]
+
+
+class OutreachChange(msgspec.Struct, frozen=True):
+    """One step in a mail's life, from ``outreach_changes``; ``by`` is who or what did it."""
+
+    outreach_id: str
+    seq: int
+    at: Instant
+    before: MailState | None
+    after: MailState
+    why: str | None
+    by: str
+
+
+class Forgotten(msgspec.Struct, frozen=True):
+    """What ``forget`` did: rows per table that went or were rewritten."""
+
+    events: int
+    decisions: int
+    outreach: int
+    dead_letters: int
+    snapshots: int
+    people: int
+
+
+class Store(Protocol):
+    """Where the log lives. Every method is atomic; instants are UTC milliseconds; ids are ordered by their bytes.
+
+    Only the holder of a lane's newest epoch may write to the lane (``Fenced`` otherwise). The sender's side
+    (``move``, ``put_inbox``) is open to everybody and uses compare-and-set.
+    """
+
+    @property
+    def url(self) -> str:
+        """Where this store is, without its password."""
+        ...
+
+    @property
+    def lanes(self) -> int:
+        """How many lanes the store was made with; it never changes."""
+        ...
+
+    def close(self) -> None:
+        """Give every connection back."""
+
+    # -- ownership -------------------------------------------------------------------------------------------------
+    def claim(
+        self,
+        lanes: Sequence[int],
+        owner: str,
+        *,
+        at: Instant,
+        lease_seconds: int = 30,
+        take_over: bool = False,
+    ) -> list[Claim]:
+        """Become the owner of the lanes, all or none, and raise their epochs.
+
+        Raises ``LaneTaken``, naming the owner, when one is held by another owner whose lease has not run out at
+        ``at`` (unless ``take_over``).
+        """
+        ...
+
+    def renew(self, claims: Sequence[Claim], *, at: Instant, lease_seconds: int = 30) -> None:
+        """Say that the owner is alive. Raises ``Fenced``."""
+
+    def release(self, claims: Sequence[Claim]) -> None:
+        """Give the lanes up; a claim that is not the newest is ignored."""
+
+    def lane_infos(self, *, at: Instant) -> list[LaneInfo]:
+        """Every lane, by number."""
+        ...
+
+    # -- the log ---------------------------------------------------------------------------------------------------
+    def existing(self, ids: Sequence[tuple[str, str]]) -> dict[tuple[str, str], bytes]:
+        """Of these (account id, event id) pairs the ones already stored, with their digests."""
+        ...
+
+    def commit(self, batches: Sequence[Batch]) -> list[Claim]:
+        """Write the batches in one transaction, lanes in sorted order; returns the claims as they now stand.
+
+        They come in the order of the batches, at most one per lane. Raises ``Fenced`` (epoch, position or an offset is
+        not what the claim says) or ``Conflict`` (a mail is on its way, an event is stored already, a position is
+        outside the batch); then nothing was written. After a ``StoreError`` the batch may be in the store or not:
+        claim the lane again, its position tells.
+        """
+        ...
+
+    def entries(
+        self,
+        lane: int,
+        *,
+        after: int = 0,
+        until_position: int | None = None,
+        until_at: Instant | None = None,
+    ) -> Iterator[Entry]:
+        """The lane's log in position order, ``after`` < position <= ``until_position``, recorded_at <= ``until_at``."""
+        ...
+
+    def account_entries(
+        self,
+        account_id: str,
+        *,
+        until_position: int | None = None,
+        until_at: Instant | None = None,
+    ) -> list[Entry]:
+        """One account's entries in position order, with the entries of its lane that concern every account."""
+        ...
+
+    def accounts(self) -> list[str]:
+        """Every account ever seen, by bytes."""
+        ...
+
+    def count_events(self) -> int:
+        """How many events are stored."""
+        ...
+
+    def offsets(self, source: str | None = None) -> dict[tuple[str, str, int], int]:
+        """How far each (source, topic, partition) was taken in: the next offset to read."""
+        ...
+
+    # -- rulebooks, snapshots, shares ------------------------------------------------------------------------------
+    def put_rulebook(self, fingerprint: str, files: Mapping[str, str], *, at: Instant) -> None:
+        """Keep a rulebook's files under its fingerprint; again is a no-op."""
+
+    def rulebook(self, fingerprint: str) -> dict[str, str] | None:
+        """The files of a stored rulebook."""
+        ...
+
+    def active_rulebook(self, lane: int) -> str | None:
+        """Fingerprint of the lane's last ``rulebook.activated`` entry."""
+        ...
+
+    def put_snapshots(self, claim: Claim, snapshots: Sequence[Snapshot]) -> None:
+        """Keep snapshots, newest per account. Raises ``Fenced``."""
+
+    def snapshots(self, lane: int) -> Iterator[Snapshot]:
+        """The lane's snapshots."""
+        ...
+
+    def delete_snapshots(self) -> int:
+        """Drop all snapshots; nothing but time is lost."""
+        ...
+
+    def shares(self, *, after: Instant | None = None) -> list[Share]:
+        """Portfolio shares by (at, lane)."""
+        ...
+
+    # -- what was decided ------------------------------------------------------------------------------------------
+    def decisions(
+        self,
+        *,
+        account_id: str | None = None,
+        rule: str | None = None,
+        lane: int | None = None,
+        since: Instant | None = None,
+        until: Instant | None = None,
+        limit: int | None = None,
+    ) -> list[Decision]:
+        """Decisions by (at, decision id), ``since`` <= at <= ``until``; mails as the engine planned them."""
+        ...
+
+    def outreach(
+        self,
+        *,
+        states: Sequence[MailState] | None = None,
+        account_id: str | None = None,
+        rule: str | None = None,
+        decision_id: str | None = None,
+        outreach_id: str | None = None,
+        due_by: Instant | None = None,
+        limit: int | None = None,
+    ) -> list[OutreachRow]:
+        """Mails by (due_at, outreach id)."""
+        ...
+
+    def changes(self, outreach_id: str) -> list[OutreachChange]:
+        """A mail's life, oldest first."""
+        ...
+
+    def move(
+        self,
+        outreach_id: str,
+        before: Sequence[MailState],
+        after: MailState,
+        *,
+        at: Instant,
+        by: str,
+        why: str | None = None,
+        inbox: Sequence[tuple[str, Literal["event", "entry"], bytes]] = (),
+    ) -> bool:
+        """Move a mail from one of the states ``before`` to ``after``, in one transaction with rows for inboxes.
+
+        ``inbox`` holds (account id, kind, body). Returns False, and writes nothing, when the mail is in none of them.
+        """
+        ...
+
+    # -- inbox, people, dead letters, audit ------------------------------------------------------------------------
+    def put_inbox(self, rows: Sequence[tuple[str, Literal["event", "entry"], bytes]], *, at: Instant) -> None:
+        """Leave something for the owner of each account's lane: (account id, kind, body)."""
+
+    def inbox(self, lane: int, *, after: int) -> list[InboxRow]:
+        """What the lane's owner has not taken in yet, in order."""
+        ...
+
+    def people(self, account_id: str) -> dict[str, dict[str, Any]]:
+        """Personal traits per person of the account; cleared ones are absent."""
+        ...
+
+    def suppress(self, address_key: str, *, reason: str, at: Instant) -> None:
+        """Never write to this address (a keyed hash) again."""
+
+    def suppressed(self, address_key: str) -> str | None:
+        """Why the address is suppressed, or None."""
+        ...
+
+    def touches(self, account_id: str, *, since: Instant | None = None) -> list[Touch]:
+        """Contacts with the account, oldest first."""
+        ...
+
+    def dead_letters(self, *, source: str | None = None, limit: int | None = None) -> list[DeadLetter]:
+        """Dead letters, oldest first."""
+        ...
+
+    def put_dead_letters(self, letters: Sequence[DeadLetter]) -> int:
+        """Keep dead letters that belong to no lane's batch; returns how many are new."""
+        ...
+
+    def drop_dead_letters(self, ids: Sequence[str]) -> int:
+        """Remove dead letters (they were retried, or somebody decided so)."""
+        ...
+
+    def audit(self, *, at: Instant, who: str, what: str, detail: Mapping[str, Any]) -> None:
+        """Write down who did what by hand."""
+
+    def key(self, text: str) -> str:
+        """A keyed hash under the store's own secret, for tombstones and suppressions."""
+        ...
+
+    # -- forgetting ------------------------------------------------------------------------------------------------
+    def forget_account(self, claim: Claim, account_id: str, *, at: Instant) -> Forgotten:
+        """Remove an account everywhere; a tombstone stays so that a late event does not bring it back."""
+        ...
+
+    def forget_person(
+        self,
+        claim: Claim,
+        account_id: str,
+        user_id: str,
+        *,
+        properties: Iterable[str],
+        at: Instant,
+    ) -> Forgotten:
+        """Give a person a fresh pseudonym in the account's events (``user_id`` and these properties); traits go.
+
+        A property counts when it, or a part of it, equals the person's id. Subject, reader and frozen values of
+        decisions and mails, touches, engine entries and inbox get the pseudonym too; traits, dead letters that mention
+        the person, and the account's snapshots go. Again for the same person, the pseudonym stays the same.
+        """
+        ...
+
+    def tombstones(self, accounts: Sequence[str]) -> frozenset[str]:
+        """Which of these accounts were forgotten."""
+        ...
+
+    def pseudonyms(self, people: Sequence[tuple[str, str]]) -> dict[tuple[str, str], str]:
+        """Of these (account id, user id) the forgotten ones, with the pseudonym that stands in their place."""
+        ...
+
+    def altered_accounts(self) -> frozenset[str]:
+        """Accounts in which a person was forgotten: replay leaves them out."""
+        ...
+
+
+__all__ = [
+    "DEFAULT_LANES",
+    "Batch",
+    "Claim",
+    "DeadLetter",
+    "EngineEntry",
+    "Entry",
+    "Event",
+    "Forgotten",
+    "InboxRow",
+    "LaneInfo",
+    "NewEvent",
+    "Offset",
+    "OutreachChange",
+    "OutreachRow",
+    "Recorded",
+    "Share",
+    "Snapshot",
+    "Store",
+    "Touch",
+    "Trait",
+    "lane_of",
+]

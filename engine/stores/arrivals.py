@@ -1,0 +1,101 @@
+"""What arrives beside the log: rows for a lane's inbox, and records that are no good events."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import sqlalchemy as sa
+
+from engine.instants import Instant
+from engine.store import DeadLetter, InboxRow, lane_of
+from engine.stores.codec import storable
+from engine.stores.driver import COUNTED, Driver
+from engine.stores.tables import dead_letters, inbox, inbox_heads
+
+Letter = tuple[str, Literal["event", "entry"], bytes]
+"""Something for the owner of an account's lane: (account id, kind, body)."""
+
+
+def put_inbox(connection: sa.Connection, driver: Driver, letters: Sequence[Letter], *, lanes: int, at: Instant) -> None:
+    """Leave letters in their lanes' inboxes, in the order given.
+
+    The heads are locked until the end of the transaction, so that no number becomes visible after a larger one.
+    """
+    addressed = [(lane_of(account, lanes), account, kind, body) for account, kind, body in letters]
+    last = _advance(connection, Counter(lane for lane, *_ in addressed))
+    rows = []
+    for lane, account, kind, body in addressed:
+        last[lane] += 1
+        rows.append((lane, last[lane], kind, at, account, body))
+    driver.insert(connection, inbox, rows)
+
+
+def read_inbox(connection: sa.Connection, lane: int, *, after: int) -> list[InboxRow]:
+    """What was left for a lane after ``after``, in order."""
+    query = sa.select(*inbox.c["lane", "seq", "kind", "at", "body"]).where(inbox.c.lane == lane, inbox.c.seq > after)
+    return [InboxRow(*row) for row in connection.execute(query.order_by(inbox.c.seq))]
+
+
+def clear_inbox(connection: sa.Connection, lane: int, *, until: int) -> None:
+    """Drop what the lane's owner has taken in: the log has it now."""
+    connection.execute(sa.delete(inbox).where(inbox.c.lane == lane, inbox.c.seq <= until))
+
+
+def put_dead_letters(connection: sa.Connection, driver: Driver, letters: Sequence[DeadLetter]) -> int:
+    """Keep dead letters; returns how many were not there yet."""
+    fresh: dict[str, DeadLetter] = {}
+    for letter in letters:
+        fresh.setdefault(letter.dead_letter_id, letter)
+    for letter_id in _known(connection, list(fresh)):
+        del fresh[letter_id]
+    rows = [_row(letter) for letter in fresh.values()]
+    if not rows:
+        return 0
+    insert = driver.upsert(dead_letters).on_conflict_do_nothing()
+    done = connection.execute(insert, rows, execution_options=COUNTED)
+    return int(done.rowcount)
+
+
+def read_dead_letters(connection: sa.Connection, source: str | None, limit: int | None) -> list[DeadLetter]:
+    """Dead letters in the order in which they came."""
+    named = dead_letters.c["dead_letter_id", "source", "place", "reason", "raw", "at", "account_id"]
+    query = sa.select(*named).order_by(dead_letters.c.seq).limit(limit)
+    if source is not None:
+        query = query.where(dead_letters.c.source == source)
+    return [DeadLetter(*row) for row in connection.execute(query)]
+
+
+def drop_dead_letters(connection: sa.Connection, ids: Sequence[str]) -> int:
+    """Remove dead letters; returns how many were there."""
+    return int(connection.execute(sa.delete(dead_letters).where(dead_letters.c.dead_letter_id.in_(ids))).rowcount)
+
+
+def _advance(connection: sa.Connection, wanted: Counter[int]) -> dict[int, int]:
+    heads = inbox_heads.c
+    locked = sa.select(inbox_heads).where(heads.lane.in_(wanted)).order_by(heads.lane).with_for_update()
+    last = {row.lane: row.last_seq for row in connection.execute(locked)}
+    for lane, count in wanted.items():
+        connection.execute(sa.update(inbox_heads).where(heads.lane == lane).values(last_seq=last[lane] + count))
+    return last
+
+
+def _known(connection: sa.Connection, ids: Sequence[str]) -> list[str]:
+    found: list[str] = []
+    for at in range(0, len(ids), 1_000):
+        column = dead_letters.c.dead_letter_id
+        found += connection.execute(sa.select(column).where(column.in_(ids[at : at + 1_000]))).scalars()
+    return found
+
+
+def _row(letter: DeadLetter) -> dict[str, Any]:
+    # A record may be dead for the very characters that a database refuses.
+    account = letter.account_id
+    return {
+        "dead_letter_id": letter.dead_letter_id,
+        "source": storable(letter.source),
+        "place": storable(letter.where),
+        "reason": storable(letter.reason),
+        "raw": letter.raw,
+        "at": letter.at,
+        "account_id": account if account is None else storable(account),
+    }

@@ -1,0 +1,238 @@
+"""What the engine decided, written down: facts applied in order, and read again."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+
+from engine.decision import OPEN_STATES, Decision, Ended, Mail, MailState, Subject
+from engine.errors import Conflict
+from engine.instants import Instant
+from engine.store import Batch
+from engine.stores.codec import decode, encode
+from engine.stores.driver import Driver, columns
+from engine.stores.tables import decisions, outreach, outreach_changes
+
+TAKEN_BACK: frozenset[str] = frozenset({"withdrawn", "expired"})
+"""The ends from which a revived decision brings its mail back."""
+ENGINE = "engine"
+_CHUNK = 1_000
+_decode_mails = msgspec.json.Decoder(tuple[Mail, ...]).decode
+
+
+class _Mail(msgspec.Struct):
+    """A mail while a batch is applied; ``plan`` and ``decision`` are set when its whole row is to be written."""
+
+    outreach_id: str
+    state: MailState
+    why: str | None
+    state_at: Instant
+    steps: int
+    stored: bool
+    plan: Mail | None = None
+    decision: Decision | None = None
+    changed: bool = False
+
+
+class _Desk:
+    """The decisions and mails that a batch's facts touch, as they were in the store and as they become."""
+
+    def __init__(self, connection: sa.Connection, lane: int, ids: Sequence[str]) -> None:
+        self.lane = lane
+        self.decisions: dict[str, Decision] = {}
+        self.mails: dict[str, _Mail] = {}
+        self.changes: list[tuple[Any, ...]] = []
+        for chunk in (ids[at : at + _CHUNK] for at in range(0, len(ids), _CHUNK)):
+            self._load(connection, chunk)
+        self.stored = frozenset(self.decisions)
+        self.dirty: dict[str, None] = {}
+
+    def _load(self, connection: sa.Connection, ids: Sequence[str]) -> None:
+        known = connection.execute(sa.select(decisions).where(decisions.c.decision_id.in_(ids))).mappings()
+        self.decisions.update((row["decision_id"], decision(row)) for row in known)
+        # Locked before anything is decided on them: a sender that claims one meanwhile waits, and then finds it gone.
+        mails = sa.select(*outreach.c["outreach_id", "state", "why", "state_at", "steps"])
+        mails = mails.where(outreach.c.decision_id.in_(ids)).order_by(outreach.c.outreach_id).with_for_update()
+        for row in connection.execute(mails):
+            self.mails[row.outreach_id] = _Mail(
+                row.outreach_id, row.state, row.why, row.state_at, row.steps, stored=True
+            )
+
+    def plan(self, fact: Decision) -> None:
+        """Take a decision in: new, revived or withdrawn."""
+        known = self.decisions.get(fact.decision_id)
+        if known is not None and fact.outcome == "withdrawn":
+            fact = msgspec.structs.replace(known, outcome="withdrawn", withdrawn_at=fact.withdrawn_at)
+        self.decisions[fact.decision_id] = fact
+        self.dirty[fact.decision_id] = None
+        if fact.outcome == "planned":
+            for mail in fact.mails:
+                self._begin(fact, mail)
+
+    def _begin(self, fact: Decision, mail: Mail) -> None:
+        first: MailState = "in_review" if mail.mode == "review" else "queued"
+        row = self.mails.get(mail.outreach_id)
+        if row is None:
+            row = _Mail(mail.outreach_id, first, mail.why, fact.at, steps=0, stored=False)
+            self.mails[mail.outreach_id] = row
+            self._step(row, None, first, at=fact.at, why=mail.why)
+        elif row.state in TAKEN_BACK:
+            self._step(row, row.state, first, at=fact.at, why=mail.why)
+        else:
+            return
+        row.plan, row.decision = mail, fact
+
+    def end(self, fact: Ended) -> None:
+        """Take a mail back. Raises ``Conflict`` when it is on its way already."""
+        row = self.mails.get(fact.outreach_id)
+        if row is None or row.state not in OPEN_STATES:
+            found = "is not there" if row is None else f"is {row.state}"
+            msg = f"outreach {fact.outreach_id}: it cannot be taken back; it {found}; load the lane again"
+            raise Conflict(msg)
+        self._step(row, row.state, "withdrawn", at=fact.at, why=fact.why)
+
+    def _step(self, row: _Mail, before: MailState | None, after: MailState, *, at: Instant, why: str | None) -> None:
+        row.steps += 1
+        row.state, row.state_at, row.why, row.changed = after, at, why, True
+        self.changes.append((row.outreach_id, row.steps, at, before, after, why, ENGINE))
+
+    def write(self, connection: sa.Connection, driver: Driver) -> None:
+        """Write what became of it all: parents first."""
+        rows = {name: _decision_row(self.lane, self.decisions[name]) for name in self.dirty}
+        driver.insert(connection, decisions, [row for name, row in rows.items() if name not in self.stored])
+        _rewrite(connection, decisions, [row for name, row in rows.items() if name in self.stored])
+        mails = [row for row in self.mails.values() if row.changed]
+        driver.insert(connection, outreach, [_mail_row(self.lane, row) for row in mails if not row.stored])
+        _rewrite(connection, outreach, [_mail_row(self.lane, row) for row in mails if row.stored and row.plan])
+        _restate(connection, [row for row in mails if row.stored and not row.plan])
+        driver.insert(connection, outreach_changes, self.changes)
+
+
+def apply(connection: sa.Connection, driver: Driver, batch: Batch) -> None:
+    """Apply a batch's facts in order, then let pass what history has overtaken. Raises ``Conflict``."""
+    if batch.facts:
+        desk = _Desk(connection, batch.claim.lane, sorted({fact.decision_id for fact in batch.facts}))
+        for fact in batch.facts:
+            if isinstance(fact, Decision):
+                desk.plan(fact)
+            else:
+                desk.end(fact)
+        desk.write(connection, driver)
+    if batch.history and batch.clock_at is not None:
+        _let_pass(connection, driver, batch)
+
+
+def select(
+    connection: sa.Connection, conditions: Iterable["sa.ColumnElement[bool]"], limit: int | None
+) -> list[Decision]:
+    """Decisions that meet all conditions, by (at, decision id)."""
+    query = sa.select(decisions).where(*conditions).order_by(decisions.c.at, decisions.c.decision_id).limit(limit)
+    return [decision(row) for row in connection.execute(query).mappings()]
+
+
+def decision(row: sa.RowMapping) -> Decision:
+    """Read a decision from its row."""
+    fields = {name: row[name] for name in ("decision_id", "rule", "kind", "account_id", "occasion", "at", "outcome")}
+    subject = None if row["subject_kind"] is None else Subject(row["subject_kind"], row["subject_id"])
+    return Decision(
+        **fields,
+        subject=subject,
+        values=decode(row["values"]),
+        frozen=decode(row["frozen"]),
+        mails=_decode_mails(row["mails"]),
+        withdrawn_at=row["withdrawn_at"],
+    )
+
+
+def _let_pass(connection: sa.Connection, driver: Driver, batch: Batch) -> None:
+    # A mail passes at its own due time, whatever batch the clock passed it in: replays in other batches agree.
+    query = sa.select(*outreach.c["outreach_id", "state", "steps", "due_at"]).where(
+        outreach.c.lane == batch.claim.lane,
+        outreach.c.state.in_(sorted(OPEN_STATES)),
+        outreach.c.due_at <= batch.clock_at,
+    )
+    due = connection.execute(query.order_by(outreach.c.outreach_id).with_for_update()).all()
+    steps = [(row.outreach_id, row.steps + 1, row.due_at, row.state, "past", None, ENGINE) for row in due]
+    driver.insert(connection, outreach_changes, steps)
+    _update(
+        connection,
+        outreach,
+        [
+            {"the_key": row.outreach_id, "state": "past", "why": None, "state_at": row.due_at, "steps": row.steps + 1}
+            for row in due
+        ],
+    )
+
+
+def _decision_row(lane: int, fact: Decision) -> tuple[Any, ...]:
+    subject = fact.subject
+    return (
+        fact.decision_id,
+        lane,
+        fact.rule,
+        fact.kind,
+        fact.account_id,
+        subject and subject.kind,
+        subject and subject.id,
+        fact.occasion,
+        fact.at,
+        fact.outcome,
+        encode(fact.values),
+        encode(fact.frozen),
+        encode(fact.mails),
+        fact.withdrawn_at,
+    )
+
+
+def _mail_row(lane: int, row: _Mail) -> tuple[Any, ...]:
+    fact, mail = row.decision, row.plan
+    if fact is None or mail is None:
+        msg = f"outreach {row.outreach_id}: its plan is missing; it was neither planned nor revived; report this"
+        raise Conflict(msg)
+    subject = fact.subject
+    return (
+        mail.outreach_id,
+        fact.decision_id,
+        lane,
+        fact.rule,
+        fact.kind,
+        fact.account_id,
+        subject and subject.kind,
+        subject and subject.id,
+        mail.to,
+        mail.audience,
+        mail.template,
+        mail.mail_class,
+        mail.mode,
+        fact.at,
+        mail.due_at,
+        mail.expires_at,
+        mail.priority,
+        row.state,
+        row.why,
+        row.state_at,
+        encode(fact.values),
+        encode(fact.frozen),
+        row.steps,
+    )
+
+
+def _rewrite(connection: sa.Connection, table: sa.Table, rows: Sequence[tuple[Any, ...]]) -> None:
+    _, *rest = columns(table)
+    _update(connection, table, [{"the_key": row[0], **dict(zip(rest, row[1:], strict=True))} for row in rows])
+
+
+def _restate(connection: sa.Connection, mails: Sequence[_Mail]) -> None:
+    names = "state", "why", "state_at", "steps"
+    _update(
+        connection,
+        outreach,
+        [{"the_key": row.outreach_id, **{name: getattr(row, name) for name in names}} for row in mails],
+    )
+
+
+def _update(connection: sa.Connection, table: sa.Table, rows: Sequence[dict[str, Any]]) -> None:
+    key = next(iter(table.primary_key.columns))
+    if rows:
+        connection.execute(sa.update(table).where(key == sa.bindparam("the_key")), rows)

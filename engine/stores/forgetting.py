@@ -1,0 +1,274 @@
+"""Forgetting: an account goes everywhere, a person becomes a pseudonym; a keyed hash stays as the tombstone."""
+
+import secrets
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+
+from engine.instants import Instant
+from engine.store import Forgotten
+from engine.stores import tables
+from engine.stores.codec import decode, encode, mentions, renamed
+from engine.stores.driver import Driver
+
+Key = Callable[[str], str]
+PERSON = "person"
+
+
+def account(connection: sa.Connection, driver: Driver, key: Key, account_id: str, *, at: Instant) -> Forgotten:
+    """Remove an account's rows from every table; suppressions stay, they are keyed hashes themselves."""
+    _bury(connection, driver, account_key(key, account_id), at=at, pseudonym=None, account_id=None)
+    # Its people's tombstones keep their hashes, and lose the account's name.
+    stones = tables.tombstones
+    connection.execute(sa.update(stones).where(stones.c.account_id == account_id).values(account_id=None))
+    _drop_strays(connection, account_id)
+    _rename_audit(connection, account_id, "forgotten")
+    gone = {
+        table.name: connection.execute(sa.delete(table).where(table.c.account_id == account_id)).rowcount
+        for table in _tables_with_accounts()
+    }
+    return Forgotten(**{name: gone[name] for name in Forgotten.__struct_fields__})
+
+
+def person(
+    connection: sa.Connection,
+    driver: Driver,
+    key: Key,
+    account_id: str,
+    user_id: str,
+    *,
+    properties: Iterable[str],
+    at: Instant,
+) -> Forgotten:
+    """Put a pseudonym in the place of a person everywhere; traits, and records that nobody can read, go."""
+    hashed = person_key(key, account_id, user_id)
+    pseudonym = _pseudonym(connection, hashed) or f"p-{secrets.token_hex(8)}"
+    _bury(connection, driver, hashed, at=at, pseudonym=pseudonym, account_id=account_id)
+    swap = _Swap(connection, account_id, user_id, pseudonym)
+    done = Forgotten(
+        events=swap.events(frozenset(properties)),
+        decisions=swap.decisions(),
+        outreach=swap.outreach(),
+        dead_letters=swap.dead_letters(),
+        snapshots=swap.drop(tables.snapshots),
+        people=swap.drop(tables.people, tables.people.c.user_id == user_id),
+    )
+    swap.beside()
+    _rename_audit(connection, user_id, pseudonym)
+    return done
+
+
+def buried(connection: sa.Connection, key: Key, accounts: Sequence[str]) -> frozenset[str]:
+    """Which of these accounts were forgotten."""
+    by_hash = {account_key(key, one): one for one in accounts}
+    return frozenset(by_hash[row.hash] for row in _stones(connection, list(by_hash)))
+
+
+def pseudonyms(connection: sa.Connection, key: Key, people: Sequence[tuple[str, str]]) -> dict[tuple[str, str], str]:
+    """Of these (account id, user id) the forgotten ones, with their pseudonyms."""
+    by_hash = {person_key(key, *one): one for one in people}
+    return {by_hash[row.hash]: row.pseudonym for row in _stones(connection, list(by_hash))}
+
+
+def altered(connection: sa.Connection) -> frozenset[str]:
+    """Accounts in which a person was forgotten."""
+    column = tables.tombstones.c.account_id
+    return frozenset(connection.execute(sa.select(column).where(column.is_not(None)).distinct()).scalars())
+
+
+def account_key(key: Key, account_id: str) -> str:
+    """The hash that an account's tombstone is filed under."""
+    return key(f"account\0{account_id}")
+
+
+def person_key(key: Key, account_id: str, user_id: str) -> str:
+    """The hash that a person's tombstone is filed under."""
+    return key(f"{PERSON}\0{account_id}\0{user_id}")
+
+
+class _Swap:
+    """One person's id, everywhere in one account, against a pseudonym."""
+
+    def __init__(self, connection: sa.Connection, account_id: str, user_id: str, pseudonym: str) -> None:
+        self.connection = connection
+        self.account_id = account_id
+        self.old = user_id
+        self.new = pseudonym
+
+    def events(self, properties: frozenset[str]) -> int:
+        """Swap ``user_id`` and the properties that name the person; all else of a body stays byte for byte."""
+        keys = "lane", "position"
+        return self._rewrite(
+            tables.events,
+            keys,
+            ("user_id", "body"),
+            lambda row: (
+                self.new if row.user_id == self.old else row.user_id,
+                self._body(row.body, properties),
+            ),
+        )
+
+    def decisions(self) -> int:
+        """Swap the subject when it is the person, and every mention in what was frozen."""
+        names = "subject_id", "occasion", "values", "frozen", "mails"
+        return self._rewrite(
+            tables.decisions,
+            ("decision_id",),
+            names,
+            lambda row: (
+                self._subject(row),
+                self._text(row.occasion),
+                *(self._json(raw) for raw in row[-3:]),
+            ),
+        )
+
+    def outreach(self) -> int:
+        """Swap the reader, and the same as in decisions."""
+        names = "subject_id", "to", "values", "frozen"
+        return self._rewrite(
+            tables.outreach,
+            ("outreach_id",),
+            names,
+            lambda row: (
+                self._subject(row),
+                self._text(row.to),
+                *(self._json(raw) for raw in row[-2:]),
+            ),
+        )
+
+    def dead_letters(self) -> int:
+        """Drop the account's dead letters that mention the person: what cannot be read cannot be rewritten."""
+        return self._drop_mentioning(tables.dead_letters, ("seq",), "raw")
+
+    def beside(self) -> None:
+        """Swap in touches (caps still count them), engine entries and what waits in the inbox."""
+        touches = tables.touches.c
+        mine = touches.account_id == self.account_id, touches.user_id == self.old
+        self.connection.execute(sa.update(tables.touches).where(*mine).values(user_id=self.new))
+        for table, keys in ((tables.log, ("lane", "position")), (tables.inbox, ("lane", "seq"))):
+            self._rewrite(table, keys, ("body",), lambda row: (self._json(row[-1]),))
+        self._drop_mentioning(tables.inbox, ("lane", "seq"), "body", unless=_readable)
+
+    def drop(self, table: sa.Table, *conditions: "sa.ColumnElement[bool]") -> int:
+        """Delete the account's rows of a table that meet the conditions."""
+        return self.connection.execute(
+            sa.delete(table).where(table.c.account_id == self.account_id, *conditions)
+        ).rowcount
+
+    def _rows(self, table: sa.Table, names: Sequence[str]) -> list[sa.Row[Any]]:
+        extra = ["subject_kind"] if "subject_id" in names else []
+        wanted = [table.c[name] for name in (*extra, *names)]
+        query = sa.select(*wanted).where(table.c.account_id == self.account_id).with_for_update()
+        return list(self.connection.execute(query.order_by(*table.primary_key.columns)))
+
+    def _rewrite(
+        self,
+        table: sa.Table,
+        keys: Sequence[str],
+        names: Sequence[str],
+        change: Callable[[Any], tuple[Any, ...]],
+    ) -> int:
+        changed = []
+        for row in self._rows(table, (*keys, *names)):
+            values = change(row)
+            if values != tuple(row)[-len(names) :]:
+                the_keys = {f"the_{key}": getattr(row, key) for key in keys}
+                changed.append({**the_keys, **dict(zip(names, values, strict=True))})
+        if changed:
+            here = [table.c[key] == sa.bindparam(f"the_{key}") for key in keys]
+            self.connection.execute(sa.update(table).where(*here), changed)
+        return len(changed)
+
+    def _drop_mentioning(
+        self,
+        table: sa.Table,
+        keys: Sequence[str],
+        name: str,
+        *,
+        unless: Callable[[bytes], bool] = lambda _: False,
+    ) -> int:
+        rows = self._rows(table, (*keys, name))
+        gone = [row for row in rows if mentions(row[-1], self.old) and not unless(row[-1])]
+        for row in gone:
+            here = [table.c[key] == getattr(row, key) for key in keys]
+            self.connection.execute(sa.delete(table).where(*here))
+        return len(gone)
+
+    def _body(self, raw: bytes, properties: frozenset[str]) -> bytes:
+        if not mentions(raw, self.old):
+            return raw
+        body = decode(raw)
+        swapped = {
+            name: renamed(value, self.old, self.new) if name in properties else value for name, value in body.items()
+        }
+        return raw if swapped == body else encode(swapped)
+
+    def _json(self, raw: bytes) -> bytes:
+        if not mentions(raw, self.old) or not _readable(raw):
+            return raw
+        value = decode(raw)
+        swapped = renamed(value, self.old, self.new)
+        return raw if swapped == value else encode(swapped)
+
+    def _subject(self, row: Any) -> str | None:
+        return self._text(row.subject_id) if row.subject_kind == PERSON else row.subject_id
+
+    def _text(self, text: str | None) -> str | None:
+        return self.new if text == self.old else text
+
+
+def _bury(
+    connection: sa.Connection,
+    driver: Driver,
+    hashed: str,
+    *,
+    at: Instant,
+    pseudonym: str | None,
+    account_id: str | None,
+) -> None:
+    row = {"hash": hashed, "at": at, "pseudonym": pseudonym, "account_id": account_id}
+    connection.execute(driver.upsert(tables.tombstones).values(row).on_conflict_do_nothing())
+
+
+def _stones(connection: sa.Connection, hashes: Sequence[str]) -> list[sa.Row[Any]]:
+    found: list[sa.Row[Any]] = []
+    for at in range(0, len(hashes), 1_000):
+        column = tables.tombstones.c.hash
+        found += connection.execute(sa.select(tables.tombstones).where(column.in_(hashes[at : at + 1_000])))
+    return found
+
+
+def _pseudonym(connection: sa.Connection, hashed: str) -> str | None:
+    return next((row.pseudonym for row in _stones(connection, [hashed])), None)
+
+
+def _tables_with_accounts() -> list[sa.Table]:
+    # Children first; a table that a later version adds is found by its column.
+    found = [table for table in reversed(tables.metadata.sorted_tables) if "account_id" in table.c]
+    return [table for table in found if table is not tables.tombstones]
+
+
+def _drop_strays(connection: sa.Connection, account_id: str) -> None:
+    # A record without a readable account may still name it; a bare mention could be anything, a quoted one is it.
+    letters = tables.dead_letters.c
+    for row in connection.execute(sa.select(*letters["seq", "raw"]).where(letters.account_id.is_(None))).all():
+        if mentions(row.raw, account_id, quoted=True):
+            connection.execute(sa.delete(tables.dead_letters).where(letters.seq == row.seq))
+
+
+def _rename_audit(connection: sa.Connection, old: str, new: str) -> None:
+    table = tables.audit
+    for row in connection.execute(sa.select(*table.c["seq", "detail"])).all():
+        if mentions(row.detail, old):
+            detail = encode(renamed(decode(row.detail), old, new))
+            connection.execute(sa.update(table).where(table.c.seq == row.seq).values(detail=detail))
+
+
+def _readable(raw: bytes) -> bool:
+    try:
+        decode(raw)
+    except msgspec.DecodeError:
+        return False
+    return True

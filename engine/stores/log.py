@@ -1,0 +1,150 @@
+"""The lanes' logs: events and the engine's own entries, written once and read in order of position."""
+
+from collections.abc import Sequence
+from operator import attrgetter
+from typing import Any
+
+import sqlalchemy as sa
+
+from engine.errors import Conflict
+from engine.instants import Instant
+from engine.log import EngineEntry, Entry, Event, Recorded
+from engine.store import Batch
+from engine.stores.codec import decode, encode
+from engine.stores.driver import Driver
+from engine.stores.tables import events, log
+
+PAGE = 5_000
+ACTIVATED = "rulebook.activated"
+
+_EVENT = sa.select(
+    events.c.position,
+    events.c.recorded_at,
+    events.c.id,
+    events.c.type,
+    events.c.account_id,
+    events.c.user_id,
+    events.c.time,
+    events.c.body,
+)
+_ENTRY = sa.select(log.c.position, log.c.recorded_at, log.c.kind, log.c.account_id, log.c.body)
+
+
+def append(connection: sa.Connection, driver: Driver, batch: Batch) -> None:
+    """Append a batch's events and entries. Raises ``Conflict`` for a position outside the batch."""
+    lane = batch.claim.lane
+    rows = [_event_row(lane, new.recorded, new.digest, new.body) for new in batch.events]
+    entries = [_entry_row(lane, entry) for entry in batch.entries]
+    _check_positions(batch, rows, entries)
+    driver.insert(connection, events, rows)
+    driver.insert(connection, log, entries)
+
+
+def page(
+    connection: sa.Connection,
+    lane: int,
+    *,
+    after: int,
+    until_position: int,
+    until_at: Instant | None,
+) -> tuple[list[Entry], int]:
+    """Some thousand entries after a position, and the position up to which they are all there are."""
+    within = events.c.lane == lane, events.c.position > after, events.c.position <= until_position
+    query = _until(_EVENT.where(*within), events, until_at).order_by(events.c.position).limit(PAGE)
+    found = [_recorded(*row) for row in connection.execute(query)]
+    end = found[-1].position if len(found) == PAGE else until_position
+    beside = _ENTRY.where(log.c.lane == lane, log.c.position > after, log.c.position <= end)
+    return _merged(found, [_entry(*row) for row in connection.execute(_until(beside, log, until_at))]), end
+
+
+def of_account(
+    connection: sa.Connection,
+    account_id: str,
+    lane: int,
+    *,
+    until_position: int,
+    until_at: Instant | None,
+) -> list[Entry]:
+    """One account's entries, with those of its lane that concern every account."""
+    own = _EVENT.where(events.c.account_id == account_id, events.c.position <= until_position)
+    concerning = sa.or_(log.c.account_id == account_id, sa.and_(log.c.lane == lane, log.c.account_id.is_(None)))
+    beside = _ENTRY.where(concerning, log.c.position <= until_position)
+    found = [_recorded(*row) for row in connection.execute(_until(own, events, until_at))]
+    return _merged(found, [_entry(*row) for row in connection.execute(_until(beside, log, until_at))])
+
+
+def accounts(connection: sa.Connection) -> list[str]:
+    """Every account with an event, by bytes."""
+    # DISTINCT would walk through every event; this walks from one account to the next along the unique index.
+    first = sa.select(sa.func.min(events.c.account_id).label("id")).cte("seen", recursive=True)
+    beyond = sa.select(sa.func.min(events.c.account_id)).where(events.c.account_id > first.c.id).scalar_subquery()
+    seen = first.union_all(sa.select(beyond).where(first.c.id.is_not(None)))
+    return sorted(row.id for row in connection.execute(sa.select(seen.c.id).where(seen.c.id.is_not(None))))
+
+
+def count(connection: sa.Connection) -> int:
+    """How many events there are."""
+    return connection.execute(sa.select(sa.func.count()).select_from(events)).scalar_one()
+
+
+def active_rulebook(connection: sa.Connection, lane: int) -> str | None:
+    """The fingerprint that the lane's last activation names."""
+    query = sa.select(log.c.body).where(log.c.lane == lane, log.c.kind == ACTIVATED)
+    body = connection.execute(query.order_by(log.c.position.desc()).limit(1)).scalar()
+    return None if body is None else decode(body)["fingerprint"]
+
+
+def _event_row(lane: int, recorded: Recorded, digest: bytes, body: bytes) -> tuple[Any, ...]:
+    one = recorded.event
+    return (
+        lane,
+        recorded.position,
+        recorded.recorded_at,
+        one.time,
+        one.id,
+        one.type,
+        one.account_id,
+        one.user_id,
+        digest,
+        body,
+    )
+
+
+def _entry_row(lane: int, entry: EngineEntry) -> tuple[Any, ...]:
+    return lane, entry.position, entry.recorded_at, entry.kind, entry.account_id, encode(entry.body)
+
+
+def _check_positions(batch: Batch, rows: Sequence[tuple[Any, ...]], entries: Sequence[tuple[Any, ...]]) -> None:
+    positions = [row[1] for row in rows] + [row[1] for row in entries]
+    fits = not positions or (batch.claim.position < min(positions) and max(positions) <= batch.position)
+    if not fits or len(set(positions)) < len(positions) or batch.position < batch.claim.position:
+        msg = (
+            f"lane {batch.claim.lane}: positions are not {batch.claim.position + 1} to {batch.position}, each once; "
+            f"found {min(positions, default=None)} to {max(positions, default=None)}; load the lane again"
+        )
+        raise Conflict(msg)
+
+
+def _until(query: "sa.Select[Any]", table: sa.Table, until_at: Instant | None) -> "sa.Select[Any]":
+    return query if until_at is None else query.where(table.c.recorded_at <= until_at)
+
+
+def _recorded(
+    position: int,
+    recorded_at: Instant,
+    event: str,
+    kind: str,
+    account: str,
+    user: str | None,
+    time: Instant,
+    body: bytes,
+) -> Recorded:
+    return Recorded(position, recorded_at, Event(event, kind, account, user, time, decode(body)))
+
+
+def _entry(position: int, recorded_at: Instant, kind: str, account: str | None, body: bytes) -> EngineEntry:
+    return EngineEntry(position, recorded_at, kind, account, decode(body))
+
+
+def _merged(found: Sequence[Recorded], entries: Sequence[EngineEntry]) -> list[Entry]:
+    return sorted([*found, *entries], key=attrgetter("position"))

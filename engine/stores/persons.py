@@ -1,0 +1,83 @@
+"""People apart from events: their personal traits, when they were in contact, and where never to write again."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from engine.instants import Instant
+from engine.store import Touch, Trait
+from engine.stores.codec import decode, encode
+from engine.stores.driver import Driver
+from engine.stores.tables import audit, people, suppressions, touches
+
+
+def put_traits(connection: sa.Connection, driver: Driver, traits: Sequence[Trait]) -> None:
+    """Keep traits; per person and trait the newest by (time, position) wins, in whatever order they come."""
+    newest: dict[tuple[str, str, str], Trait] = {}
+    for trait in sorted(traits, key=lambda one: (one.time, one.position)):
+        newest[trait.account_id, trait.user_id, trait.name] = trait
+    if not newest:
+        return
+    insert = driver.upsert(people)
+    new = insert.excluded
+    later = sa.tuple_(new.time, new.position) >= sa.tuple_(people.c.time, people.c.position)
+    values = {name: new[name] for name in ("value", "time", "position")}
+    keys = list(people.primary_key.columns)
+    connection.execute(
+        insert.on_conflict_do_update(index_elements=keys, set_=values, where=later),
+        [_row(one) for one in newest.values()],
+    )
+
+
+def of_account(connection: sa.Connection, account_id: str) -> dict[str, dict[str, Any]]:
+    """Traits per person, by bytes of both names; cleared ones are absent."""
+    query = sa.select(*people.c["user_id", "name", "value"]).where(people.c.account_id == account_id)
+    found: dict[str, dict[str, Any]] = {}
+    for user_id, name, value in connection.execute(query.order_by(people.c.user_id, people.c.name)):
+        if value is not None:
+            found.setdefault(user_id, {})[name] = decode(value)
+    return found
+
+
+def put_touches(connection: sa.Connection, driver: Driver, new: Sequence[Touch]) -> None:
+    """Keep who was in contact when."""
+    driver.insert(connection, touches, [(one.account_id, one.user_id, one.at, one.channel, one.kind) for one in new])
+
+
+def read_touches(connection: sa.Connection, account_id: str, since: Instant | None) -> list[Touch]:
+    """Contacts with an account, oldest first."""
+    query = sa.select(*touches.c["account_id", "user_id", "at", "channel", "kind"])
+    query = query.where(touches.c.account_id == account_id).order_by(touches.c.at, touches.c.touch)
+    if since is not None:
+        query = query.where(touches.c.at >= since)
+    return [Touch(*row) for row in connection.execute(query)]
+
+
+def suppress(connection: sa.Connection, driver: Driver, address_key: str, *, reason: str, at: Instant) -> None:
+    """Keep an address from being written to; the first reason stays."""
+    row = {"address_key": address_key, "reason": reason, "at": at}
+    connection.execute(driver.upsert(suppressions).values(row).on_conflict_do_nothing())
+
+
+def suppressed(connection: sa.Connection, address_key: str) -> str | None:
+    """Why an address is not written to, or None."""
+    query = sa.select(suppressions.c.reason).where(suppressions.c.address_key == address_key)
+    return connection.execute(query).scalar()
+
+
+def note(connection: sa.Connection, *, at: Instant, who: str, what: str, detail: Mapping[str, Any]) -> None:
+    """Write down who did what by hand."""
+    connection.execute(sa.insert(audit).values(at=at, who=who, what=what, detail=encode(detail)))
+
+
+def _row(trait: Trait) -> dict[str, Any]:
+    value = None if trait.value is None else encode(trait.value)
+    return {
+        "account_id": trait.account_id,
+        "user_id": trait.user_id,
+        "name": trait.name,
+        "value": value,
+        "time": trait.time,
+        "position": trait.position,
+    }

@@ -1,0 +1,376 @@
+"""The event store over SQL, written once for SQLite and PostgreSQL: every method is one transaction."""
+
+import hashlib
+import hmac
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from engine.decision import Decision, MailState
+from engine.instants import Instant
+from engine.log import Entry
+from engine.store import (
+    Batch,
+    Claim,
+    DeadLetter,
+    Forgotten,
+    InboxRow,
+    LaneInfo,
+    OutreachChange,
+    OutreachRow,
+    Share,
+    Snapshot,
+    Touch,
+    lane_of,
+)
+from engine.stores import arrivals, decided, forgetting, kept, log, mails, ownership, persons, tables
+from engine.stores.arrivals import Letter
+from engine.stores.driver import Driver
+
+
+class SqlStore:
+    """A ``Store`` in a database that ``schema.prepare`` has seen; made by ``open_store``."""
+
+    def __init__(self, driver: Driver) -> None:
+        """Read what the store was made with."""
+        self._driver = driver
+        with driver.reading() as connection:
+            settings = {row.name: row.value for row in connection.execute(sa.select(tables.settings))}
+        self._lanes = int(settings["lanes"])
+        self._secret = bytes(settings["secret"])
+
+    @property
+    def url(self) -> str:
+        """Where this store is, without its password."""
+        return self._driver.url
+
+    @property
+    def lanes(self) -> int:
+        """How many lanes the store was made with."""
+        return self._lanes
+
+    def close(self) -> None:
+        """Give every connection back."""
+        self._driver.close()
+
+    # -- ownership -------------------------------------------------------------------------------------------------
+    def claim(
+        self,
+        lanes: Sequence[int],
+        owner: str,
+        *,
+        at: Instant,
+        lease_seconds: int = 30,
+        take_over: bool = False,
+    ) -> list[Claim]:
+        """Become the owner of the lanes, all or none; the claims come by lane."""
+        with self._driver.writing() as connection:
+            return ownership.claim(connection, lanes, owner, at=at, lease_seconds=lease_seconds, take_over=take_over)
+
+    def renew(self, claims: Sequence[Claim], *, at: Instant, lease_seconds: int = 30) -> None:
+        """Say that the owner is alive."""
+        with self._driver.writing() as connection:
+            ownership.renew(connection, claims, at=at, lease_seconds=lease_seconds)
+
+    def release(self, claims: Sequence[Claim]) -> None:
+        """Give the lanes up."""
+        with self._driver.writing() as connection:
+            ownership.release(connection, claims)
+
+    def lane_infos(self, *, at: Instant) -> list[LaneInfo]:
+        """Every lane, by number."""
+        with self._driver.reading() as connection:
+            return ownership.infos(connection, at=at)
+
+    # -- the log ---------------------------------------------------------------------------------------------------
+    def existing(self, ids: Sequence[tuple[str, str]]) -> dict[tuple[str, str], bytes]:
+        """Of these (account id, event id) pairs the ones already stored, with their digests."""
+        with self._driver.reading() as connection:
+            return {(account, event): digest for account, event, digest in self._driver.existing(connection, ids)}
+
+    def commit(self, batches: Sequence[Batch]) -> list[Claim]:
+        """Write the batches in one transaction; the claims come in the batches' order."""
+        with self._driver.writing() as connection:
+            rows = ownership.fence(connection, (batch.claim for batch in batches), exact=True)
+            ownership.move_offsets(connection, self._driver, [move for batch in batches for move in batch.offsets])
+            for batch in sorted(batches, key=lambda one: one.claim.lane):
+                self._write(connection, batch)
+            done = ownership.advance(connection, rows, batches)
+        return [done[batch.claim.lane] for batch in batches]
+
+    def _write(self, connection: sa.Connection, batch: Batch) -> None:
+        log.append(connection, self._driver, batch)
+        decided.apply(connection, self._driver, batch)
+        persons.put_traits(connection, self._driver, batch.traits)
+        persons.put_touches(connection, self._driver, batch.touches)
+        arrivals.put_dead_letters(connection, self._driver, batch.dead_letters)
+        kept.put_shares(connection, self._driver, batch.shares)
+        if batch.inbox_seq is not None:
+            arrivals.clear_inbox(connection, batch.claim.lane, until=batch.inbox_seq)
+
+    def entries(
+        self,
+        lane: int,
+        *,
+        after: int = 0,
+        until_position: int | None = None,
+        until_at: Instant | None = None,
+    ) -> Iterator[Entry]:
+        """The lane's log as it stands now, in position order; no transaction stays open between pages."""
+        with self._driver.reading() as connection:
+            end = _end(connection, lane, until_position)
+        while after < end:
+            with self._driver.reading() as connection:
+                page, after = log.page(connection, lane, after=after, until_position=end, until_at=until_at)
+            yield from page
+
+    def account_entries(
+        self,
+        account_id: str,
+        *,
+        until_position: int | None = None,
+        until_at: Instant | None = None,
+    ) -> list[Entry]:
+        """One account's entries in position order, with the entries of its lane that concern every account."""
+        lane = lane_of(account_id, self._lanes)
+        with self._driver.reading() as connection:
+            end = _end(connection, lane, until_position)
+            return log.of_account(connection, account_id, lane, until_position=end, until_at=until_at)
+
+    def accounts(self) -> list[str]:
+        """Every account with an event, by bytes."""
+        with self._driver.reading() as connection:
+            return log.accounts(connection)
+
+    def count_events(self) -> int:
+        """How many events are stored."""
+        with self._driver.reading() as connection:
+            return log.count(connection)
+
+    def offsets(self, source: str | None = None) -> dict[tuple[str, str, int], int]:
+        """How far each (source, topic, partition) was taken in."""
+        with self._driver.reading() as connection:
+            return ownership.read_offsets(connection, source)
+
+    # -- rulebooks, snapshots, shares ------------------------------------------------------------------------------
+    def put_rulebook(self, fingerprint: str, files: Mapping[str, str], *, at: Instant) -> None:
+        """Keep a rulebook's files under its fingerprint; again is a no-op."""
+        with self._driver.writing() as connection:
+            kept.put_rulebook(connection, self._driver, fingerprint, files, at)
+
+    def rulebook(self, fingerprint: str) -> dict[str, str] | None:
+        """The files of a stored rulebook."""
+        with self._driver.reading() as connection:
+            return kept.rulebook(connection, fingerprint)
+
+    def active_rulebook(self, lane: int) -> str | None:
+        """Fingerprint of the lane's last ``rulebook.activated`` entry."""
+        with self._driver.reading() as connection:
+            return log.active_rulebook(connection, lane)
+
+    def put_snapshots(self, claim: Claim, snapshots: Sequence[Snapshot]) -> None:
+        """Keep snapshots, newest per account."""
+        with self._driver.writing() as connection:
+            ownership.fence(connection, [claim])
+            kept.put_snapshots(connection, self._driver, snapshots)
+
+    def snapshots(self, lane: int) -> Iterator[Snapshot]:
+        """The lane's snapshots, by account."""
+        after = ""
+        while True:
+            with self._driver.reading() as connection:
+                page = kept.page_of_snapshots(connection, lane, after)
+            yield from page
+            if len(page) < kept.PAGE:
+                return
+            after = page[-1].account_id
+
+    def delete_snapshots(self) -> int:
+        """Drop all snapshots."""
+        with self._driver.writing() as connection:
+            return kept.delete_snapshots(connection)
+
+    def shares(self, *, after: Instant | None = None) -> list[Share]:
+        """Portfolio shares by (at, lane)."""
+        with self._driver.reading() as connection:
+            return kept.shares(connection, after)
+
+    # -- what was decided ------------------------------------------------------------------------------------------
+    def decisions(
+        self,
+        *,
+        account_id: str | None = None,
+        rule: str | None = None,
+        lane: int | None = None,
+        since: Instant | None = None,
+        until: Instant | None = None,
+        limit: int | None = None,
+    ) -> list[Decision]:
+        """Decisions by (at, decision id)."""
+        c = tables.decisions.c
+        wanted = _where((c.account_id, account_id), (c.rule, rule), (c.lane, lane))
+        wanted += [c.at >= since] if since is not None else []
+        wanted += [c.at <= until] if until is not None else []
+        with self._driver.reading() as connection:
+            return decided.select(connection, wanted, limit)
+
+    def outreach(
+        self,
+        *,
+        states: Sequence[MailState] | None = None,
+        account_id: str | None = None,
+        rule: str | None = None,
+        decision_id: str | None = None,
+        outreach_id: str | None = None,
+        due_by: Instant | None = None,
+        limit: int | None = None,
+    ) -> list[OutreachRow]:
+        """Mails by (due_at, outreach id)."""
+        c = tables.outreach.c
+        wanted = _where(
+            (c.account_id, account_id),
+            (c.rule, rule),
+            (c.decision_id, decision_id),
+            (c.outreach_id, outreach_id),
+        )
+        wanted += [c.state.in_(states)] if states is not None else []
+        wanted += [c.due_at <= due_by] if due_by is not None else []
+        with self._driver.reading() as connection:
+            return mails.select(connection, wanted, limit)
+
+    def changes(self, outreach_id: str) -> list[OutreachChange]:
+        """A mail's life, oldest first."""
+        with self._driver.reading() as connection:
+            return mails.changes(connection, outreach_id)
+
+    def move(
+        self,
+        outreach_id: str,
+        before: Sequence[MailState],
+        after: MailState,
+        *,
+        at: Instant,
+        by: str,
+        why: str | None = None,
+        inbox: Sequence[Letter] = (),
+    ) -> bool:
+        """Move a mail from one of the states ``before`` to ``after``, in one transaction with rows for inboxes."""
+        with self._driver.writing() as connection:
+            moved = mails.move(connection, outreach_id, before, after, at=at, by=by, why=why)
+            if moved:
+                arrivals.put_inbox(connection, self._driver, inbox, lanes=self._lanes, at=at)
+            return moved
+
+    # -- inbox, people, dead letters, audit ------------------------------------------------------------------------
+    def put_inbox(self, rows: Sequence[Letter], *, at: Instant) -> None:
+        """Leave something for the owner of each account's lane."""
+        with self._driver.writing() as connection:
+            arrivals.put_inbox(connection, self._driver, rows, lanes=self._lanes, at=at)
+
+    def inbox(self, lane: int, *, after: int) -> list[InboxRow]:
+        """What the lane's owner has not taken in yet, in order."""
+        with self._driver.reading() as connection:
+            return arrivals.read_inbox(connection, lane, after=after)
+
+    def people(self, account_id: str) -> dict[str, dict[str, Any]]:
+        """Personal traits per person of the account; cleared ones are absent."""
+        with self._driver.reading() as connection:
+            return persons.of_account(connection, account_id)
+
+    def suppress(self, address_key: str, *, reason: str, at: Instant) -> None:
+        """Never write to this address again; the first reason stays."""
+        with self._driver.writing() as connection:
+            persons.suppress(connection, self._driver, address_key, reason=reason, at=at)
+
+    def suppressed(self, address_key: str) -> str | None:
+        """Why the address is suppressed, or None."""
+        with self._driver.reading() as connection:
+            return persons.suppressed(connection, address_key)
+
+    def touches(self, account_id: str, *, since: Instant | None = None) -> list[Touch]:
+        """Contacts with the account, oldest first."""
+        with self._driver.reading() as connection:
+            return persons.read_touches(connection, account_id, since)
+
+    def dead_letters(self, *, source: str | None = None, limit: int | None = None) -> list[DeadLetter]:
+        """Dead letters, oldest first."""
+        with self._driver.reading() as connection:
+            return arrivals.read_dead_letters(connection, source, limit)
+
+    def put_dead_letters(self, letters: Sequence[DeadLetter]) -> int:
+        """Keep dead letters that belong to no lane's batch; returns how many are new."""
+        with self._driver.writing() as connection:
+            return arrivals.put_dead_letters(connection, self._driver, letters)
+
+    def drop_dead_letters(self, ids: Sequence[str]) -> int:
+        """Remove dead letters."""
+        with self._driver.writing() as connection:
+            return arrivals.drop_dead_letters(connection, ids)
+
+    def audit(self, *, at: Instant, who: str, what: str, detail: Mapping[str, Any]) -> None:
+        """Write down who did what by hand."""
+        with self._driver.writing() as connection:
+            persons.note(connection, at=at, who=who, what=what, detail=detail)
+
+    def key(self, text: str) -> str:
+        """A keyed hash (HMAC-SHA256, hexadecimal) under the store's own secret."""
+        return hmac.new(self._secret, text.encode(), hashlib.sha256).hexdigest()
+
+    # -- forgetting ------------------------------------------------------------------------------------------------
+    def forget_account(self, claim: Claim, account_id: str, *, at: Instant) -> Forgotten:
+        """Remove an account everywhere."""
+        with self._driver.writing() as connection:
+            ownership.fence(connection, [claim], exact=True)
+            done = forgetting.account(connection, self._driver, self.key, account_id, at=at)
+        self._driver.scrub()
+        return done
+
+    def forget_person(
+        self,
+        claim: Claim,
+        account_id: str,
+        user_id: str,
+        *,
+        properties: Iterable[str],
+        at: Instant,
+    ) -> Forgotten:
+        """Give a person a fresh pseudonym in the account's events (``user_id`` and these properties); traits go."""
+        with self._driver.writing() as connection:
+            ownership.fence(connection, [claim], exact=True)
+            done = forgetting.person(
+                connection,
+                self._driver,
+                self.key,
+                account_id,
+                user_id,
+                properties=properties,
+                at=at,
+            )
+        self._driver.scrub()
+        return done
+
+    def tombstones(self, accounts: Sequence[str]) -> frozenset[str]:
+        """Which of these accounts were forgotten."""
+        with self._driver.reading() as connection:
+            return forgetting.buried(connection, self.key, accounts)
+
+    def pseudonyms(self, people: Sequence[tuple[str, str]]) -> dict[tuple[str, str], str]:
+        """Of these (account id, user id) the forgotten ones, with the pseudonym that stands in their place."""
+        with self._driver.reading() as connection:
+            return forgetting.pseudonyms(connection, self.key, people)
+
+    def altered_accounts(self) -> frozenset[str]:
+        """Accounts in which a person was forgotten."""
+        with self._driver.reading() as connection:
+            return forgetting.altered(connection)
+
+
+def _end(connection: sa.Connection, lane: int, until_position: int | None) -> int:
+    # Events and entries are two queries: what is committed between them must not show in the second alone.
+    last = ownership.position(connection, lane)
+    return last if until_position is None else min(last, until_position)
+
+
+def _where(*wanted: "tuple[sa.ColumnElement[Any], Any]") -> "list[sa.ColumnElement[bool]]":
+    return [column == value for column, value in wanted if value is not None]

@@ -1,0 +1,270 @@
+"""The tables of the event store, as this program expects them; ``migrations`` brings a database there."""
+
+from typing import Any
+
+import sqlalchemy as sa
+
+metadata = sa.MetaData(
+    naming_convention={
+        "pk": "%(table_name)s_pkey",
+        "ix": "%(table_name)s_by_%(column_0_N_name)s",
+        "uq": "%(table_name)s_%(column_0_N_name)s_key",
+        "fk": "%(table_name)s_%(column_0_name)s_fkey",
+    },
+)
+
+# Ids are ordered by their bytes everywhere: SQLite does so by itself, PostgreSQL only when told.
+TEXT = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+# UTC milliseconds, positions and offsets outgrow 32 bits.
+BIG = sa.BigInteger()
+# SQLite counts up by itself only in a column of exactly this type.
+SERIAL = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+# JSON is kept as bytes: a database that reads JSON also rounds its numbers and orders its keys.
+BODY = sa.LargeBinary()
+
+
+def _must(name: str, kind: sa.types.TypeEngine[Any]) -> "sa.Column[Any]":
+    return sa.Column(name, kind, nullable=False)
+
+
+def _may(name: str, kind: sa.types.TypeEngine[Any]) -> "sa.Column[Any]":
+    return sa.Column(name, kind, nullable=True)
+
+
+settings = sa.Table(
+    "settings",
+    metadata,
+    sa.Column("name", TEXT, primary_key=True),
+    _must("value", BODY),
+)
+
+lanes = sa.Table(
+    "lanes",
+    metadata,
+    sa.Column("lane", sa.Integer, primary_key=True, autoincrement=False),
+    _must("epoch", BIG),
+    _must("position", BIG),
+    _may("clock_at", BIG),
+    _may("first_at", BIG),
+    _must("inbox_seq", BIG),
+    _may("owner", TEXT),
+    _may("lease_until", BIG),
+)
+
+# Apart from ``lanes``: who leaves something in an inbox must not wait for, or deadlock with, the lane's owner.
+inbox_heads = sa.Table(
+    "inbox_heads",
+    metadata,
+    sa.Column("lane", sa.Integer, primary_key=True, autoincrement=False),
+    _must("last_seq", BIG),
+)
+
+offsets = sa.Table(
+    "offsets",
+    metadata,
+    sa.Column("source", TEXT, primary_key=True),
+    sa.Column("topic", TEXT, primary_key=True),
+    sa.Column("partition", sa.Integer, primary_key=True, autoincrement=False),
+    _must("next", BIG),
+)
+
+# Clustered by (lane, position): a lane is read from front to back far more often than rows are looked up one by one.
+events = sa.Table(
+    "events",
+    metadata,
+    sa.Column("lane", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("position", BIG, primary_key=True, autoincrement=False),
+    _must("recorded_at", BIG),
+    _must("time", BIG),
+    _must("id", TEXT),
+    _must("type", TEXT),
+    _must("account_id", TEXT),
+    _may("user_id", TEXT),
+    _must("digest", BODY),
+    _must("body", BODY),
+    sa.UniqueConstraint("account_id", "id"),
+    sqlite_with_rowid=False,
+)
+
+log = sa.Table(
+    "log",
+    metadata,
+    sa.Column("lane", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("position", BIG, primary_key=True, autoincrement=False),
+    _must("recorded_at", BIG),
+    _must("kind", TEXT),
+    _may("account_id", TEXT),
+    _must("body", BODY),
+    sa.Index(None, "lane", "kind", "position"),
+    sa.Index(None, "account_id"),
+    sqlite_with_rowid=False,
+)
+
+inbox = sa.Table(
+    "inbox",
+    metadata,
+    sa.Column("lane", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("seq", BIG, primary_key=True, autoincrement=False),
+    _must("kind", TEXT),
+    _must("at", BIG),
+    _must("account_id", TEXT),
+    _must("body", BODY),
+)
+
+rulebooks = sa.Table(
+    "rulebooks",
+    metadata,
+    sa.Column("fingerprint", TEXT, primary_key=True),
+    _must("at", BIG),
+    _must("files", BODY),
+)
+
+snapshots = sa.Table(
+    "snapshots",
+    metadata,
+    sa.Column("account_id", TEXT, primary_key=True),
+    _must("lane", sa.Integer()),
+    _must("position", BIG),
+    _must("rulebook", TEXT),
+    _must("state", BODY),
+    sa.Index(None, "lane"),
+)
+
+portfolio_shares = sa.Table(
+    "portfolio_shares",
+    metadata,
+    sa.Column("at", BIG, primary_key=True, autoincrement=False),
+    sa.Column("lane", sa.Integer, primary_key=True, autoincrement=False),
+    _must("values", BODY),
+)
+
+decisions = sa.Table(
+    "decisions",
+    metadata,
+    sa.Column("decision_id", TEXT, primary_key=True),
+    _must("lane", sa.Integer()),
+    _must("rule", TEXT),
+    _must("kind", TEXT),
+    _must("account_id", TEXT),
+    _may("subject_kind", TEXT),
+    _may("subject_id", TEXT),
+    _must("occasion", TEXT),
+    _must("at", BIG),
+    _must("outcome", TEXT),
+    _must("values", BODY),
+    _must("frozen", BODY),
+    _must("mails", BODY),
+    _may("withdrawn_at", BIG),
+    sa.Index(None, "account_id"),
+    sa.Index(None, "at", "decision_id"),
+)
+
+outreach = sa.Table(
+    "outreach",
+    metadata,
+    sa.Column("outreach_id", TEXT, primary_key=True),
+    sa.Column("decision_id", TEXT, sa.ForeignKey("decisions.decision_id"), nullable=False),
+    _must("lane", sa.Integer()),
+    _must("rule", TEXT),
+    _must("kind", TEXT),
+    _must("account_id", TEXT),
+    _may("subject_kind", TEXT),
+    _may("subject_id", TEXT),
+    _must("to", TEXT),
+    _must("audience", TEXT),
+    _must("template", TEXT),
+    _must("mail_class", TEXT),
+    _must("mode", TEXT),
+    _must("at", BIG),
+    _must("due_at", BIG),
+    _must("expires_at", BIG),
+    _must("priority", BIG),
+    _must("state", TEXT),
+    _may("why", TEXT),
+    _must("state_at", BIG),
+    _must("values", BODY),
+    _must("frozen", BODY),
+    _must("steps", sa.Integer()),
+    sa.Index(None, "decision_id"),
+    sa.Index(None, "account_id"),
+    sa.Index(None, "lane", "state", "due_at"),
+    sa.Index(None, "due_at", "outreach_id"),
+)
+
+outreach_changes = sa.Table(
+    "outreach_changes",
+    metadata,
+    sa.Column("outreach_id", TEXT, sa.ForeignKey("outreach.outreach_id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("seq", sa.Integer, primary_key=True, autoincrement=False),
+    _must("at", BIG),
+    _may("before", TEXT),
+    _must("after", TEXT),
+    _may("why", TEXT),
+    _must("by", TEXT),
+)
+
+people = sa.Table(
+    "people",
+    metadata,
+    sa.Column("account_id", TEXT, primary_key=True),
+    sa.Column("user_id", TEXT, primary_key=True),
+    sa.Column("name", TEXT, primary_key=True),
+    _may("value", BODY),
+    _must("time", BIG),
+    _must("position", BIG),
+)
+
+touches = sa.Table(
+    "touches",
+    metadata,
+    sa.Column("touch", SERIAL, primary_key=True),
+    _must("account_id", TEXT),
+    _may("user_id", TEXT),
+    _must("at", BIG),
+    _must("channel", TEXT),
+    _must("kind", TEXT),
+    sa.Index(None, "account_id", "at"),
+)
+
+suppressions = sa.Table(
+    "suppressions",
+    metadata,
+    sa.Column("address_key", TEXT, primary_key=True),
+    _must("reason", TEXT),
+    _must("at", BIG),
+)
+
+dead_letters = sa.Table(
+    "dead_letters",
+    metadata,
+    sa.Column("seq", SERIAL, primary_key=True),
+    _must("dead_letter_id", TEXT),
+    _must("source", TEXT),
+    _must("place", TEXT),
+    _must("reason", TEXT),
+    _must("raw", BODY),
+    _must("at", BIG),
+    _may("account_id", TEXT),
+    sa.UniqueConstraint("dead_letter_id"),
+    sa.Index(None, "account_id"),
+)
+
+audit = sa.Table(
+    "audit",
+    metadata,
+    sa.Column("seq", SERIAL, primary_key=True),
+    _must("at", BIG),
+    _must("who", TEXT),
+    _must("what", TEXT),
+    _must("detail", BODY),
+)
+
+tombstones = sa.Table(
+    "tombstones",
+    metadata,
+    sa.Column("hash", TEXT, primary_key=True),
+    _must("at", BIG),
+    _may("pseudonym", TEXT),
+    _may("account_id", TEXT),
+    sa.Index(None, "account_id"),
+)

@@ -1,0 +1,135 @@
+"""Things inside an account: how events open, ask, answer and close them, and the spells that come of it."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from engine.instants import Instant
+from engine.log import Event
+from engine.measures.measure import Data, Happening, insert, passes
+from engine.rulebook.spec import OURS, Act, Thing
+
+ANSWER, ASK, CLOSE, OPEN = 1, 2, 4, 8
+
+
+class OutOfTurn(Exception):  # noqa: N818 - no fault: it asks for the account to be built anew
+    """A late event changes what was folded after it; the account must be built anew from its stored events."""
+
+
+class Spell(msgspec.Struct):
+    """One stretch from an opening to its closing; instants in UTC milliseconds."""
+
+    opened_at: Instant
+    opener: str | None
+    answered_at: Instant | None = None
+    closed_at: Instant | None = None
+
+
+class ThingState(msgspec.Struct):
+    """What is kept of one thing: newest properties, transitions in the order of time, and its measures' data."""
+
+    props: dict[str, list[Any]] = msgspec.field(default_factory=dict)
+    steps: list[list[Any]] = msgspec.field(default_factory=list)
+    kept: list[Data] = msgspec.field(default_factory=list)
+    seen: Instant | None = None
+    last: Instant | None = None
+    spells: list[Spell] = msgspec.field(default_factory=list)
+    waiting_since: Instant | None = None
+
+    @property
+    def open(self) -> bool:
+        """Is a spell open?"""
+        return bool(self.spells) and self.spells[-1].closed_at is None
+
+    @property
+    def spell(self) -> Spell | None:
+        """The open spell."""
+        return self.spells[-1] if self.open else None
+
+
+def does(acts: Sequence[Act], event: Event) -> bool:
+    """Is the event one of these acts?"""
+    return any(act.types.match(event.type) and passes(act.where, event) for act in acts)
+
+
+def step_of(thing: Thing, event: Event) -> int:
+    """What the event does to the thing, as a sum of ANSWER, ASK, CLOSE and OPEN; a closing event never opens."""
+    if thing.name == "person":
+        if event.type == "user.removed":
+            return CLOSE
+        return 0 if event.type.startswith(OURS) else OPEN
+    step = (ANSWER if does(thing.answered_by, event) else 0) | (ASK if does(thing.asked_by, event) else 0)
+    if does(thing.closed_by, event):
+        return step | CLOSE
+    return step | (OPEN if does(thing.opened_by, event) else 0)
+
+
+def fold_thing(thing: Thing, state: ThingState, happening: Happening) -> None:
+    """Fold one event of the thing: first and last seen, properties, transitions.
+
+    Raises ``OutOfTurn`` for a late event of a person who was removed at some time: of people only the events that open
+    a spell are kept.
+    """
+    event, time = happening.event, happening.time
+    person = thing.name == "person"
+    late = state.last is not None and time < state.last
+    if not (person and event.type.startswith(OURS)):
+        state.seen = time if state.seen is None else min(state.seen, time)
+        state.last = time if state.last is None else max(state.last, time)
+    if event.type == "user.updated" if person else thing.family.match(event.type):
+        newest(state.props, event.properties, happening)
+    step = step_of(thing, event)
+    if step:
+        row = [time, happening.position, step, event.user_id]
+        if person:
+            _step_of_person(state, row, late=late)
+        else:
+            in_order = not state.steps or row > state.steps[-1]
+            insert(state.steps, row)
+            _walk(state, row) if in_order else _derive(state)
+
+
+def newest(kept: dict[str, list[Any]], properties: Any, happening: Happening) -> None:  # noqa: ANN401 - a JSON object
+    """Of each property keep the value that is newest by (time, position)."""
+    for name, raw in properties.items():
+        before = kept.get(name)
+        if before is None or (happening.time, happening.position) >= (before[0], before[1]):
+            kept[name] = [happening.time, happening.position, raw]
+
+
+def _step_of_person(state: ThingState, row: list[Any], *, late: bool) -> None:
+    opens = row[2] == OPEN
+    if not late or (opens and state.open and row > state.steps[-1]):
+        if not (opens and state.open):
+            state.steps.append(row)
+            _walk(state, row)
+    elif opens and len(state.steps) == 1 and state.open:
+        state.steps = [row]
+        _derive(state)
+    else:
+        raise OutOfTurn
+
+
+def _derive(state: ThingState) -> None:
+    state.spells, state.waiting_since = [], None
+    for row in state.steps:
+        _walk(state, row)
+
+
+def _walk(state: ThingState, row: list[Any]) -> None:
+    time, step, user_id = row[0], row[2], row[3]
+    spell = state.spell
+    if spell is not None:
+        if step & ANSWER:
+            state.waiting_since = None
+            if spell.answered_at is None:
+                spell.answered_at = time
+        if step & ASK and state.waiting_since is None:
+            state.waiting_since = time
+        if step & CLOSE:
+            spell.closed_at = time
+            state.waiting_since = None
+    elif step & OPEN and not step & CLOSE:
+        state.spells.append(Spell(time, user_id))
+        state.waiting_since = time

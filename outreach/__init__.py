@@ -1,0 +1,1 @@
+"""How words leave: templates, rendering, mail, channels and the sender."""

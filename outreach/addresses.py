@@ -1,0 +1,46 @@
+"""Mail addresses: which can be written to, whose they are, and the key under which one is suppressed."""
+
+import re
+from collections.abc import Callable, Collection
+
+_LOCAL = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
+_LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+_LONGEST_LOCAL, _LONGEST = 64, 254
+
+
+def clean_address(text: object) -> str | None:
+    """Give an address as it goes on the wire (ASCII, RFC 5321 lengths, domain in lower case), or None.
+
+    A domain in other letters is written in IDNA; a local part in other letters needs SMTPUTF8, which we do not speak.
+
+    >>> clean_address(" Ada@Example.COM "), clean_address("no one"), clean_address("a@b@c.example")
+    ('Ada@example.com', None, None)
+    """
+    if not isinstance(text, str) or len(text) > 4 * _LONGEST:
+        return None
+    local, at, domain = text.strip().rpartition("@")
+    if not at or len(local) > _LONGEST_LOCAL or not _LOCAL.fullmatch(local):
+        return None
+    try:
+        wire = domain.encode("idna").decode().lower()
+    except UnicodeError:
+        return None
+    labels = wire.split(".")
+    if len(labels) < 2 or not all(_LABEL.fullmatch(label) for label in labels) or labels[-1].isdigit():  # noqa: PLR2004
+        return None
+    return f"{local}@{wire}" if len(local) + len(wire) < _LONGEST else None
+
+
+def is_staff(address: str, domains: Collection[str]) -> bool:
+    """Whether an address is one of ours: its domain is one of ``domains`` or lies below one.
+
+    >>> [is_staff(address, ["us.example"]) for address in ("a@us.example", "a@mail.us.example", "a@notus.example")]
+    [True, True, False]
+    """
+    domain = address.rpartition("@")[2].lower()
+    return any(domain == one.lower() or domain.endswith("." + one.lower()) for one in domains)
+
+
+def address_key(key: Callable[[str], str], address: str) -> str:
+    """Give the keyed hash under which an address is suppressed; ``key`` is the store's. Case does not matter in it."""
+    return key("address:" + address.strip().casefold())

@@ -1,0 +1,55 @@
+"""The contract of a channel: how one mail leaves."""
+
+from contextlib import AbstractContextManager
+from typing import Literal, Protocol
+
+from engine.errors import RingfirstError
+from outreach.mail import Outgoing
+
+Verdict = Literal["later", "failed", "in_doubt"]
+
+
+class DeliveryError(RingfirstError):
+    """A channel did not take a mail. The message says why, without an address.
+
+    ``verdict`` is what is known: ``later`` = surely not taken, try again; ``failed`` = refused for good, look at the
+    mail; ``in_doubt`` = it may have been taken, so nobody tries again until that is settled.
+    """
+
+    def __init__(self, message: str, verdict: Verdict) -> None:
+        super().__init__(message)
+        self.verdict = verdict
+
+
+class Channel(Protocol):
+    """One way for mails to go.
+
+    ``local`` is true when mails stay on this machine and the same id twice leaves one mail: such a channel may be used
+    to rehearse (``send --simulate``) and to try again after a crash.
+    """
+
+    @property
+    def name(self) -> str:
+        """One word for reports."""
+        ...
+
+    @property
+    def local(self) -> bool:
+        """Whether mails stay here, and the same id twice is one mail."""
+        ...
+
+    def session(self) -> AbstractContextManager[None]:
+        """Held for one run of the sender.
+
+        A local channel lets in one run at a time, so that what an earlier run left half done is known to be abandoned;
+        raises ``DeliveryError`` while another run is in.
+        """
+        ...
+
+    def has(self, mail_id: str) -> bool:
+        """Whether a mail of this id is known to have been taken; False when the channel cannot know."""
+        ...
+
+    def deliver(self, mail: Outgoing) -> None:
+        """Hand one mail over; returns once it has surely been taken. Raises ``DeliveryError``."""
+        ...

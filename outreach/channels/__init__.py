@@ -1,0 +1,1 @@
+"""The ways a mail can go, one file each, all behind ``outreach.channel``."""

@@ -1,0 +1,183 @@
+"""What a template can do to a value: dates in the reader's zone, numbers, plurals, safe links."""
+
+import re
+from collections.abc import Callable
+from datetime import date, datetime
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Any
+
+from jinja2 import pass_context
+from jinja2.runtime import Context, Undefined
+
+from engine.errors import TemplateError
+from engine.instants import from_datetime, parse_iso
+from engine.zones import Zone, valid_zone, zone
+
+LONGEST_TEXT = 10_000
+"""Characters of a text that a template puts together by itself."""
+_LONGEST_LIST = 1_000
+_DAY = re.compile(r"\d{4}-\d\d-\d\d")
+_URL = re.compile(r"(?:https://[^\s/?#@:]+(?::\d+)?(?:[/?#]\S*)?|mailto:[^\s@]+@[^\s@]+)", re.IGNORECASE)
+_MONTHS = (
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+)
+_DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+ZONE = "_zone"
+"""Key of the context under which the reader's zone travels; a template cannot read it."""
+
+
+@pass_context
+def day(context: Context, value: Any) -> str:
+    """Write the day of a date or instant: ``Thursday, 12 March 2026``, in the reader's zone.
+
+    Raises ``TemplateError`` for anything that is neither ``YYYY-MM-DD`` nor an ISO 8601 instant.
+    """
+    moment = _moment(context, value)
+    return f"{_DAYS[moment.weekday()]}, {moment.day} {_MONTHS[moment.month - 1]} {moment.year}"
+
+
+@pass_context
+def clock(context: Context, value: Any) -> str:
+    """Write the time of day of an instant with its zone: ``10:00 CET``, in the reader's zone.
+
+    Raises ``TemplateError`` for a date without a time.
+    """
+    moment = _moment(context, value)
+    if not isinstance(moment, datetime):
+        raise TemplateError("a date without a time has no time of day; use the filter 'date'")
+    return f"{moment:%H:%M} {_zone_word(moment)}"
+
+
+@pass_context
+def day_and_clock(context: Context, value: Any) -> str:
+    """Write an instant in full, ``Thursday, 12 March 2026, 10:00 CET``; of a bare date only the day."""
+    whole = day(context, value)
+    return f"{whole}, {clock(context, value)}" if isinstance(_moment(context, value), datetime) else whole
+
+
+def number(value: Any, decimals: int | None = None) -> str:
+    """Write a number with thousands apart, and with as many decimals as it has, at most two.
+
+    >>> number(1234567), number(3.0), number(0.1250), number(2, 1)
+    ('1,234,567', '3', '0.12', '2.0')
+    """
+    exact = _exact(value)
+    if decimals is not None:
+        return f"{exact:,.{min(max(decimals, 0), 6)}f}"
+    text = f"{exact:,.2f}"
+    return text.rstrip("0").rstrip(".")
+
+
+def plural(value: Any, one: str, many: str | None = None) -> str:
+    """Write a number with the word it counts.
+
+    >>> plural(1, "report"), plural(1200, "report"), plural(2, "person", "people")
+    ('1 report', '1,200 reports', '2 people')
+    """
+    exact = _exact(value)
+    return f"{number(exact)} {one if exact == 1 else many or one + 's'}"
+
+
+def safe_url(value: Any) -> str:
+    """Let a link pass if it is https or mailto; raises ``TemplateError`` otherwise.
+
+    Autoescaping does not stop ``javascript:``; this does.
+
+    >>> safe_url("https://app.example/reports?a=1&b=2")
+    'https://app.example/reports?a=1&b=2'
+    """
+    _known(value)
+    text = str(value).strip()
+    if not _URL.fullmatch(text) or any(ord(sign) < ord(" ") or sign in "\"'<>\\`" for sign in text):
+        raise TemplateError("a link is neither https nor mailto; give the template a full https address")
+    return text
+
+
+def join(value: Any, between: str = ", ") -> str:
+    """Join a list of texts or numbers, at most 1,000 of them.
+
+    >>> join(["a", "b"])
+    'a, b'
+    """
+    _known(value)
+    short = isinstance(value, list) and len(value) <= _LONGEST_LIST
+    if not short or not all(isinstance(item, str | int) for item in value):
+        raise TemplateError("'join' takes a list of at most 1,000 texts; loop over anything else")
+    parts = [str(item) for item in value]
+    if sum(map(len, parts)) + len(parts) * len(between) > LONGEST_TEXT:
+        raise TemplateError("'join' makes at most 10,000 characters; these are more; loop over them")
+    return between.join(parts)
+
+
+def rounded(value: Any, decimals: int = 0) -> Decimal:
+    """Round half up, to at most six decimals (Jinja's own raises ten to any power it is given).
+
+    >>> rounded(2.345, 2), rounded(2.5)
+    (Decimal('2.35'), Decimal('3'))
+    """
+    return _exact(value).quantize(Decimal(1).scaleb(-min(max(int(decimals), 0), 6)), ROUND_HALF_UP)
+
+
+FILTERS: dict[str, Callable[..., Any]] = {
+    "date": day,
+    "time": clock,
+    "datetime": day_and_clock,
+    "number": number,
+    "plural": plural,
+    "safe_url": safe_url,
+    "join": join,
+    "round": rounded,
+}
+
+
+def _known(value: Any) -> None:
+    if isinstance(value, Undefined):
+        str(value)  # raises, and names what is missing
+
+
+def _exact(value: Any) -> Decimal:
+    _known(value)
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+        raise TemplateError(f"a number is wanted; found {type(value).__name__}; give the filter a number")
+    return Decimal(str(value)) if isinstance(value, float) else Decimal(value)
+
+
+def _moment(context: Context, value: Any) -> date | datetime:
+    _known(value)
+    text = value if isinstance(value, str) else ""
+    try:
+        if _DAY.fullmatch(text):
+            return date.fromisoformat(text)
+        found = parse_iso(text)
+        if found is not None:
+            return _reader_zone(context).local(_instant(context, *found))
+    except (ValueError, OverflowError):
+        pass
+    raise TemplateError("a date is wanted; found something else; give the filter YYYY-MM-DD or an ISO instant")
+
+
+def _instant(context: Context, moment: datetime, aware: bool) -> int:  # noqa: FBT001, the pair parse_iso returns
+    return from_datetime(moment) if aware else _reader_zone(context).instant(moment)
+
+
+def _reader_zone(context: Context) -> Zone:
+    return valid_zone(context.get(ZONE), zone("UTC"))
+
+
+def _zone_word(moment: datetime) -> str:
+    name = moment.tzname() or "UTC"
+    if name.isalpha():
+        return name
+    offset = f"{moment:%z}"
+    return f"(UTC{offset[:3]}:{offset[3:5]})"

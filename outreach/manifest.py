@@ -1,0 +1,86 @@
+"""``template.yml``: who a template is for, its class, its needs and its example."""
+
+from typing import Any, Literal
+
+import msgspec
+
+from engine.rulebook.findings import Finding, Findings, suggestion
+from engine.rulebook.nodes import Node, load
+
+CLASSES = ("transactional", "relationship", "marketing")
+_KEYS = ("for", "class", "needs", "subject", "plural", "example")
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+    """What a template says about itself.
+
+    ``subject`` is the kind of thing it speaks of (``orientation``), ``plural`` the name under which several of them
+    come in one mail, ``example`` a context with values, as nested dicts.
+    """
+
+    audience: Literal["customer", "staff"]
+    mail_class: str | None
+    needs: tuple[str, ...]
+    subject: str | None
+    plural: str | None
+    example: dict[str, Any]
+
+
+def read_manifest(path: str, text: str) -> tuple[Manifest | None, list[Finding]]:
+    """Read ``template.yml``; returns it, or None with the findings that keep it from being one."""
+    findings = Findings()
+    root = load(path, text, findings)
+    if root is None or root.keys is None:
+        message = "a template.yml is a mapping; found something else; begin with 'for: customer'"
+        return None, findings.errors or [Finding(path, 1, 1, "error", message)]
+    _check_keys(root, findings)
+    _check_class(root, findings)
+    _check_values(root, findings)
+    if findings.errors:
+        return None, findings.errors
+    data = root.plain()
+    return msgspec.convert(
+        {
+            "audience": data["for"],
+            "mail_class": data.get("class"),
+            "needs": data.get("needs") or [],
+            "subject": data.get("subject"),
+            "plural": data.get("plural"),
+            "example": data["example"],
+        },
+        Manifest,
+    ), []
+
+
+def _check_keys(root: Node, findings: Findings) -> None:
+    for key, (at, _) in (root.keys or {}).items():
+        if key not in _KEYS:
+            near = suggestion(key, _KEYS) or f"; a template has {', '.join(_KEYS)}"
+            findings.error(at, f"template.yml: unknown key {key[:60]!r}{near}")
+
+
+def _check_class(root: Node, findings: Findings) -> None:
+    audience, mail_class = _under(root, "for"), _under(root, "class")
+    if audience.value not in ("customer", "staff"):
+        findings.error(audience.at, f"for: should be customer or staff; found {audience.text[:40]!r}; write one")
+    elif audience.value == "customer" and mail_class.value not in CLASSES:
+        found = mail_class.text[:40] if mail_class is not root else "none"
+        findings.error(mail_class.at, f"class: should be one of {', '.join(CLASSES)}; found {found!r}; write one")
+    elif audience.value == "staff" and mail_class is not root:
+        findings.error(mail_class.at, "class: a staff template has none; found one; take the line out")
+
+
+def _check_values(root: Node, findings: Findings) -> None:
+    needs, example = _under(root, "needs"), _under(root, "example")
+    if needs is not root and (needs.items is None or not all(isinstance(node.value, str) for node in needs.items)):
+        findings.error(needs.at, "needs: should be a list of names; found something else; write [reports_28d]")
+    for key in ("subject", "plural"):
+        word = _under(root, key)
+        if word is not root and not (isinstance(word.value, str) and word.text.isidentifier()):
+            findings.error(word.at, f"{key}: should be one word; found {word.text[:40]!r}; write it as in the rulebook")
+    if not example.keys or example is root:
+        findings.error(example.at, "example: should hold values to try the template with; found none; write them")
+
+
+def _under(root: Node, key: str) -> Node:
+    return (root.keys or {})[key][1] if key in (root.keys or {}) else root

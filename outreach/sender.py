@@ -1,0 +1,320 @@
+"""The sender: takes mails that are due, asks the gate, and lets each leave at most once.
+
+``queued -> claimed -> posting -> accepted``, each a compare-and-set in the store. ``posting`` is committed just before
+the mail is handed over: a crash before it is harmless, a crash after it leaves the mail in doubt, and only a channel
+that can tell settles that (DESIGN 6, DELIVERY 4).
+"""
+
+import logging
+import re
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+
+from engine.decision import MailState
+from engine.errors import TemplateError, UsageError
+from engine.instants import MINUTE, SECOND, Instant, iso
+from engine.store import OutreachRow, Store
+from outreach.addresses import address_key
+from outreach.channel import Channel, DeliveryError, Verdict
+from outreach.context import Lookup, People, Sender
+from outreach.gate import Post, judge
+from outreach.joining import join_rows, write_mail
+from outreach.mail import Outgoing
+from outreach.templates import Template
+
+BEHIND = 5 * MINUTE
+"""How far a lane's clock may stand behind the sender's before its mails wait."""
+REHEARSED = frozenset({"past", "queued", "held", "in_review"})
+"""States whose mails a rehearsal sends, as if the engine had been live then."""
+_AFTER: dict[Verdict, MailState] = {"later": "queued", "failed": "failed", "in_doubt": "in_doubt"}
+_POSTED = re.compile(r"by (\S+) as (\S+)")
+_log = logging.getLogger("outreach.sender")
+
+
+class SendReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What one run did. ``mails`` left, carrying ``rows`` decisions (joined ones are one mail); the rest counts rows.
+
+    ``waiting``: lane behind; ``later``: the channel did not take it, it will be tried again; ``elsewhere``: another
+    sender was faster; ``recovered``: left half done by an earlier run and settled; ``reasons``: why rows did not leave.
+    """
+
+    mails: int = 0
+    rows: int = 0
+    held: int = 0
+    suppressed: int = 0
+    expired: int = 0
+    waiting: int = 0
+    later: int = 0
+    failed: int = 0
+    in_doubt: int = 0
+    elsewhere: int = 0
+    recovered: int = 0
+    reasons: dict[str, int] = msgspec.field(default_factory=dict)
+
+
+def send_due(
+    store: Store,
+    templates: Mapping[str, Template],
+    channel: Channel,
+    *,
+    sender: Sender,
+    at: Instant,
+    by: str,
+    staff_domains: Collection[str] = (),
+    live: bool = False,
+    lease_seconds: int = 300,
+    limit: int | None = None,
+) -> SendReport:
+    """Send what is due at ``at``; ``by`` names this sender in ``outreach_changes``.
+
+    With ``live``, mails of a lane whose clock is more than 5 minutes behind wait. What another run left half done is
+    settled first: at once on a local channel (it lets in one run at a time), else when ``lease_seconds`` have passed.
+    Mails in review are never touched. Raises ``DeliveryError`` when the channel cannot be used at all.
+    """
+    post = Post(
+        templates=templates,
+        sender=sender,
+        staff_domains=staff_domains,
+        people=_cached(store.people),
+        suppressed=lambda address: store.suppressed(address_key(store.key, address)),
+    )
+    run = _Run(store, post, channel, at, by)
+    with channel.session():
+        run.recover(lease_seconds * SECOND)
+        rows = store.outreach(states=["queued", "held"], due_by=at, limit=limit)
+        behind = _lanes_behind(store, at) if live else frozenset()
+        asked = [row for row in rows if run.ask(row, behind)]
+        for group in join_rows(asked, post):
+            run.send(group)
+    return run.report()
+
+
+def simulate(
+    rows: Iterable[OutreachRow],
+    templates: Mapping[str, Template],
+    channel: Channel,
+    *,
+    sender: Sender,
+    people: Lookup,
+    staff_domains: Collection[str] = (),
+    suppressed: Callable[[str], str | None] = lambda _: None,
+) -> SendReport:
+    """Walk through mails in order of due time, with that time as the clock, and write them to a local channel.
+
+    Mails that are past, queued, held or in review count as sent when they were due. The store is never changed.
+    Raises ``UsageError`` for a channel that is not local.
+    """
+    if not channel.local:
+        found = f"found channel {channel.name!r}"
+        raise UsageError(f"send --simulate: mails would really leave; {found}; use the file or memory channel")
+    post = Post(
+        templates=templates,
+        sender=sender,
+        staff_domains=staff_domains,
+        people=_cached(people),
+        suppressed=suppressed,
+    )
+    tally: Counter[str] = Counter()
+    reasons: Counter[str] = Counter()
+    asked = []
+    for row in sorted(rows, key=lambda row: (row.due_at, row.outreach_id)):
+        no = judge(row, post, at=row.due_at) if row.state in REHEARSED else None
+        if no is not None:
+            tally[no.state] += 1
+            reasons[no.why] += 1
+        elif row.state in REHEARSED:
+            asked.append(row)
+    with channel.session():
+        for group in join_rows(asked, post):
+            _rehearse(group, post, channel, tally, reasons)
+    return SendReport(**tally, reasons=dict(sorted(reasons.items())))
+
+
+def _rehearse(
+    group: Sequence[OutreachRow],
+    post: Post,
+    channel: Channel,
+    tally: Counter[str],
+    reasons: Counter[str],
+) -> None:
+    try:
+        channel.deliver(write_mail(group, post, mail_id=group[0].outreach_id))
+    except TemplateError as err:
+        tally["held"] += len(group)
+        reasons[str(err)] += len(group)
+    else:
+        tally["mails"] += 1
+        tally["rows"] += len(group)
+
+
+class _Run:
+    """One run of the sender; every step of a mail goes through ``_move``, which also counts."""
+
+    def __init__(self, store: Store, post: Post, channel: Channel, at: Instant, by: str) -> None:
+        self._store, self._post, self._channel, self._at, self._by = store, post, channel, at, by
+        self._tally: Counter[str] = Counter()
+        self._reasons: Counter[str] = Counter()
+
+    def report(self) -> SendReport:
+        return SendReport(**self._tally, reasons=dict(sorted(self._reasons.items())))
+
+    def recover(self, lease: int) -> None:
+        """Settle what an earlier run left in ``claimed`` or ``posting``."""
+        left = [
+            row
+            for row in self._store.outreach(states=["claimed", "posting"])
+            if self._channel.local or row.state_at <= self._at - lease
+        ]
+        posted: dict[tuple[str, str], list[OutreachRow]] = {}
+        for row in left:
+            if row.state == "claimed":
+                self._tally["recovered"] += self._move(row, "claimed", "queued")
+            else:
+                posted.setdefault(_posted(row), []).append(row)
+        for (channel, mail_id), rows in posted.items():
+            self._settle(rows, channel, mail_id)
+
+    def ask(self, row: OutreachRow, behind: Collection[int]) -> bool:
+        """Whether a mail may leave now; if not, it is moved to where it belongs."""
+        if row.lane in behind:
+            self._tally["waiting"] += 1
+            return False
+        no = judge(row, self._post, at=self._at)
+        if no is None:
+            return True
+        self._end(row, no.state, no.why)
+        return False
+
+    def send(self, group: Sequence[OutreachRow]) -> None:
+        """Let one mail leave, for all rows joined in it that nobody else has claimed."""
+        if self._written(group, group[0].outreach_id, "") is None:
+            return
+        claimed = [row for row in group if self._taken(row, row.state, "claimed", None)]
+        if not claimed:
+            return
+        mail_id = claimed[0].outreach_id
+        mail = self._written(claimed, mail_id, "claimed")
+        if mail is None:
+            return
+        note = f"by {self._channel.name} as {mail_id}"
+        posted = [row for row in claimed if self._taken(row, "claimed", "posting", note)]
+        if len(posted) == len(claimed):
+            self._hand_over(mail, posted)
+        else:
+            for row in posted:
+                self._move(row, "posting", "queued")
+
+    def _settle(self, rows: Sequence[OutreachRow], channel: str, mail_id: str) -> None:
+        self._tally["recovered"] += len(rows)
+        if channel == self._channel.name and self._channel.has(mail_id):
+            self._accept(rows, mail_id)
+        elif channel == self._channel.name and self._channel.local:
+            mail = self._written(rows, mail_id, "posting")
+            if mail is not None:
+                self._hand_over(mail, rows)
+        else:
+            for row in rows:
+                self._give_up(row, "in_doubt", "the sender stopped while it handed the mail over")
+
+    def _written(self, rows: Sequence[OutreachRow], mail_id: str, state: str) -> Outgoing | None:
+        try:
+            return write_mail(rows, self._post, mail_id=mail_id)
+        except TemplateError as err:
+            for row in rows:
+                self._end(row, "held", str(err), before=state)
+            return None
+
+    def _hand_over(self, mail: Outgoing, rows: Sequence[OutreachRow]) -> None:
+        try:
+            self._channel.deliver(mail)
+        except DeliveryError as err:
+            for row in rows:
+                self._give_up(row, _AFTER[err.verdict], str(err))
+        except Exception as err:  # noqa: BLE001, the outermost loop: whatever it was, the mail may have left
+            _log.error("mail %s is in doubt: %s", mail.mail_id, type(err).__name__)  # a traceback may hold an address
+            for row in rows:
+                self._give_up(row, "in_doubt", f"the channel failed with {type(err).__name__}")
+        else:
+            self._accept(rows, mail.mail_id)
+
+    def _accept(self, rows: Sequence[OutreachRow], mail_id: str) -> None:
+        note = f"by {self._channel.name} as {mail_id}"
+        left = [
+            row
+            for row in rows
+            if self._move(row, "posting", "accepted", note, [(row.account_id, "event", _sent(row, self._at))])
+        ]
+        self._tally["rows"] += len(left)
+        self._tally["mails"] += bool(left)
+
+    def _end(self, row: OutreachRow, state: MailState, why: str, before: str = "") -> None:
+        self._tally[state] += 1
+        self._reasons[why] += 1
+        if (row.state, row.why) == (state, why):
+            return
+        inbox = [(row.account_id, "entry", _expired(row))] if state == "expired" else []
+        if not self._move(row, before or row.state, state, why, inbox):
+            self._tally[state] -= 1
+            self._reasons -= Counter([why])
+            self._tally["elsewhere"] += 1
+
+    def _give_up(self, row: OutreachRow, state: MailState, why: str) -> None:
+        if self._move(row, "posting", state, why):
+            self._tally["later" if state == "queued" else state] += 1
+            self._reasons[why] += 1
+
+    def _taken(self, row: OutreachRow, before: str, after: MailState, why: str | None) -> bool:
+        moved = self._move(row, before, after, why)
+        self._tally["elsewhere"] += not moved
+        return moved
+
+    def _move(self, row: OutreachRow, before: str, after: MailState, why: str | None = None, inbox: Any = ()) -> bool:
+        states: Any = [before]
+        return self._store.move(row.outreach_id, states, after, at=self._at, by=self._by, why=why, inbox=inbox)
+
+
+def _lanes_behind(store: Store, at: Instant) -> frozenset[int]:
+    infos = store.lane_infos(at=at)
+    return frozenset(info.lane for info in infos if info.clock_at is None or info.clock_at < at - BEHIND)
+
+
+def _posted(row: OutreachRow) -> tuple[str, str]:
+    found = _POSTED.fullmatch(row.why or "")
+    return (found.group(1), found.group(2)) if found else ("", row.outreach_id)
+
+
+def _sent(row: OutreachRow, at: Instant) -> bytes:
+    return msgspec.json.encode(
+        {
+            "id": f"outreach.sent:{row.outreach_id}",
+            "type": "outreach.sent",
+            "account_id": row.account_id,
+            "user_id": row.to if row.audience == "customer" else None,
+            "time": iso(at),
+            "properties": {
+                "rule": row.rule,
+                "template": row.template,
+                "class": row.mail_class,
+                "decision_id": row.decision_id,
+                "outreach_id": row.outreach_id,
+            },
+        }
+    )
+
+
+def _expired(row: OutreachRow) -> bytes:
+    return msgspec.json.encode(
+        {
+            "kind": "outreach.expired",
+            "decision_id": row.decision_id,
+            "outreach_id": row.outreach_id,
+        }
+    )
+
+
+def _cached(people: Lookup) -> Callable[[str], People]:
+    return lru_cache(maxsize=4096)(people)

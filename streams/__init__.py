@@ -1,0 +1,1 @@
+"""How events arrive and how their health is seen."""

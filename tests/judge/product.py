@@ -1,0 +1,132 @@
+"""The product under the judge's eyes: runs a judge's log through a lane and gives its decisions in the judge's shape."""
+
+from decimal import Decimal
+from typing import Any
+
+import yaml
+
+from engine.account import Account
+from engine.decision import Decision, Ended
+from engine.lane import Lane
+from engine.log import EngineEntry, Entry, Event, Recorded
+from engine.program import Program
+from engine.rulebook.book import Rulebook, load_rulebook
+from engine.snapshot import freeze, thaw
+
+
+def book_of(data: dict[str, Any]) -> Rulebook:
+    """A rulebook from the judge's plain data, by way of YAML text; templates stand for themselves."""
+    files = {"rules/all.yml": yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True)}
+    for rule in data.get("rules", []):
+        for key, audience in (("send", "customer"), ("notify", "staff")):
+            if key in rule:
+                files[f"templates/{rule[key]['template']}/template.yml"] = f"for: {audience}\n"
+    book, findings = load_rulebook(files, duties=False)
+    assert book is not None, "\n".join(str(finding) for finding in findings) + "\n" + files["rules/all.yml"]
+    return book
+
+
+def decide(log: list[dict[str, Any]], until: int, thaw_at: frozenset[int] = frozenset()) -> list[dict[str, Any]]:
+    """The product's decisions over a judge's log; at positions in ``thaw_at`` every account goes through its snapshot."""
+    programs: dict[str, Program] = {}
+    stored: dict[str, list[Recorded]] = {}
+
+    def history(account_id: str, position: int) -> list[Recorded]:
+        return [row for row in stored.get(account_id, []) if row.position <= position]
+
+    lane = Lane(programs.__getitem__, history)
+    decisions: dict[str, Decision] = {}
+    gone: set[str] = set()
+    for row in log:
+        entry = _entry(row, programs)
+        if isinstance(entry, Recorded):
+            stored.setdefault(entry.account_id, []).append(entry)
+        _note(lane.take(entry), decisions, gone)
+        if entry.position in thaw_at:
+            lane = _again(lane, programs, history)
+    _note(lane.advance(until), decisions, gone)
+    return sorted((_shown(one, gone) for one in decisions.values()), key=lambda one: (one["at"], one["decision_id"]))
+
+
+def _again(lane: Lane, programs: dict[str, Program], history: Any) -> Lane:
+    again = Lane(programs.__getitem__, history)
+    again.program, again.clock, again.first_at = lane.program, lane.clock, lane.first_at
+    for account in lane.accounts.values():
+        restored = thaw(account.id, account.position, account.program, freeze(account))
+        assert isinstance(restored, Account)
+        again.adopt(restored)
+    return again
+
+
+def _entry(row: dict[str, Any], programs: dict[str, Program]) -> Entry:
+    position, at = row["position"], row["recorded_at"]
+    if "rulebook" in row:
+        book = book_of(row["rulebook"])
+        programs[book.fingerprint] = Program(book)
+        return EngineEntry(position, at, "rulebook.activated", None, {"fingerprint": book.fingerprint})
+    if "ended" in row:
+        ended = row["ended"]
+        return EngineEntry(position, at, f"outreach.{ended['why']}", ended["account_id"], ended)
+    event = row["event"]
+    properties = {name: _exact(value) for name, value in event["properties"].items()}
+    return Recorded(
+        position,
+        at,
+        Event(
+            event["id"],
+            event["type"],
+            event["account_id"],
+            event["user_id"],
+            event["time"],
+            properties,
+        ),
+    )
+
+
+def _exact(value: Any) -> Any:
+    if isinstance(value, float):
+        return Decimal(repr(value))
+    if isinstance(value, dict):
+        return {key: _exact(item) for key, item in value.items()}
+    return [_exact(item) for item in value] if isinstance(value, list) else value
+
+
+def _note(facts: list[Any], decisions: dict[str, Decision], gone: set[str]) -> None:
+    for fact in facts:
+        if isinstance(fact, Ended):
+            gone.add(fact.outreach_id)
+            continue
+        decisions[fact.decision_id] = fact
+        if fact.outcome == "planned":
+            gone -= {mail.outreach_id for mail in fact.mails}
+
+
+def _shown(one: Decision, gone: set[str]) -> dict[str, Any]:
+    subject = {"kind": one.subject.kind, "id": one.subject.id} if one.subject else None
+    mails = [
+        {"to": mail.to, "due_at": mail.due_at, "state": "withdrawn" if mail.outreach_id in gone else "planned"}
+        for mail in sorted(one.mails, key=lambda mail: mail.to)
+    ]
+    return {
+        "decision_id": one.decision_id,
+        "rule": one.rule,
+        "account_id": one.account_id,
+        "subject": subject,
+        "occasion": one.occasion,
+        "at": one.at,
+        "outcome": one.outcome,
+        "withdrawn_at": one.withdrawn_at,
+        "values": one.values,
+        "mails": mails,
+    }
+
+
+class _Dumper(yaml.SafeDumper):
+    """Plain YAML without aliases."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        """Write every value where it belongs."""
+        return True
+
+
+_Dumper.add_representer(Decimal, lambda dumper, value: dumper.represent_scalar("tag:yaml.org,2002:float", str(value)))

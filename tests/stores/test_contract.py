@@ -1,0 +1,719 @@
+"""What every event store promises about lanes, the log, decisions and mails."""
+
+import threading
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from engine.decision import Subject
+from engine.errors import Conflict, Fenced, LaneTaken, StoreError
+from engine.store import Share, Snapshot, Store, Touch, Trait
+from engine.stores import open_store
+from tests.stores.made import (
+    ACME,
+    MINUTE,
+    OTHER,
+    OWNER,
+    T0,
+    account_in,
+    batch,
+    claimed,
+    committed,
+    decision,
+    ended,
+    entry,
+    event,
+    letter,
+    offset,
+    withdrawn,
+)
+
+# -- ownership ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_claim_raises_the_epoch_and_tells_how_far_the_lane_is(store: Store) -> None:
+    first = claimed(store)
+    assert (first.lane, first.epoch, first.position, first.clock_at, first.inbox_seq) == (0, 1, 0, None, 0)
+    committed(store, first, events=[event(1)])
+    again = claimed(store)
+    assert (again.epoch, again.position, again.clock_at, again.first_at) == (2, 1, T0 + 1, T0 + 1)
+
+
+def test_a_lane_of_a_living_owner_is_taken_and_the_message_says_the_way_round(store: Store) -> None:
+    store.claim([3], "desk:7:x", at=T0, lease_seconds=30)
+    with pytest.raises(LaneTaken, match=r"lane 3: .*'desk:7:x'.* 12 more seconds.*--take-over"):
+        store.claim([2, 3], OWNER, at=T0 + 18_000)
+    assert store.lane_infos(at=T0)[2].epoch == 0, "all lanes or none"
+
+
+def test_a_lane_is_free_when_the_lease_has_run_out_or_it_is_taken_over_or_released(store: Store) -> None:
+    first = store.claim([0], "desk:7:x", at=T0, lease_seconds=30)
+    assert claimed(store, at=T0 + 30_000).epoch == 2
+    other = store.claim([0], "desk:8:y", at=T0 + 30_000, take_over=True)
+    store.release(first)
+    assert store.lane_infos(at=T0 + 30_000)[0].owner == "desk:8:y", "only the newest claim gives a lane up"
+    store.release(other)
+    assert store.lane_infos(at=T0 + 30_000)[0].owner is None
+    assert claimed(store, at=T0 + 30_000).epoch == 4
+
+
+def test_a_renewed_lease_runs_longer_and_a_lost_one_cannot_be_renewed(store: Store) -> None:
+    claims = store.claim([0, 1], "desk:7:x", at=T0)
+    store.renew(claims, at=T0 + 25_000)
+    with pytest.raises(LaneTaken):
+        store.claim([0], OWNER, at=T0 + 54_000)
+    claimed(store, 1, at=T0 + 54_000, take_over=True)
+    with pytest.raises(Fenced, match="lane 1"):
+        store.renew(claims, at=T0 + 54_000)
+
+
+def test_readers_see_every_lane_and_who_is_alive(store: Store) -> None:
+    store.claim([5], OWNER, at=T0, lease_seconds=30)
+    alive = store.lane_infos(at=T0 + 29_999)
+    assert [one.lane for one in alive] == list(range(8))
+    assert (alive[5].owner, alive[5].lease_until) == (OWNER, T0 + 30_000)
+    assert (store.lane_infos(at=T0 + 30_000)[5].owner, store.lane_infos(at=T0 + 30_000)[5].lease_until) == (None, None)
+
+
+def test_there_is_no_lane_beyond_the_last(store: Store) -> None:
+    with pytest.raises(StoreError, match="lane 8: there is no such lane"):
+        store.claim([0, 8], OWNER, at=T0)
+    with pytest.raises(StoreError, match="lane 9"):
+        list(store.entries(9))
+
+
+# -- the fence ---------------------------------------------------------------------------------------------------------
+
+
+def test_an_owner_that_lost_its_lane_writes_nothing(store: Store) -> None:
+    old = claimed(store)
+    new = claimed(store, owner="desk:2:b", take_over=True)
+    with pytest.raises(Fenced, match="lane 0: this owner has lost it"):
+        committed(store, old, events=[event(1)])
+    with pytest.raises(Fenced):
+        store.put_snapshots(old, [Snapshot(0, ACME, 1, "f", b"s")])
+    with pytest.raises(Fenced):
+        store.forget_account(old, ACME, at=T0)
+    assert committed(store, new, events=[event(1)]).position == 1
+
+
+def test_a_batch_from_another_position_is_fenced(store: Store) -> None:
+    first = claimed(store)
+    committed(store, first, events=[event(1)])
+    with pytest.raises(Fenced, match="at position 0, the lane is in epoch 1 at 1"):
+        committed(store, first, events=[event(1, id="other")])
+
+
+def test_a_released_claim_writes_nothing(store: Store) -> None:
+    claim = claimed(store)
+    store.release([claim])
+    with pytest.raises(Fenced, match="without an owner"):
+        committed(store, claim, events=[event(1)])
+
+
+@pytest.mark.parametrize(
+    ("stored", "moved"),
+    [
+        pytest.param(None, offset(5, 7), id="there is no row yet"),
+        pytest.param(offset(None, 7), offset(5, 9), id="it stands elsewhere"),
+        pytest.param(offset(None, 7), offset(None, 9), id="there is a row already"),
+    ],
+)
+def test_an_offset_that_is_not_where_the_owner_thinks_fences_the_whole_batch(
+    store: Store,
+    stored: Any,
+    moved: Any,
+) -> None:
+    claim = claimed(store)
+    if stored:
+        claim = committed(store, claim, offsets=[stored])
+    before = store.offsets()
+    with pytest.raises(Fenced, match=r"import a.jsonl 0: another owner has read on"):
+        committed(store, claim, events=[event(1)], offsets=[offset(None, 1, partition=1), moved])
+    assert (store.count_events(), store.offsets()) == (0, before)
+
+
+def test_offsets_move_with_the_batch(store: Store) -> None:
+    claim = committed(store, claimed(store), offsets=[offset(None, 10), offset(None, 3, partition=1)])
+    committed(store, claim, offsets=[offset(10, 12)])
+    assert store.offsets("import") == {("import", "a.jsonl", 0): 12, ("import", "a.jsonl", 1): 3}
+    assert store.offsets("kafka") == {}
+
+
+# -- the log -----------------------------------------------------------------------------------------------------------
+
+
+def test_events_come_back_exactly_as_they_went_in(store: Store) -> None:
+    body = (
+        '{"n":1.50,"whole":2,"big":123456789012345678901234567890,"tiny":1e-7,"zero":-0.0,"huge":1E+400,'
+        '"text":"Grüße 🦜 \\u00e9","list":[null,true,{"x":0.1}]}'
+    ).encode()
+    sent = event(1, body=body, user=None, type="Täst.📦")
+    committed(store, claimed(store), events=[sent])
+    (found,) = list(store.entries(0))
+    assert found == sent.recorded
+    numbers = found.event.properties
+    assert isinstance(numbers["whole"], int)
+    assert isinstance(numbers["n"], Decimal)
+    assert str(numbers["n"]) == "1.50"
+    assert str(numbers["zero"]) == "-0.0"
+
+
+def test_engine_entries_stand_between_events_by_position(store: Store) -> None:
+    claim = committed(
+        store,
+        claimed(store),
+        events=[event(1), event(3, OTHER), event(5)],
+        entries=[
+            entry(2, "outreach.withdrawn", ACME, decision_id="d"),
+            entry(4, at=T0, values={"mrr": Decimal("1.5")}),
+        ],
+    )
+    committed(store, claim, entries=[entry(6, "source.late", source="usage")])
+    assert [one.position for one in store.entries(0)] == [1, 2, 3, 4, 5, 6]
+    assert [one.position for one in store.account_entries(ACME)] == [1, 2, 4, 5, 6]
+    assert [one.position for one in store.account_entries(OTHER)] == [3, 4, 6]
+    assert next(one for one in store.entries(0) if one.position == 4) == entry(
+        4,
+        at=T0,
+        values={"mrr": Decimal("1.5")},
+    )
+
+
+def test_the_log_can_be_read_from_and_until_a_point(store: Store) -> None:
+    committed(store, claimed(store), events=[event(n) for n in (1, 2, 4)], entries=[entry(3), entry(5)])
+    assert [one.position for one in store.entries(0, after=1, until_position=4)] == [2, 3, 4]
+    assert [one.position for one in store.entries(0, until_at=T0 + 3)] == [1, 2, 3]
+    assert [one.position for one in store.account_entries(ACME, until_position=3)] == [1, 2, 3]
+    assert [one.position for one in store.account_entries(ACME, until_at=T0 + 1)] == [1]
+    assert list(store.entries(1)) == []
+
+
+def test_a_long_log_is_read_whole_over_many_pages(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.stores.log.PAGE", 7)
+    entries = [entry(n) for n in range(1, 101) if n % 3 == 0 or n > 90]
+    taken = {one.position for one in entries}
+    committed(store, claimed(store), events=[event(n) for n in range(1, 101) if n not in taken], entries=entries)
+    assert [one.position for one in store.entries(0)] == list(range(1, 101))
+    reading = store.entries(0, after=10)
+    assert next(reading).position == 11
+    committed(store, claimed(store), events=[event(101)])
+    assert [one.position for one in reading] == list(range(12, 101)), "as it stood when reading began"
+
+
+def test_stored_events_are_known_by_account_and_id(store: Store) -> None:
+    sent = [event(1, id="é"), event(2, OTHER, id="é"), event(3, id='q"\\')]
+    committed(store, claimed(store), events=sent)
+    asked = [(ACME, "é"), (OTHER, "é"), (ACME, 'q"\\'), (OTHER, 'q"\\'), (ACME, "e")]
+    assert store.existing(asked) == {
+        (ACME, "é"): sent[0].digest,
+        (OTHER, "é"): sent[1].digest,
+        (ACME, 'q"\\'): sent[2].digest,
+    }
+    assert store.existing([]) == {}
+
+
+def test_a_repeat_that_nobody_asked_about_is_refused_and_nothing_of_its_batch_stays(store: Store) -> None:
+    claim = committed(store, claimed(store), events=[event(1, id="same")])
+    with pytest.raises(Conflict) as refused:
+        committed(store, claim, events=[event(2), event(3, id="same")], dead_letters=[letter(1)])
+    assert ACME not in str(refused.value), "an error names no customer"
+    assert (store.count_events(), store.dead_letters(), store.lane_infos(at=T0)[0].position) == (1, [], 1)
+    assert committed(store, claim, events=[event(2)]).position == 2
+
+
+@pytest.mark.parametrize("positions", [(0, 1), (2, 2), (5,)])
+def test_positions_outside_the_batch_or_twice_are_refused(store: Store, positions: tuple[int, ...]) -> None:
+    events = [event(position, id=f"x{n}") for n, position in enumerate(positions)]
+    with pytest.raises(Conflict, match="positions"):
+        committed(store, claimed(store), position=3, events=events)
+
+
+def test_ids_are_ordered_by_their_bytes(store: Store) -> None:
+    names = ["Z", "a", "B", "ä", "z", "é", "_", "10", "9", "\U0001f99c", "\uffee", "a b", "a-b", "ab"]
+    committed(store, claimed(store), events=[event(n, name) for n, name in enumerate(names, start=1)])
+    by_bytes = sorted(names, key=str.encode)
+    assert store.accounts() == by_bytes
+    claim = claimed(store)
+    store.put_snapshots(claim, [Snapshot(0, name, 1, "f", b"s") for name in names])
+    assert [one.account_id for one in store.snapshots(0)] == by_bytes
+    traits = [Trait(ACME, name, "name", name, T0, 1) for name in names]
+    committed(store, claim, traits=traits)
+    assert list(store.people(ACME)) == by_bytes
+
+
+def test_several_lanes_commit_as_one(store: Store) -> None:
+    claims = store.claim([2, 0, 1], OWNER, at=T0)
+    assert [one.lane for one in claims] == [0, 1, 2]
+    back = [batch(claims[2], events=[event(1, account_in(2))]), batch(claims[0], events=[event(1)])]
+    assert [one.lane for one in store.commit(back)] == [2, 0]
+    torn = [batch(claims[1], events=[event(1, account_in(1))]), batch(claims[0], events=[event(1, id="z")])]
+    with pytest.raises(Fenced):
+        store.commit(torn)
+    assert store.count_events() == 2
+
+
+def test_a_clock_may_move_without_events(store: Store) -> None:
+    claim = committed(store, claimed(store), clock_at=T0 + 5)
+    assert (claim.clock_at, claim.position) == (T0 + 5, 0)
+    assert claimed(store) == msgspec.structs.replace(claim, epoch=2)
+
+
+# -- decisions and mails -----------------------------------------------------------------------------------------------
+
+
+def test_a_planned_decision_comes_back_whole_with_its_mails(store: Store) -> None:
+    planned = decision(
+        to=("u1", "ü2"),
+        subject=Subject("ticket", "t1"),
+        values={"rate": Decimal("0.10"), "since": None},
+        frozen={"account": {"plan": "gold"}},
+    )
+    committed(store, claimed(store), facts=[planned])
+    assert store.decisions() == [planned]
+    rows = store.outreach(decision_id=planned.decision_id)
+    assert {row.to for row in rows} == {"u1", "ü2"}
+    assert {(row.state, row.why, row.lane, row.rule, row.subject_id) for row in rows} == {
+        ("queued", None, 0, "unused", "t1"),
+    }
+    assert rows[0].values == planned.values
+    assert rows[0].frozen == planned.frozen
+    assert [(c.seq, c.before, c.after, c.by) for c in store.changes(rows[0].outreach_id)] == [
+        (1, None, "queued", "engine"),
+    ]
+
+
+def test_a_mail_for_review_waits_with_its_reason_and_a_draft_makes_no_mail(store: Store) -> None:
+    facts = [
+        decision("review", review=True),
+        decision("draft", outcome="draft"),
+        decision("out", outcome="held_out"),
+    ]
+    committed(store, claimed(store), facts=facts)
+    (row,) = store.outreach()
+    assert (row.rule, row.state, row.why) == ("review", "in_review", "looks odd")
+    assert {one.outcome for one in store.decisions()} == {"planned", "draft", "held_out"}
+
+
+def test_decisions_and_mails_can_be_asked_for(store: Store) -> None:
+    claims = store.claim([0, 1], OWNER, at=T0)
+    far = account_in(1)
+    one, two = decision("a", at=T0), decision("b", OTHER, at=T0 + 2, due_at=T0)
+    three = decision("a", far, at=T0 + 1)
+    store.commit([batch(claims[0], facts=[two, one]), batch(claims[1], facts=[three])])
+    assert store.decisions() == [one, three, two], "by instant"
+    assert store.decisions(account_id=far) == store.decisions(lane=1) == [three]
+    assert store.decisions(rule="a", limit=1) == [one]
+    assert store.decisions(since=T0 + 1, until=T0 + 1) == [three]
+    assert store.outreach()[0].rule == "b", "by due time"
+    assert [row.rule for row in store.outreach(due_by=T0)] == ["b"]
+    assert len(store.outreach(states=["queued"], rule="a")) == 2
+    assert store.outreach(states=["accepted"]) == store.outreach(states=[]) == []
+    assert [row.account_id for row in store.outreach(account_id=far, limit=5)] == [far]
+    assert store.outreach(outreach_id=one.mails[0].outreach_id)[0].decision_id == one.decision_id
+
+
+def test_a_withdrawn_decision_takes_its_mail_back_and_a_revived_one_brings_it_again(store: Store) -> None:
+    planned = decision()
+    claim = committed(store, claimed(store), facts=[planned])
+    claim = committed(store, claim, facts=[ended(planned, T0 + 1), withdrawn(planned, T0 + 1)])
+    (row,) = store.outreach()
+    assert (row.state, row.why, row.state_at) == ("withdrawn", "used again", T0 + 1)
+    assert store.decisions() == [withdrawn(planned, T0 + 1)]
+
+    again = decision(at=T0 + 2, due_at=T0 + 9 * MINUTE, values={"usage": 0})
+    claim = committed(store, claim, facts=[again])
+    (row,) = store.outreach()
+    assert (row.state, row.why, row.state_at, row.due_at, row.values) == (
+        "queued",
+        None,
+        T0 + 2,
+        T0 + 9 * MINUTE,
+        {"usage": 0},
+    )
+    assert store.decisions() == [again]
+    committed(store, claim, facts=[ended(again, T0 + 3), withdrawn(again, T0 + 3)])
+    assert [(c.before, c.after, c.at) for c in store.changes(row.outreach_id)] == [
+        (None, "queued", T0),
+        ("queued", "withdrawn", T0 + 1),
+        ("withdrawn", "queued", T0 + 2),
+        ("queued", "withdrawn", T0 + 3),
+    ]
+
+
+def test_planned_ended_withdrawn_and_revived_within_one_batch_is_the_same_as_in_four(store: Store) -> None:
+    there = account_in(0, name="initech")
+    facts = [
+        [
+            (one := decision(account=account)),
+            ended(one, T0 + 1),
+            withdrawn(one, T0 + 1),
+            decision(account=account, at=T0 + 2),
+        ]
+        for account in (ACME, there)
+    ]
+    claim = committed(store, claimed(store), facts=facts[0])
+    for fact in facts[1]:
+        claim = committed(store, claim, facts=[fact])
+    here, far = (store.outreach(account_id=account)[0] for account in (ACME, there))
+    assert [(c.seq, c.at, c.before, c.after, c.why, c.by) for c in store.changes(here.outreach_id)] == [
+        (c.seq, c.at, c.before, c.after, c.why, c.by) for c in store.changes(far.outreach_id)
+    ]
+    assert (here.state, here.state_at, here.why) == (far.state, far.state_at, far.why) == ("queued", T0 + 2, None)
+
+
+def test_a_revival_leaves_alone_what_the_sender_has_ended_otherwise(store: Store) -> None:
+    planned = decision(to=("u1", "u2"))
+    claim = committed(store, claimed(store), facts=[planned])
+    sent, over = (mail.outreach_id for mail in planned.mails)
+    store.move(sent, ["queued"], "accepted", at=T0 + 1, by="sender")
+    store.move(over, ["queued"], "expired", at=T0 + 1, by="sender", why="too old")
+    committed(store, claim, facts=[decision(at=T0 + 2, to=("u1", "u2", "u3"), values={"usage": 0})])
+    states = {row.to: (row.state, row.values["usage"]) for row in store.outreach()}
+    assert states == {"u1": ("accepted", 3), "u2": ("queued", 0), "u3": ("queued", 0)}
+
+
+@pytest.mark.parametrize("state", ["claimed", "posting", "accepted", "past", "withdrawn"])
+def test_a_mail_on_its_way_cannot_be_taken_back_and_nothing_of_the_batch_stays(store: Store, state: Any) -> None:
+    planned = decision()
+    claim = committed(store, claimed(store), facts=[planned])
+    store.move(planned.mails[0].outreach_id, ["queued"], state, at=T0 + 1, by="sender")
+    late = decision("other", OTHER)
+    with pytest.raises(Conflict, match=f"it is {state}"):
+        committed(
+            store,
+            claim,
+            events=[event(1)],
+            entries=[entry(2)],
+            facts=[late, withdrawn(planned, T0 + 2), ended(planned, T0)],
+            traits=[Trait(ACME, "u1", "email", "a@b.c", T0, 1)],
+            touches=[Touch(ACME, "u1", T0, "mail", "sent")],
+            dead_letters=[letter(1)],
+            offsets=[offset(None, 5)],
+            shares=[Share(0, T0, {})],
+        )
+    assert store.decisions() == [planned]
+    assert len(store.outreach()) == 1
+    assert (list(store.entries(0)), store.offsets(), store.people(ACME), store.touches(ACME)) == ([], {}, {}, [])
+    assert (store.dead_letters(), store.shares(), store.lane_infos(at=T0)[0].position) == ([], [], 0)
+
+
+def test_a_mail_that_was_never_planned_cannot_be_taken_back(store: Store) -> None:
+    with pytest.raises(Conflict, match="is not there"):
+        committed(store, claimed(store), facts=[ended(decision(), T0)])
+
+
+def test_history_lets_mails_pass_at_their_own_due_time(store: Store) -> None:
+    soon, later = decision("soon", review=True), decision("later", due_at=T0 + 5 * MINUTE)
+    claim = committed(store, claimed(store), facts=[soon, later], clock_at=T0 + MINUTE - 1, history=True)
+    assert {row.state for row in store.outreach()} == {"in_review", "queued"}
+    claim = committed(store, claim, clock_at=T0 + MINUTE, history=True)
+    gone, waits = store.outreach()
+    assert (gone.state, gone.why, gone.state_at, waits.state) == ("past", None, T0 + MINUTE, "queued")
+    assert [(c.seq, c.before, c.after, c.at) for c in store.changes(gone.outreach_id)][1:] == [
+        (2, "in_review", "past", T0 + MINUTE),
+    ]
+    committed(store, claim, clock_at=T0 + 9 * MINUTE)
+    assert store.outreach()[1].state == "queued", "live, the sender decides"
+
+
+def test_history_passes_only_its_own_lane(store: Store) -> None:
+    here, far = store.claim([0, 1], OWNER, at=T0)
+    committed(store, far, facts=[decision(account=account_in(1))])
+    committed(store, here, facts=[decision()], clock_at=T0 + MINUTE, history=True)
+    assert {row.lane: row.state for row in store.outreach()} == {0: "past", 1: "queued"}
+
+
+# -- the sender's side -------------------------------------------------------------------------------------------------
+
+
+def test_a_mail_moves_only_from_a_state_it_is_in(store: Store) -> None:
+    planned = decision()
+    committed(store, claimed(store), facts=[planned])
+    mail = planned.mails[0].outreach_id
+    assert not store.move(mail, ["claimed"], "posting", at=T0 + 1, by="sender", inbox=[(ACME, "event", b"{}")])
+    assert not store.move("nobody", ["queued"], "claimed", at=T0 + 1, by="sender")
+    assert store.inbox(0, after=0) == []
+    assert store.move(mail, ["held", "queued"], "held", at=T0 + 1, by="sender", why="quiet hours")
+    assert store.move(mail, ["held"], "claimed", at=T0 + 2, by="sender", inbox=[(ACME, "event", b"{}")])
+    row = store.outreach()[0]
+    assert (row.state, row.why, row.state_at) == ("claimed", None, T0 + 2)
+    assert [(c.before, c.after, c.why, c.by) for c in store.changes(mail)][1:] == [
+        ("queued", "held", "quiet hours", "sender"),
+        ("held", "claimed", None, "sender"),
+    ]
+    assert [(one.seq, one.kind, one.at, one.body) for one in store.inbox(0, after=0)] == [(1, "event", T0 + 2, b"{}")]
+
+
+def test_of_two_senders_exactly_one_claims_a_mail(store: Store) -> None:
+    plans = [decision(f"r{n}") for n in range(20)]
+    committed(store, claimed(store), facts=plans)
+    start = threading.Barrier(2)
+    won: dict[str, list[str]] = {"a": [], "b": []}
+
+    def send(name: str) -> None:
+        start.wait()
+        for plan in plans:
+            mail = plan.mails[0].outreach_id
+            if store.move(mail, ["queued"], "claimed", at=T0, by=name, inbox=[(ACME, "event", name.encode())]):
+                won[name].append(mail)
+
+    threads = [threading.Thread(target=send, args=(name,)) for name in won]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(won["a"] + won["b"]) == sorted(plan.mails[0].outreach_id for plan in plans)
+    assert {c.by for plan in plans for c in store.changes(plan.mails[0].outreach_id)[1:]} == {
+        name for name, mails in won.items() if mails
+    }
+    assert [one.seq for one in store.inbox(0, after=0)] == list(range(1, 21))
+
+
+def test_an_owner_and_a_sender_at_once_never_both_have_a_mail(durable: Store) -> None:
+    store = durable
+    plans = [decision(f"r{n}") for n in range(20)]
+    claim = committed(store, claimed(store), facts=plans)
+    start = threading.Barrier(2)
+    sent: list[str] = []
+
+    def send() -> None:
+        start.wait()
+        mails = [plan.mails[0].outreach_id for plan in plans]
+        sent.extend(one for one in mails if store.move(one, ["queued"], "claimed", at=T0, by="sender"))
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    start.wait()
+    taken = []
+    for plan in reversed(plans):
+        mail = plan.mails[0].outreach_id
+        try:
+            claim = committed(store, claim, facts=[ended(plan, T0), withdrawn(plan, T0)])
+        except Conflict:
+            assert store.outreach(outreach_id=mail)[0].state == "claimed"
+        else:
+            taken.append(mail)
+    sender.join()
+    assert sorted(sent + taken) == sorted(plan.mails[0].outreach_id for plan in plans)
+
+
+def test_owners_of_different_lanes_and_a_sender_do_not_disturb_each_other(durable: Store) -> None:
+    store = durable
+    failed: list[BaseException] = []
+
+    def own(lane: int) -> None:
+        account = account_in(lane)
+        claim = claimed(store, lane, f"desk:{lane}:x")
+        for n in range(1, 13):
+            moved = offset(n - 1 if n > 1 else None, n, partition=lane)
+            claim = committed(
+                store, claim, events=[event(n, account)], facts=[decision(f"r{n}", account)], offsets=[moved]
+            )
+
+    def send() -> None:
+        for n in range(30):
+            lane = n % 2
+            store.put_inbox([(account_in(1 - lane), "entry", b"{}"), (account_in(lane), "event", b"{}")], at=T0)
+            for row in store.outreach(states=["queued"], limit=2):
+                store.move(
+                    row.outreach_id, ["queued"], "claimed", at=T0, by="s", inbox=[(row.account_id, "event", b"")]
+                )
+
+    def guarded(work: Callable[..., None], *given_: int) -> None:
+        try:
+            work(*given_)
+        except BaseException as err:  # noqa: BLE001 a thread's failure must fail the test
+            failed.append(err)
+
+    threads = [threading.Thread(target=guarded, args=args) for args in ((own, 0), (own, 1), (send,), (send,))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failed == []
+    assert store.count_events() == 24
+    for lane in (0, 1):
+        seqs = [one.seq for one in store.inbox(lane, after=0)]
+        assert seqs == list(range(1, len(seqs) + 1))
+
+
+def test_letters_wait_in_order_until_the_owner_has_taken_them_in(store: Store) -> None:
+    far = account_in(1)
+    store.put_inbox([(ACME, "event", b"1"), (far, "entry", b"2"), (OTHER, "entry", b"3")], at=T0)
+    store.put_inbox([(ACME, "event", b"4")], at=T0 + 1)
+    assert [(one.seq, one.body) for one in store.inbox(0, after=0)] == [(1, b"1"), (2, b"3"), (3, b"4")]
+    assert [(one.lane, one.kind, one.body) for one in store.inbox(1, after=0)] == [(1, "entry", b"2")]
+    claim = committed(store, claimed(store), inbox_seq=2)
+    assert claim.inbox_seq == 2
+    assert [one.seq for one in store.inbox(0, after=0)] == [3], "what was taken in is gone"
+    assert [one.body for one in store.inbox(0, after=claim.inbox_seq)] == [b"4"]
+    store.put_inbox([(ACME, "event", b"5")], at=T0)
+    assert committed(store, claim).inbox_seq == 2, "a batch that takes nothing in leaves it"
+    assert [one.seq for one in store.inbox(0, after=3)] == [4], "numbers are never used again"
+
+
+# -- beside the log ----------------------------------------------------------------------------------------------------
+
+
+def test_the_newest_trait_wins_in_whatever_order_they_come(store: Store) -> None:
+    def trait(name: str, value: Any, time: int, position: int) -> Trait:
+        return Trait(ACME, "u1", name, value, T0 + time, position)
+
+    claim = committed(
+        store,
+        claimed(store),
+        traits=[trait("email", "new@x.y", 5, 2), trait("email", "old@x.y", 4, 3), trait("name", "Zoë", 1, 1)],
+    )
+    claim = committed(store, claim, traits=[trait("email", "late@x.y", 3, 9), trait("name", "Zoé", 1, 4)])
+    assert store.people(ACME) == {"u1": {"email": "new@x.y", "name": "Zoé"}}
+    claim = committed(store, claim, traits=[trait("email", None, 6, 10), trait("phone", {"n": Decimal("1.0")}, 1, 1)])
+    committed(store, claim, traits=[trait("email", "older@x.y", 5, 11)])
+    assert store.people(ACME) == {"u1": {"name": "Zoé", "phone": {"n": Decimal("1.0")}}}, "cleared stays cleared"
+
+
+def test_touches_are_kept_oldest_first(store: Store) -> None:
+    touches = [Touch(ACME, "u1", T0 + 2, "mail", "sent"), Touch(ACME, None, T0 + 1, "call", "answered")]
+    claim = committed(store, claimed(store), touches=[*touches, Touch(OTHER, None, T0, "mail", "sent")])
+    committed(store, claim, touches=[Touch(ACME, "u2", T0 + 2, "mail", "sent")])
+    assert store.touches(ACME) == [touches[1], touches[0], Touch(ACME, "u2", T0 + 2, "mail", "sent")]
+    assert len(store.touches(ACME, since=T0 + 2)) == 2
+
+
+def test_an_address_once_suppressed_stays_so_for_its_first_reason(store: Store) -> None:
+    key = store.key("ann@example.org")
+    assert store.suppressed(key) is None
+    store.suppress(key, reason="complained", at=T0)
+    store.suppress(key, reason="bounced", at=T0 + 1)
+    assert store.suppressed(key) == "complained"
+
+
+def test_a_dead_letter_is_kept_once_and_whole(store: Store) -> None:
+    hostile = msgspec.structs.replace(letter(3, raw=b"\xff\x00{"), account_id="a\0b", reason="bad \ud800", where="\0")
+    claim = committed(store, claimed(store), dead_letters=[letter(1), letter(2, source="b"), letter(1)])
+    committed(store, claim, dead_letters=[letter(1)])
+    assert store.put_dead_letters([letter(2, source="b"), hostile]) == 1
+    assert store.put_dead_letters([]) == 0
+    assert [one.dead_letter_id for one in store.dead_letters()] == ["d1", "d2", "d3"]
+    found = store.dead_letters()[2]
+    assert (found.raw, found.account_id, found.reason, found.where) == (b"\xff\x00{", "a\\x00b", "bad \\ud800", "\\x00")
+    assert store.dead_letters(source="b", limit=1) == [letter(2, source="b")]
+    assert store.drop_dead_letters(["d1", "d9"]) == 1
+    assert [one.dead_letter_id for one in store.dead_letters()] == ["d2", "d3"]
+
+
+def test_a_rulebook_is_kept_under_its_fingerprint(store: Store) -> None:
+    store.put_rulebook("f1", {"churn.yml": "rule: é"}, at=T0)
+    store.put_rulebook("f1", {"churn.yml": "other"}, at=T0 + 1)
+    assert store.rulebook("f1") == {"churn.yml": "rule: é"}
+    assert store.rulebook("f2") is None
+
+
+def test_the_last_activation_in_the_lane_counts(store: Store) -> None:
+    assert store.active_rulebook(0) is None
+    activated = [entry(n, "rulebook.activated", fingerprint=f"f{n}") for n in (1, 2)]
+    committed(store, claimed(store), entries=[*activated, entry(3)])
+    assert (store.active_rulebook(0), store.active_rulebook(1)) == ("f2", None)
+
+
+def test_snapshots_are_the_newest_per_account_and_may_go(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.stores.kept.PAGE", 2)
+    claim = claimed(store)
+    first = [Snapshot(0, f"a{n}", 5, "f", bytes([n])) for n in range(5)]
+    store.put_snapshots(claim, first)
+    store.put_snapshots(claim, [Snapshot(0, "a1", 6, "g", b"new"), Snapshot(0, "a2", 4, "f", b"old")])
+    store.put_snapshots(claim, [])
+    assert list(store.snapshots(0)) == [first[0], Snapshot(0, "a1", 6, "g", b"new"), *first[2:]]
+    assert list(store.snapshots(1)) == []
+    assert store.delete_snapshots() == 5
+    assert list(store.snapshots(0)) == []
+
+
+def test_shares_come_by_instant_and_lane(store: Store) -> None:
+    claims = store.claim([0, 1], OWNER, at=T0)
+    late, early, far = Share(0, T0 + 2, {"mrr": Decimal("0.1")}), Share(0, T0, {}), Share(1, T0, {"mrr": None})
+    done = store.commit([batch(claims[1], shares=[far]), batch(claims[0], shares=[late, early])])
+    assert store.shares() == [early, far, late]
+    assert store.shares(after=T0) == [late]
+    committed(store, done[1], shares=[Share(0, T0 + 2, {"mrr": 2})])
+    assert store.shares(after=T0) == [Share(0, T0 + 2, {"mrr": 2})]
+
+
+def test_a_key_is_the_store_s_own(store: Store) -> None:
+    other = open_store("sqlite://")
+    assert store.key("a") == store.key("a")
+    assert len(store.key("a")) == 64
+    assert store.key("a") != store.key("b")
+    assert store.key("a") != other.key("a")
+    other.close()
+
+
+# -- never, and the same -----------------------------------------------------------------------------------------------
+
+_steps = st.lists(
+    st.tuples(st.sampled_from(["plan", "end", "sent", "expire"]), st.integers(0, 2), st.booleans()),
+    max_size=14,
+)
+
+
+@given(steps=_steps)
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_mail_s_life_is_unbroken_and_its_end_is_its_state(store: Store, steps: list[tuple[str, int, bool]]) -> None:
+    claim = claimed(store, take_over=True)
+    rules = [f"{claim.epoch}-{n}" for n in range(3)]
+    waiting: list[Any] = []
+    for at, (step, n, now) in enumerate(steps, start=T0):
+        plan = decision(rules[n], at=at)
+        if step == "plan":
+            waiting.append(plan)
+        elif step == "end":
+            waiting += [ended(plan, at), withdrawn(plan, at)]
+        else:
+            store.move(
+                plan.mails[0].outreach_id, ["queued"], "accepted" if step == "sent" else "expired", at=at, by="s"
+            )
+        if now and waiting:
+            facts, waiting = waiting, []
+            try:
+                claim = committed(store, claim, facts=facts)
+            except Conflict:
+                continue
+    for row in (row for rule in rules for row in store.outreach(rule=rule)):
+        life = store.changes(row.outreach_id)
+        assert [c.seq for c in life] == list(range(1, len(life) + 1))
+        assert [c.before for c in life] == [None, *(c.after for c in life[:-1])]
+        assert (life[-1].after, life[-1].at) == (row.state, row.state_at)
+
+
+_bodies = st.dictionaries(
+    st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8),
+    st.one_of(
+        st.integers(),
+        st.booleans(),
+        st.none(),
+        st.decimals(allow_nan=False, allow_infinity=False, places=3),
+        st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8),
+    ),
+    max_size=4,
+)
+_names = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=12)
+
+
+@given(bodies=st.lists(st.tuples(_names, _names, _bodies), max_size=6, unique_by=lambda one: one[1]))
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whatever_goes_in_comes_out_the_same(store: Store, bodies: list[tuple[str, str, dict[str, Any]]]) -> None:
+    claim = claimed(store, take_over=True)
+    encode = msgspec.json.Encoder(decimal_format="number").encode
+    sent = [
+        event(claim.position + n, account, id=f"{claim.epoch}{name}", body=encode(body))
+        for n, (account, name, body) in enumerate(bodies, start=1)
+    ]
+    committed(store, claim, events=sent)
+    assert list(store.entries(0, after=claim.position)) == [one.recorded for one in sent]
+    ids = [(one.recorded.account_id, one.recorded.event.id) for one in sent]
+    assert store.existing(ids) == {pair: one.digest for pair, one in zip(ids, sent, strict=True)}

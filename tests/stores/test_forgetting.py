@@ -1,0 +1,213 @@
+"""Forgetting: nothing that names an account or a person is left in any table, nor in the file."""
+
+import re
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+import sqlalchemy as sa
+
+from engine.decision import Subject
+from engine.errors import Fenced
+from engine.store import Claim, Forgotten, Snapshot, Store, Touch, Trait
+from engine.stores import open_store
+from engine.stores.sql import SqlStore
+from engine.stores.tables import metadata
+from tests.stores.made import (
+    OTHER,
+    OWNER,
+    T0,
+    account_in,
+    claimed,
+    committed,
+    decision,
+    entry,
+    event,
+    letter,
+    mail,
+)
+
+GONE = account_in(0, name="Zoë & Söhne/")
+PERSON = "zoë/q-7421"
+ADDRESS = "zoe.private@example.org"
+
+
+def _cells(store: Store) -> Iterator[tuple[str, Any]]:
+    assert isinstance(store, SqlStore)
+    with store._driver.reading() as connection:
+        for table in metadata.sorted_tables:
+            for row in connection.execute(sa.select(table)):
+                for cell in row:
+                    yield table.name, cell
+
+
+def _holding(store: Store, *names: str) -> set[str]:
+    """The tables in which a name still stands, as text, as bytes or escaped as JSON may."""
+    spellings = [re.escape(one).encode() for name in names for one in (name, name.encode("unicode-escape").decode())]
+    spellings += [rb"zo\\u00eb\\?/q-7421"] if PERSON in names else []
+    pattern = re.compile(b"|".join(spellings), re.IGNORECASE)
+    found = set()
+    for table, cell in _cells(store):
+        raw = cell if isinstance(cell, bytes) else str(cell).encode()
+        if pattern.search(raw):
+            found.add(table)
+    return found
+
+
+def _fill(store: Store, account: str) -> Claim:
+    """Put the account and the person into every table that could hold them."""
+    about = decision(
+        account=account,
+        subject=Subject("person", PERSON),
+        to=(PERSON, "u2"),
+        values={"who": PERSON, "n": 1},
+        frozen={"you": {PERSON: {"role": "owner"}}, "people": [PERSON, "u2"]},
+    )
+    claim = claimed(store)
+    last = claim.position
+    store.put_inbox([(account, "event", f'{{"user_id":"{PERSON}"}}'.encode()), (account, "entry", b"{}")], at=T0)
+    claim = committed(
+        store,
+        claim,
+        events=[
+            event(last + 1, account, user=PERSON, body=b'{"minutes": 1.50}'),
+            event(last + 2, account, user="u2", body=f'{{"owner_id":"{PERSON}","n":2.0,"by":["{PERSON}"]}}'.encode()),
+            event(last + 3, account, user="u2", body=b'{"owner_id":"zo\\u00EB\\/q-7421"}'),
+            event(last + 4, account, user=None, body=b'{ "n":  1.0e5 }'),
+        ],
+        entries=[entry(last + 5, "outreach.withdrawn", account, decision_id=about.decision_id, person=PERSON)],
+        facts=[about],
+        traits=[Trait(account, PERSON, "email", ADDRESS, T0, 1), Trait(account, "u2", "email", "b@c.d", T0, 1)],
+        touches=[Touch(account, PERSON, T0, "mail", "sent")],
+        dead_letters=[
+            letter(last + 1, raw=f'{{"user_id": "{PERSON}", "x": "{ADDRESS}"'.encode(), account=account),
+            letter(last + 2, raw=b'{"fine": 1', account=account),
+        ],
+    )
+    store.put_snapshots(claim, [Snapshot(0, account, last + 4, "f", f"state {PERSON} {account}".encode())])
+    store.audit(at=T0, who="ann", what="approve", detail={"account": account, "people": [PERSON]})
+    return claim
+
+
+def test_a_forgotten_account_is_nowhere_and_its_neighbour_untouched(store: Store) -> None:
+    claim = _fill(store, OTHER)
+    before = (store.account_entries(OTHER), store.decisions(), store.outreach(), store.people(OTHER))
+    _fill(store, GONE)
+    store.put_dead_letters(
+        [
+            letter(90, raw=f'{{"account_id": "{GONE}", '.encode()),
+            letter(91, raw=b'{"account_id": 1}'),
+        ]
+    )
+    claim = claimed(store, take_over=True)
+    store.suppress(store.key(ADDRESS), reason="complained", at=T0)
+    assert _holding(store, GONE), "the test would see it"
+    done = store.forget_account(claim, GONE, at=T0)
+    assert done == Forgotten(events=4, decisions=1, outreach=2, dead_letters=2, snapshots=1, people=2)
+    assert _holding(store, GONE) == set()
+    assert (store.account_entries(OTHER), store.decisions(), store.outreach(), store.people(OTHER)) == before
+    assert store.accounts() == [OTHER]
+    assert store.tombstones([GONE, OTHER]) == frozenset([GONE])
+    assert store.suppressed(store.key(ADDRESS)) == "complained"
+    assert [one.dead_letter_id for one in store.dead_letters() if one.account_id is None] == ["d91"]
+    assert claimed(store, take_over=True).position == claim.position, "positions are never used again"
+
+
+def test_a_forgotten_person_is_a_pseudonym_everywhere(store: Store) -> None:
+    claim = _fill(store, GONE)
+    done = store.forget_person(claim, GONE, PERSON, properties=["owner_id", "by"], at=T0)
+    assert done == Forgotten(events=3, decisions=1, outreach=2, dead_letters=1, snapshots=1, people=1)
+    assert _holding(store, PERSON, ADDRESS) == set()
+    pseudonym = store.pseudonyms([(GONE, PERSON), (OTHER, PERSON)])[GONE, PERSON]
+    assert re.fullmatch(r"p-[0-9a-f]{16}", pseudonym)
+    events = [one.event for one in store.account_entries(GONE) if hasattr(one, "event")]
+    assert [one.user_id for one in events] == [pseudonym, "u2", "u2", None]
+    assert events[1].properties == {"owner_id": pseudonym, "n": Decimal("2.0"), "by": [pseudonym]}
+    assert str(events[1].properties["n"]) == "2.0"
+    (about,) = store.decisions()
+    assert about.subject == Subject("person", pseudonym)
+    assert (about.values, about.frozen["you"]) == ({"who": pseudonym, "n": 1}, {pseudonym: {"role": "owner"}})
+    assert {one.to for one in about.mails} == {row.to for row in store.outreach()} == {pseudonym, "u2"}
+    assert store.people(GONE) == {"u2": {"email": "b@c.d"}}
+    assert store.touches(GONE) == [Touch(GONE, pseudonym, T0, "mail", "sent")], "caps still count it"
+    assert [one.body for one in store.inbox(0, after=0)] == [f'{{"user_id":"{pseudonym}"}}'.encode(), b"{}"]
+    assert store.altered_accounts() == frozenset([GONE])
+    assert store.tombstones([GONE]) == frozenset()
+
+
+def test_only_what_names_the_person_is_rewritten(store: Store) -> None:
+    claim = _fill(store, GONE)
+    store.forget_person(claim, GONE, PERSON, properties=[], at=T0)
+    assert isinstance(store, SqlStore)
+    with store._driver.reading() as connection:
+        bodies = connection.execute(sa.text("SELECT body FROM events ORDER BY position")).scalars().all()
+    assert bytes(bodies[3]) == b'{ "n":  1.0e5 }'
+    assert PERSON.encode() in bytes(bodies[1]), "a property nobody declared stays"
+
+
+def test_a_person_forgotten_again_keeps_the_pseudonym(store: Store) -> None:
+    claim = _fill(store, GONE)
+    store.forget_person(claim, GONE, PERSON, properties=[], at=T0)
+    first = store.pseudonyms([(GONE, PERSON)])
+    claim = committed(store, claim, events=[event(claim.position + 1, GONE, user=PERSON)])
+    assert store.forget_person(claim, GONE, PERSON, properties=[], at=T0).events == 1
+    assert store.pseudonyms([(GONE, PERSON)]) == first
+    users = {one.event.user_id for one in store.account_entries(GONE) if hasattr(one, "event")}
+    assert users == {first[GONE, PERSON], "u2", None}
+
+
+def test_an_account_forgotten_after_one_of_its_people_leaves_no_name_either(store: Store) -> None:
+    claim = _fill(store, GONE)
+    store.forget_person(claim, GONE, PERSON, properties=["owner_id", "by"], at=T0)
+    store.forget_account(claim, GONE, at=T0)
+    store.forget_account(claim, GONE, at=T0)
+    assert _holding(store, GONE, PERSON, ADDRESS) == set()
+    assert store.altered_accounts() == frozenset()
+    assert store.pseudonyms([(GONE, PERSON)])
+
+
+def test_only_the_owner_forgets(store: Store) -> None:
+    claim = _fill(store, GONE)
+    claimed(store, owner="desk:2:b", take_over=True)
+    with pytest.raises(Fenced):
+        store.forget_account(claim, GONE, at=T0)
+    with pytest.raises(Fenced):
+        store.forget_person(claim, GONE, PERSON, properties=[], at=T0)
+    assert store.pseudonyms([(GONE, PERSON)]) == {}
+
+
+def test_what_was_forgotten_cannot_be_read_from_the_files(tmp_path: Path) -> None:
+    store = open_store(f"sqlite:///{tmp_path / 'store.db'}")
+    claim = _fill(store, GONE)
+    claim = committed(
+        store,
+        claim,
+        events=[
+            event(claim.position + n, GONE, user=PERSON, body=b'{"x":"' + b"y" * 9_000 + b'"}') for n in range(1, 40)
+        ],
+    )
+    _fill(store, OTHER)
+    claim = store.claim([0], OWNER, at=T0)[0]
+    assert PERSON.encode() in _bytes(tmp_path)
+    for account in (GONE, OTHER):
+        store.forget_person(claim, account, PERSON, properties=["owner_id", "by"], at=T0)
+    assert PERSON.encode() not in _bytes(tmp_path)
+    assert ADDRESS.encode() not in _bytes(tmp_path)
+    store.forget_account(claim, GONE, at=T0)
+    assert GONE.encode() not in _bytes(tmp_path)
+    store.close()
+
+
+def test_a_mail_to_staff_keeps_its_reader(store: Store) -> None:
+    staff = decision("staff", GONE, to=())
+    letter_to_us = msgspec.structs.replace(mail(staff.decision_id, "ann@us.example"), audience="staff")
+    claim = committed(store, claimed(store), facts=[msgspec.structs.replace(staff, mails=(letter_to_us,))])
+    store.forget_person(claim, GONE, PERSON, properties=[], at=T0)
+    assert [row.to for row in store.outreach()] == ["ann@us.example"]
+
+
+def _bytes(folder: Path) -> bytes:
+    return b"".join(file.read_bytes() for file in folder.iterdir())
