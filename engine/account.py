@@ -137,7 +137,7 @@ class Account:
     # -- looking ---------------------------------------------------------------------------------------------------
     def view(self, at: Instant) -> AccountView:
         """The account's values as of ``at``."""
-        return AccountView(self.program, self.state, Moment(at, self.zone.day(at), self.zone), self.portfolio)
+        return AccountView(self.program, self.state, Moment(at, self.zone.day(at), self.zone), self.portfolio, self.id)
 
     def look(self, at: Instant, happening: Happening | None = None) -> list[Fact]:
         """Look at every rule as of ``at``; ``happening`` is the event that was just folded, if any."""
@@ -167,12 +167,19 @@ class Account:
             return truth
         return True if recipients(rule.rule, rule.rule.outreach, view, subject) else None
 
-    def held_up(self, rule: RuleProgram, view: AccountView, subject: ThingView | EventView | None, memory: Memory | None) -> bool:
+    def held_up(
+        self, rule: RuleProgram, view: AccountView, subject: ThingView | EventView | None, memory: Memory | None
+    ) -> bool:
         """Does ``clear_when`` hold up the ``when`` lines?"""
         return rule.clear_when is not None and memory is not None and rule.clear_when(view, subject) is not True
 
     def consider(
-        self, rule: RuleProgram, key: Key, subject: ThingView | EventView | None, view: AccountView, facts: list[Fact],
+        self,
+        rule: RuleProgram,
+        key: Key,
+        subject: ThingView | EventView | None,
+        view: AccountView,
+        facts: list[Fact],
     ) -> None:
         """One look at one rule for one subject: withdraw, then decide."""
         at = view.moment.at
@@ -214,13 +221,17 @@ class Account:
             yield key, views[key]
 
     def _look_events(
-        self, rule: RuleProgram, view: AccountView, happening: Happening | None, facts: list[Fact],
+        self,
+        rule: RuleProgram,
+        view: AccountView,
+        happening: Happening | None,
+        facts: list[Fact],
     ) -> None:
         at = view.moment.at
         for planned in list(self.open.get(rule.rule.id, {}).values()):
             if at >= max(mail[1] for mail in planned.mails):
                 self.open[rule.rule.id].pop(planned.decision.decision_id)
-            elif rule.unless_lines and planned.event:
+            elif rule.unless_lines and planned.event and rule.rule.withdraw:
                 past = self._past_event(planned.event, rule, view)
                 if rule.unless(view, past) is True:
                     self._take_back(rule.rule, planned, at, facts, "one of unless holds now")
@@ -229,7 +240,9 @@ class Account:
         event = EventView(happening.event, happening.time, rule.event_names, self.zone)
         if self.truth(rule, view, event, up=False) is not True:
             return
-        self._ask(rule, event_key(rule.rule, happening.event), event, view, self._event_occasion(rule, event, view), facts)
+        self._ask(
+            rule, event_key(rule.rule, happening.event), event, view, self._event_occasion(rule, event, view), facts
+        )
 
     def _event_occasion(self, rule: RuleProgram, event: EventView, view: AccountView) -> str | None:
         if rule.once_per is not None:
@@ -242,8 +255,13 @@ class Account:
         return EventView(event, time, rule.event_names, view.moment.zone)
 
     # -- deciding --------------------------------------------------------------------------------------------------
-    def _ask(  # noqa: PLR0913 - one question, asked whole
-        self, rule: RuleProgram, key: Key, subject: ThingView | EventView | None, view: AccountView, wanted: str | None,
+    def _ask(
+        self,
+        rule: RuleProgram,
+        key: Key,
+        subject: ThingView | EventView | None,
+        view: AccountView,
+        wanted: str | None,
         facts: list[Fact],
     ) -> None:
         if wanted is None or not self._free(rule.rule, key, wanted, view.moment.at):
@@ -253,7 +271,7 @@ class Account:
         if key != f"event\0{wanted}":
             world = self.used.setdefault(_world(rule.rule, key), {})
             world[wanted] = Used(decision.at, decision.decision_id, len(decision.mails))
-        if decision.outcome == "planned" and rule.rule.withdraw:
+        if decision.outcome == "planned":
             self._watch(rule.rule, decision, subject)
 
     def _watch(self, rule: Rule, decision: Decision, subject: ThingView | EventView | None) -> None:
@@ -278,7 +296,12 @@ class Account:
         return not any(one.at > at - rule.re_entry.span + forgiven for one in used.values() if not one.given_back)
 
     def plan(
-        self, rule: RuleProgram, key: Key, subject: ThingView | EventView | None, view: AccountView, wanted: str,
+        self,
+        rule: RuleProgram,
+        key: Key,
+        subject: ThingView | EventView | None,
+        view: AccountView,
+        wanted: str,
     ) -> Decision:
         """The decision for a free occasion, with its mails and every value they will need."""
         spec, at = rule.rule, view.moment.at
@@ -293,7 +316,11 @@ class Account:
         return Decision(name, spec.id, spec.kind, self.id, about, wanted, at, outcome, values, frozen, mails)
 
     def _mails(
-        self, rule: RuleProgram, decision: str, readers: list[str], view: AccountView,
+        self,
+        rule: RuleProgram,
+        decision: str,
+        readers: list[str],
+        view: AccountView,
         subject: ThingView | EventView | None,
     ) -> tuple[Mail, ...]:
         spec, outreach, at = rule.rule, rule.rule.outreach, view.moment.at
@@ -303,8 +330,16 @@ class Account:
         why = OLDER if self._may_be_older(rule, view, subject) else None
         return tuple(
             Mail(
-                outreach_id(decision, to), to, outreach.audience, outreach.template, outreach.mail_class,
-                "review" if why else outreach.mode, self._due_at(rule, to, view), born + spec.max_age, spec.priority, why,
+                outreach_id(decision, to),
+                to,
+                outreach.audience,
+                outreach.template,
+                outreach.mail_class,
+                "review" if why else outreach.mode,
+                self._due_at(rule, to, view),
+                born + spec.max_age,
+                spec.priority,
+                why,
             )
             for to in readers
         )
@@ -318,7 +353,7 @@ class Account:
         return due_at(view.moment.at, policy.settle, policy.hours, valid_zone(kept[2] if kept else None, self.zone))
 
     def _may_be_older(self, rule: RuleProgram, view: AccountView, subject: ThingView | EventView | None) -> bool:
-        """Does the decision rest on an age, a "never" or an unbounded count of an account that may be older than the log?"""
+        """Does the decision rest on an age, a "never" or an open count, of an account possibly older than the log?"""
         state = view.state
         first = state.first_event
         if not rule.ages or state.created is not None or view.program.shape is None or first is None:
@@ -327,8 +362,10 @@ class Account:
             return False
         return any(self._rests(use, view, subject) for use in rule.ages)
 
-    def _rests(self, use: Any, view: AccountView, subject: Any) -> bool:  # noqa: ANN401 - a NameUse and a subject
-        slots = view.program.slots if use.scope == "account" else getattr(getattr(subject, "program", None), "slots", [])
+    def _rests(self, use: Any, view: AccountView, subject: Any) -> bool:
+        slots = (
+            view.program.slots if use.scope == "account" else getattr(getattr(subject, "program", None), "slots", [])
+        )
         slot = slots[use.index] if use.index < len(slots) else None
         kept = getattr(slot, "kept", None)
         if isinstance(kept, Since) and kept.spec.verb != "days_since_first":
@@ -337,7 +374,11 @@ class Account:
         return True
 
     def _frozen(
-        self, rule: RuleProgram, readers: Iterable[str], view: AccountView, subject: ThingView | EventView | None,
+        self,
+        rule: RuleProgram,
+        readers: Iterable[str],
+        view: AccountView,
+        subject: ThingView | EventView | None,
     ) -> dict[str, Any]:
         spec = rule.rule
         account = self._traits()
@@ -352,8 +393,13 @@ class Account:
             if person:
                 people[person] = self._person(person, view)
         return {
-            "account": account, "people": people, "roles": roles, "zone": self.zone.key,
-            "with": dict(spec.outreach.extra) if spec.outreach else {}, "title": spec.title, "why": spec.why,
+            "account": account,
+            "people": people,
+            "roles": roles,
+            "zone": self.zone.key,
+            "with": dict(spec.outreach.extra) if spec.outreach else {},
+            "title": spec.title,
+            "why": spec.why,
             "owner": spec.owner,
         }
 
@@ -366,14 +412,22 @@ class Account:
         known = view.thing(PERSON, person)
         declared = self.program.book.person_attributes
         values = {
-            name: read(row[2], declared[name], self.zone) for name, row in sorted(known.state.props.items())
+            name: read(row[2], declared[name], self.zone)
+            for name, row in sorted(known.state.props.items())
             if declared.get(name, "personal") != "personal"
         }
         return {name: to_json(value) for name, value in values.items() if value is not None}
 
     # -- taking back -----------------------------------------------------------------------------------------------
     def _withdraw(
-        self, rule: Rule, key: Key, at: Instant, facts: list[Fact], *, true: bool, value: str | None,
+        self,
+        rule: Rule,
+        key: Key,
+        at: Instant,
+        facts: list[Fact],
+        *,
+        true: bool,
+        value: str | None,
     ) -> None:
         open_now = self.open.get(rule.id)
         if not open_now:
@@ -384,6 +438,8 @@ class Account:
                 continue
             if at >= max(mail[1] for mail in planned.mails):
                 open_now.pop(decision.decision_id)
+            elif not rule.withdraw:
+                continue
             elif not true:
                 self._take_back(rule, planned, at, facts, "no longer true")
             elif rule.re_entry.kind == "once_per" and decision.occasion != value:
@@ -462,6 +518,17 @@ class Account:
         if wanted is not self.zone:
             self.zone = wanted
             self.state = self.program.shape.build(events, self.zone, at)
+
+
+def account_view(program: Program, events: list[Recorded], at: Instant) -> AccountView:
+    """The view of an account as of ``at``, built from its events alone."""
+    where = program.zone
+    state = program.shape.build(events, where, at)
+    wanted = zone(account_zone(program.zone, state.trait("timezone")))
+    if wanted is not where:
+        where = wanted
+        state = program.shape.build(events, where, at)
+    return AccountView(program, state, Moment(at, where.day(at), where), {}, events[0].account_id if events else "")
 
 
 def over_all(rule: RuleProgram, view: AccountView) -> bool:

@@ -9,8 +9,19 @@ from engine.instants import Instant
 
 Outcome = Literal["planned", "draft", "held_out", "withdrawn"]
 MailState = Literal[
-    "in_review", "held", "queued", "claimed", "posting", "accepted", "in_doubt", "failed",
-    "suppressed", "withdrawn", "expired", "rejected", "past",
+    "in_review",
+    "held",
+    "queued",
+    "claimed",
+    "posting",
+    "accepted",
+    "in_doubt",
+    "failed",
+    "suppressed",
+    "withdrawn",
+    "expired",
+    "rejected",
+    "past",
 ]
 OPEN_STATES: frozenset[str] = frozenset({"in_review", "held", "queued"})
 """The states from which a mail can still be taken back."""
@@ -90,7 +101,7 @@ def decision_id(rule: str, account_id: str, subject: Subject | None, occasion: s
     True
     """
     kind, subject_id = (subject.kind, subject.id) if subject else ("", "")
-    text = "\0".join((rule, account_id, kind, subject_id, occasion))
+    text = f"{rule}\0{account_id}\0{kind}\0{subject_id}\0{occasion}"
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 

@@ -87,10 +87,16 @@ def decode_properties(body: bytes) -> dict[str, Any]:
 
 def encode_event(event: Event) -> bytes:
     """Write a whole event in the shape that ``decode`` reads."""
-    return _encode({
-        "id": event.id, "type": event.type, "account_id": event.account_id, "user_id": event.user_id,
-        "time": iso(event.time), "properties": event.properties,
-    })
+    return _encode(
+        {
+            "id": event.id,
+            "type": event.type,
+            "account_id": event.account_id,
+            "user_id": event.user_id,
+            "time": iso(event.time),
+            "properties": event.properties,
+        }
+    )
 
 
 def digest(event: Event) -> bytes:
@@ -123,7 +129,12 @@ def _marker(value: object) -> bool | None:
 
 
 def _fault(wire: _Wire, at: Instant | None, wall: Instant, *, from_inbox: bool) -> str | None:
-    for name, text in (("id", wire.id), ("type", wire.type), ("account_id", wire.account_id), ("user_id", wire.user_id)):
+    for name, text in (
+        ("id", wire.id),
+        ("type", wire.type),
+        ("account_id", wire.account_id),
+        ("user_id", wire.user_id),
+    ):
         if text is not None and not 1 <= len(text) <= MAX_ID:
             return f"{name}: must have 1 to 200 characters; found {len(text)}"
     if not wire.type.isprintable() and _CONTROL.search(wire.type):

@@ -10,8 +10,8 @@ _DAYS_AHEAD = 15
 def due_at(at: Instant, settle: int, hours: Hours, where: Zone) -> Instant:
     """The first instant inside ``hours`` at or after ``at + settle``, rounded up to a full quarter of an hour.
 
-    ``settle`` in milliseconds; ``hours`` is [start, end) of the local day; a window that ends before it begins runs over
-    midnight and belongs to the day it began.
+    ``settle`` in milliseconds; ``hours`` is [start, end) of the local day; a window that ends before it begins runs
+    over midnight and belongs to the day it began.
     """
     ready = round_up_quarter(at + settle)
     today = where.day(ready)

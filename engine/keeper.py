@@ -1,10 +1,11 @@
 """The owner of lanes: takes arrivals in, lets each lane decide, and writes everything in one transaction per batch.
 
-The only code that appends to a lane's log. It knows the ``Store`` contract and no database; clocks come in as arguments.
+The only code that appends to a lane's log. It knows the ``Store`` contract and no database; clocks are arguments.
 """
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Self
 
 import msgspec
 
@@ -23,8 +24,14 @@ from engine.store import Batch, Claim, DeadLetter, InboxRow, NewEvent, Snapshot,
 
 SNAPSHOT_EVERY = 100_000
 CONTACTS = {
-    "call.answered": "call", "call.ended": "call", "meeting.held": "meeting", "ticket.opened": "ticket",
-    "ticket.replied": "ticket", "ticket.solved": "ticket", "outreach.sent": "mail", "outreach.replied": "mail",
+    "call.answered": "call",
+    "call.ended": "call",
+    "meeting.held": "meeting",
+    "ticket.opened": "ticket",
+    "ticket.replied": "ticket",
+    "ticket.solved": "ticket",
+    "outreach.sent": "mail",
+    "outreach.replied": "mail",
 }
 """Events that are contact with a customer, and the channel they came by; they make the rows of ``touches``."""
 
@@ -38,7 +45,7 @@ class Taken(msgspec.Struct):
     forgotten: int = 0
     decisions: int = 0
 
-    def __iadd__(self, other: "Taken") -> "Taken":
+    def __iadd__(self, other: "Taken") -> Self:
         for name in self.__struct_fields__:
             setattr(self, name, getattr(self, name) + getattr(other, name))
         return self
@@ -62,14 +69,28 @@ class Kept:
     @property
     def changed(self) -> bool:
         """Is there anything to write?"""
-        return bool(self.position > self.claim.position or self.facts or self.inbox_seq is not None
-                    or self.lane.clock != self.claim.clock_at)
+        return bool(
+            self.position > self.claim.position
+            or self.facts
+            or self.inbox_seq is not None
+            or self.lane.clock != self.claim.clock_at
+        )
 
     def batch(self, dead_letters: list[DeadLetter], *, history: bool) -> Batch:
         """The next transaction's part of this lane."""
         return Batch(
-            self.claim, self.position, self.lane.clock, self.lane.first_at, self.events, self.entries, self.facts,
-            self.traits, self.touches, dead_letters, inbox_seq=self.inbox_seq, history=history,
+            self.claim,
+            self.position,
+            self.lane.clock,
+            self.lane.first_at,
+            self.events,
+            self.entries,
+            self.facts,
+            self.traits,
+            self.touches,
+            dead_letters,
+            inbox_seq=self.inbox_seq,
+            history=history,
         )
 
     def written(self, claim: Claim) -> None:
@@ -86,9 +107,16 @@ class Keeper:
     Raises ``LaneTaken`` when another owner is alive.
     """
 
-    def __init__(  # noqa: PLR0913 - what an owner is
-        self, store: Store, book: Rulebook, owner: str, *, at: Instant, lanes: Sequence[int] | None = None,
-        take_over: bool = False, history: bool = True,
+    def __init__(
+        self,
+        store: Store,
+        book: Rulebook,
+        owner: str,
+        *,
+        at: Instant,
+        lanes: Sequence[int] | None = None,
+        take_over: bool = False,
+        history: bool = True,
     ) -> None:
         self.store = store
         self.book = book
@@ -109,8 +137,9 @@ class Keeper:
             kept.inbox = self.store.inbox(kept.claim.lane, after=kept.claim.inbox_seq)
             if kept.lane.clock is not None:
                 self._activate(kept, kept.lane.clock)
-        self._steps = portfolio.Steps(self.book, max((k.lane.clock for k in self.kept.values()
-                                                      if k.lane.clock is not None), default=None))
+        self._steps = portfolio.Steps(
+            self.book, max((k.lane.clock for k in self.kept.values() if k.lane.clock is not None), default=None)
+        )
 
     # -- taking in -------------------------------------------------------------------------------------------------
     def take(self, arrived: Sequence[Arrived], letters: Sequence[DeadLetter] = (), *, at: Instant) -> Taken:
@@ -150,16 +179,17 @@ class Keeper:
         """Only what is new, in order, people's pseudonyms in place; the first of equal ids wins."""
         stored = self.store.existing([(one.event.account_id, one.event.id) for one in arrived])
         gone = self.store.tombstones(list({one.event.account_id for one in arrived}))
-        names = self.store.pseudonyms(list({
-            (one.event.account_id, one.event.user_id) for one in arrived if one.event.user_id is not None
-        }))
+        names = self.store.pseudonyms(
+            list({(one.event.account_id, one.event.user_id) for one in arrived if one.event.user_id is not None})
+        )
         for one in arrived:
             event = one.event
             if event.account_id in gone:
                 taken.forgotten += 1
                 continue
             pseudonym = names.get((event.account_id, event.user_id or ""))
-            body, traits = one.body, {}
+            body = one.body
+            traits: dict[str, Any] = {}
             if pseudonym is not None:
                 event = msgspec.structs.replace(event, user_id=pseudonym)
             if event.type == "user.updated":
@@ -206,7 +236,12 @@ class Keeper:
             self._entry(kept, "rulebook.activated", None, {"fingerprint": self.book.fingerprint}, at)
 
     def _entry(
-        self, kept: Kept, kind: str, account_id: str | None, body: Mapping[str, object], arrived: Instant,
+        self,
+        kept: Kept,
+        kind: str,
+        account_id: str | None,
+        body: Mapping[str, object],
+        arrived: Instant,
     ) -> None:
         kept.position += 1
         entry = EngineEntry(kept.position, recorded_at(kept.lane.clock, arrived), kind, account_id, body)
@@ -229,16 +264,23 @@ class Keeper:
             return
         arrived = decode(row.body, wall=row.at, from_inbox=True)
         if isinstance(arrived, BadEvent):
-            self._new_on_lane.append(DeadLetter(
-                f"inbox-{kept.claim.lane}-{row.seq}", "inbox", f"{kept.claim.lane}:{row.seq}", arrived.reason, row.body,
-                row.at, arrived.account_id,
-            ))
+            self._new_on_lane.append(
+                DeadLetter(
+                    f"inbox-{kept.claim.lane}-{row.seq}",
+                    "inbox",
+                    f"{kept.claim.lane}:{row.seq}",
+                    arrived.reason,
+                    row.body,
+                    row.at,
+                    arrived.account_id,
+                )
+            )
             return
         for one in self._new([arrived], Taken()):
             self._event(kept, one.event, one.body, one.event.time)
 
     def _steps_until(self, time: Instant) -> None:
-        """The portfolio's instants up to ``time``: every lane comes there, gives its share, and the totals enter the logs."""
+        """The portfolio's instants up to ``time``: every lane comes there, and the totals enter the logs."""
         for step in self._steps.due(time):
             deciding = self.kept.get(lane_of(PORTFOLIO, self.store.lanes))
             lanes = [kept for kept in self.kept.values() if kept.lane.clock is not None or kept is deciding]
@@ -265,7 +307,8 @@ class Keeper:
             return 0
         decisions = _counted(kept.facts for kept in changed)
         batches = [
-            kept.batch(letters if number == 0 else [], history=self._history_mode) for number, kept in enumerate(changed)
+            kept.batch(letters if number == 0 else [], history=self._history_mode)
+            for number, kept in enumerate(changed)
         ]
         for kept, claim in zip(changed, self.store.commit(batches), strict=True):
             self._since_snapshot += len(kept.events)
@@ -305,7 +348,8 @@ class Keeper:
 
     def _history(self, account_id: str, position: int) -> list[Recorded]:
         stored = [
-            entry for entry in self.store.account_entries(account_id, until_position=position)
+            entry
+            for entry in self.store.account_entries(account_id, until_position=position)
             if isinstance(entry, Recorded)
         ]
         last = stored[-1].position if stored else 0
@@ -355,7 +399,10 @@ def _replay_alone(lane: Lane, store: Store, account_id: str, position: int) -> N
 
 def _counted(facts: Iterable[Sequence[Fact]]) -> int:
     planned = Counter(
-        fact.decision_id for rows in facts for fact in rows if isinstance(fact, Decision) and fact.outcome != "withdrawn"
+        fact.decision_id
+        for rows in facts
+        for fact in rows
+        if isinstance(fact, Decision) and fact.outcome != "withdrawn"
     )
     return len(planned)
 

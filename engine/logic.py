@@ -1,7 +1,7 @@
 """Three-valued logic and arithmetic, as in SQL: what generated conditions call. None is the unknown.
 
-A comparison or arithmetic with an unknown is unknown; ``false and unknown`` is false, ``true or unknown`` is true. Text,
-numbers, true/false and dates are different kinds: ``==`` between kinds is false, ``<`` is unknown, true is not 1.
+A comparison or arithmetic with an unknown is unknown; ``false and unknown`` is false, ``true or unknown`` is true.
+Text, numbers, true/false and dates are different kinds: ``==`` between kinds is false, ``<`` is unknown, true is not 1.
 """
 
 from collections.abc import Callable
@@ -183,8 +183,27 @@ def _number(left: Value, right: Value, operate: Callable[[float, float], float])
 
 
 FUNCTIONS: dict[str, Callable[..., Value]] = {
-    "eq": eq, "ne": ne, "lt": lt, "gt": gt, "le": le, "ge": ge, "negate": negate, "both": both, "either": either,
-    "among": among, "known": known, "coalesce": coalesce, "add": add, "sub": sub, "mul": mul, "div": div, "minus": minus,
-    "least": least, "greatest": greatest, "absolute": absolute, "rounded": rounded, "size": size,
+    "eq": eq,
+    "ne": ne,
+    "lt": lt,
+    "gt": gt,
+    "le": le,
+    "ge": ge,
+    "negate": negate,
+    "both": both,
+    "either": either,
+    "among": among,
+    "known": known,
+    "coalesce": coalesce,
+    "add": add,
+    "sub": sub,
+    "mul": mul,
+    "div": div,
+    "minus": minus,
+    "least": least,
+    "greatest": greatest,
+    "absolute": absolute,
+    "rounded": rounded,
+    "size": size,
 }
 """Everything generated code may call, by the name it calls it."""

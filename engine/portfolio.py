@@ -114,4 +114,3 @@ def _things(program: Program, lanes: Sequence[Lane], at: Instant) -> dict[str, d
         kind: {key: {name: plain(exact / MILLION) for name, exact in row.items()} for key, row in sorted(ids.items())}
         for kind, ids in found.items()
     }
-

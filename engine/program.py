@@ -37,9 +37,20 @@ from engine.views import AccountView, EventView, Slot, ThingView
 from engine.zones import Zone, calendar_window, date_of, monday, zone, zone_names
 
 Condition = Callable[[Any, Any], Truth]
-COUNTING = frozenset({
-    "count", "unique", "sum", "average", "median", "minimum", "maximum", "first", "last", "days_active",
-})
+COUNTING = frozenset(
+    {
+        "count",
+        "unique",
+        "sum",
+        "average",
+        "median",
+        "minimum",
+        "maximum",
+        "first",
+        "last",
+        "days_active",
+    }
+)
 SINCE = frozenset({"days_since", "hours_since", "days_since_first"})
 NOTHING = ThingState()
 AGED_COUNTS = frozenset({"count", "unique", "sum", "days_active", "opened", "answered", "closed", "days_since_first"})
@@ -47,7 +58,7 @@ AGED_COUNTS = frozenset({"count", "unique", "sum", "days_active", "opened", "ans
 
 @dataclass(frozen=True, slots=True)
 class NameUse:
-    """A name that a rule uses: where its value is read. ``scope`` is ``account``, ``thing``, ``event`` or ``moment``."""
+    """A name that a rule uses and where it is read: ``scope`` is ``account``, ``thing``, ``event`` or ``moment``."""
 
     name: str
     scope: str
@@ -223,7 +234,9 @@ class Program:
     def show(self) -> str:
         """The generated code, with the slots it reads."""
         slots = [f"# v[{at}] = {name}" for name, at in self.index.items()]
-        inner = [f"# s[{at}] = {kind}.{name}" for kind, thing in self.things.items() for name, at in thing.names.items()]
+        inner = [
+            f"# s[{at}] = {kind}.{name}" for kind, thing in self.things.items() for name, at in thing.names.items()
+        ]
         texts = [f"# T[{at}] = {text!r}" for at, text in enumerate(self.texts)]
         return "\n".join([*slots, *inner, *texts, "", *self.listing])
 
@@ -240,9 +253,7 @@ class Program:
         found = [("", at, slot) for at, slot in enumerate(self.slots)]
         each = {rule.thing for rule in self.book.rules if rule.thing}
         found += [(kind, at, slot) for kind in sorted(each) for at, slot in enumerate(self.things[kind].slots)]
-        return [
-            (scope, at, sorted(self._constants.get((scope, at), ()))) for scope, at, slot in found if slot.moves
-        ]
+        return [(scope, at, sorted(self._constants.get((scope, at), ()))) for scope, at, slot in found if slot.moves]
 
     def _make(self, name: str) -> Slot:
         book = self.book
@@ -305,7 +316,12 @@ class Program:
 
     # -- code ------------------------------------------------------------------------------------------------------
     def _function(
-        self, lines: Sequence[Line], label: str, join: str, thing: str, events: list[str] | None,
+        self,
+        lines: Sequence[Line],
+        label: str,
+        join: str,
+        thing: str,
+        events: list[str] | None,
     ) -> Condition:
         bodies = [source(line.term, lambda name: self._place_text(name, thing, events), self.texts) for line in lines]
         for line in lines:
@@ -381,7 +397,18 @@ class Program:
         when_lines, unless_lines = lines("when"), lines("unless")
         ages = tuple(use for use in uses if self._aged(use.name, rule.thing))
         return RuleProgram(
-            rule, audience, when, unless, clear, when_lines, unless_lines, tuple(events or ()), uses, once, ages, mark,
+            rule,
+            audience,
+            when,
+            unless,
+            clear,
+            when_lines,
+            unless_lines,
+            tuple(events or ()),
+            uses,
+            once,
+            ages,
+            mark,
         )
 
     def needs(self, rule: Rule) -> list[str]:
@@ -409,8 +436,8 @@ class Program:
     def _meaning(self, rule: Rule) -> str:
         """Everything that makes a rule *changed* when it changes (RULEBOOK 12)."""
         parts = [rule.subject, rule.each, rule.audience and self._mean(rule.audience, rule.thing), str(rule.holds_for)]
-        for line in (*rule.when, None, *rule.unless, None, rule.clear_when):
-            parts.append(shown(line.term, lambda name: self._mean(name, rule.thing)) if line else "|")
+        lines = (*rule.when, None, *rule.unless, None, rule.clear_when)
+        parts += [shown(line.term, lambda name: self._mean(name, rule.thing)) if line else "|" for line in lines]
         if rule.thing:
             spec = self.book.things[rule.thing]
             parts.append(repr((spec.id, spec.where, spec.opened_by, spec.closed_by, spec.each_in)))
@@ -437,7 +464,7 @@ class Program:
         return f"{name}:{book.account_attributes.get(name, '')}"
 
 
-# -- reading ---------------------------------------------------------------------------------------------------------------
+# -- reading -----------------------------------------------------------------------------------------------------------
 def read_use(use: NameUse, view: AccountView, subject: ThingView | EventView | None) -> Value:
     """The value of a rule's name."""
     if use.scope == "account":
@@ -503,7 +530,7 @@ def _account_age(view: AccountView) -> Value:
     return None if seen is None else float(view.moment.today - view.moment.zone.day(seen))
 
 
-def _spell_of(view: ThingView) -> Any:  # noqa: ANN401 - a Spell or nothing
+def _spell_of(view: ThingView) -> Any:
     return view.state.spell if view.open else None
 
 
@@ -553,9 +580,16 @@ class _Hours:
 
 
 _THING_READERS: dict[str, Callable[[ThingView], Value]] = {
-    "id": lambda view: view.id, "open": lambda view: view.open, "opened_at": _opened_at, "open_days": _open_days,
-    "answered": _answered, "waiting": _waiting, "waiting_since": _waiting_since, "closed_at": _closed_at,
+    "id": lambda view: view.id,
+    "open": lambda view: view.open,
+    "opened_at": _opened_at,
+    "open_days": _open_days,
+    "answered": _answered,
+    "waiting": _waiting,
+    "waiting_since": _waiting_since,
+    "closed_at": _closed_at,
 }
 HOUR_SLOTS: dict[str, Callable[[], Slot]] = {
-    "open_hours": lambda: _Hours(_opened_at), "waiting_hours": lambda: _Hours(_waiting_since),
+    "open_hours": lambda: _Hours(_opened_at),
+    "waiting_hours": lambda: _Hours(_waiting_since),
 }

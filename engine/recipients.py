@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
+from engine.program import role_of
 from engine.rulebook.sections import is_address
 from engine.rulebook.spec import Outreach, Rule
-from engine.program import role_of
 from engine.state import PERSON
 from engine.views import AccountView, EventView, ThingView
 
@@ -29,7 +29,8 @@ def owner_of(rule: Rule, view: AccountView, kind: str) -> str:
     raw = view.state.trait("owner")
     candidates = [
         raw if kind == "account owner" and isinstance(raw, str) else "",
-        segment.owner if segment and kind != "rule owner" else "", rule.owner,
+        segment.owner if segment and kind != "rule owner" else "",
+        rule.owner,
     ]
     return next((text for text in candidates if text), "")
 

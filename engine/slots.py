@@ -23,7 +23,7 @@ from engine.numbers import MILLION, millionths
 from engine.rulebook.spec import Measure, Part, Score, Test
 from engine.things import ThingState
 from engine.values import Date, Value, nested, number_in_text, read, read_date
-from engine.views import AccountView, ThingView, Slot
+from engine.views import AccountView, Slot, ThingView
 from engine.zones import Zone
 
 Reader = Callable[..., Value]
@@ -141,7 +141,7 @@ def day_of_date(date: Date, zone: Zone) -> int:
     return zone.day(date.at) if date.bare is None else date.bare
 
 
-# -- over things ---------------------------------------------------------------------------------------------------------
+# -- over things -------------------------------------------------------------------------------------------------------
 
 
 class ThingTest:
@@ -292,7 +292,8 @@ def _waiting_since(state: ThingState) -> Instant | None:
 
 
 _HOUR_BASES: dict[str, Callable[[ThingState], Instant | None]] = {
-    "open_hours": _opened_at, "waiting_hours": _waiting_since,
+    "open_hours": _opened_at,
+    "waiting_hours": _waiting_since,
 }
 
 
@@ -417,7 +418,7 @@ class ListOfThings(OverThings):
         return tuple(values[: self.spec.at_most or 10])
 
 
-# -- scores and segments -------------------------------------------------------------------------------------------------
+# -- scores and segments -----------------------------------------------------------------------------------------------
 
 
 class ScoreValue(Still):

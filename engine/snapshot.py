@@ -43,10 +43,20 @@ def shape_of(program: Program) -> str:
 
 def freeze(account: Account) -> bytes:
     """An account as bytes."""
-    return _encode(Packed(
-        shape_of(account.program), account.zone.key, account.clock, account.next_at, account.log_began,
-        _each_raw(account.state, pack), account.portfolio, account.truths, account.used, account.open,
-    ))
+    return _encode(
+        Packed(
+            shape_of(account.program),
+            account.zone.key,
+            account.clock,
+            account.next_at,
+            account.log_began,
+            _each_raw(account.state, pack),
+            account.portfolio,
+            account.truths,
+            account.used,
+            account.open,
+        )
+    )
 
 
 def thaw(account_id: str, position: int, program: Program, state: bytes) -> Account | None:
@@ -57,7 +67,9 @@ def thaw(account_id: str, position: int, program: Program, state: bytes) -> Acco
         return None
     if packed.shape != shape_of(program):
         return None
-    account = Whole(program, packed.log_began) if account_id == PORTFOLIO else Account(account_id, program, packed.log_began)
+    account = (
+        Whole(program, packed.log_began) if account_id == PORTFOLIO else Account(account_id, program, packed.log_began)
+    )
     account.zone = zone(packed.zone)
     account.clock, account.next_at, account.position = packed.clock, packed.next_at, position
     account.state = _each_raw(packed.state, unpack)
@@ -66,7 +78,7 @@ def thaw(account_id: str, position: int, program: Program, state: bytes) -> Acco
     return account
 
 
-def _each_raw(state: AccountState, convert: Any) -> AccountState:  # noqa: ANN401 - pack or unpack
+def _each_raw(state: AccountState, convert: Any) -> AccountState:
     """The state with the JSON values of traits and properties converted."""
     things = {
         kind: {key: msgspec.structs.replace(one, props=_rows(one.props, convert)) for key, one in things.items()}
@@ -75,5 +87,5 @@ def _each_raw(state: AccountState, convert: Any) -> AccountState:  # noqa: ANN40
     return msgspec.structs.replace(state, traits=_rows(state.traits, convert), things=things)
 
 
-def _rows(rows: dict[str, list[Any]], convert: Any) -> dict[str, list[Any]]:  # noqa: ANN401
+def _rows(rows: dict[str, list[Any]], convert: Any) -> dict[str, list[Any]]:
     return {name: [row[0], row[1], convert(row[2])] for name, row in rows.items()}

@@ -1,7 +1,7 @@
 """The state of one account: what is kept of its events, folded in any order, read as of any later moment.
 
-This is the contract of states: ``fold``, ``read`` through a ``Program``'s slots, ``pack`` and ``unpack``. The plain state
-in this file is the simple one and the judge of any faster twin under ``engine/states/``.
+This is the contract of states: ``fold``, ``read`` through a ``Program``'s slots, ``pack`` and ``unpack``. The plain
+state in this file is the simple one and the judge of any faster twin under ``engine/states/``.
 """
 
 from collections.abc import Iterable
@@ -117,7 +117,8 @@ class Shape:
             names = _TRAITS[event.type]
             properties = event.properties
             newest(
-                state.traits, properties if names is None else {n: properties[n] for n in names if n in properties},
+                state.traits,
+                properties if names is None else {n: properties[n] for n in names if n in properties},
                 happening,
             )
 
@@ -141,7 +142,8 @@ class Shape:
         missing = [at for at, kept in enumerate(self.kept) if kept.spec.fingerprint not in before]
         kept = [before.get(kept.spec.fingerprint, kept.fresh()) for kept in self.kept]
         fresh_things = [
-            name for name, thing in self.things.items()
+            name
+            for name, thing in self.things.items()
             if name not in old.things or old.things[name].fingerprint != thing.fingerprint
         ]
         things = {name: {} if name in fresh_things else state.things[name] for name in self.things}
@@ -149,7 +151,13 @@ class Shape:
         return carried, missing, fresh_things
 
     def fill(
-        self, state: AccountState, events: Iterable[Recorded], zone: Zone, now: Instant, *, kept: list[int],
+        self,
+        state: AccountState,
+        events: Iterable[Recorded],
+        zone: Zone,
+        now: Instant,
+        *,
+        kept: list[int],
         things: list[str],
     ) -> None:
         """Fill new measures and kinds of things from the stored events, and nothing else."""
@@ -201,7 +209,7 @@ def pack(value: object) -> object:
     return value
 
 
-def unpack(value: Any) -> Any:  # noqa: ANN401 - any JSON value
+def unpack(value: Any) -> Any:
     """The reverse of ``pack``."""
     if not isinstance(value, list):
         return value

@@ -1,6 +1,5 @@
 """The contract of the event store: one transaction per batch, one suite for every implementation."""
 
-import struct
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal, Protocol
 
@@ -11,30 +10,6 @@ from engine.instants import Instant
 from engine.log import EngineEntry, Entry, Event, Recorded
 
 DEFAULT_LANES = 8
-
-
-def lane_of(account_id: str, lanes: int) -> int:
-    """Find the lane an account lives in: the partition that Kafka's own partitioner gives its key.
-
-    Kafka's murmur2 of the id's UTF-8 bytes (org.apache.kafka.common.utils.Utils), made positive, modulo ``lanes``.
-
-    >>> lane_of("foobar", 2**31) == -790332482 & 0x7FFFFFFF
-    True
-    """
-    data = account_id.encode()
-    whole = len(data) & ~3
-    value = _SEED ^ len(data)
-    for (word,) in _WORD.iter_unpack(data[:whole]):
-        mixed = word * _MIX & _MASK
-        value = (value * _MIX & _MASK) ^ ((mixed ^ mixed >> 24) * _MIX & _MASK)
-    if whole < len(data):
-        value = (value ^ int.from_bytes(data[whole:], "little")) * _MIX & _MASK
-    value = (value ^ value >> 13) * _MIX & _MASK
-    return ((value ^ value >> 15) & 0x7FFFFFFF) % lanes
-
-
-_WORD = struct.Struct("<I")
-_SEED, _MIX, _MASK = 0x9747B28C, 0x5BD1E995, 0xFFFFFFFF
 
 
 class Claim(msgspec.Struct, frozen=True):
@@ -493,5 +468,4 @@ __all__ = [
     "Store",
     "Touch",
     "Trait",
-    "lane_of",
 ]

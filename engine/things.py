@@ -7,13 +7,13 @@ import msgspec
 
 from engine.instants import Instant
 from engine.log import Event
-from engine.measures.measure import Data, Happening, insert, passes
+from engine.measures.measure import Data, Happening, insert, is_there, passes
 from engine.rulebook.spec import OURS, Act, Thing
 
 ANSWER, ASK, CLOSE, OPEN = 1, 2, 4, 8
 
 
-class OutOfTurn(Exception):  # noqa: N818 - no fault: it asks for the account to be built anew
+class OutOfTurn(Exception):
     """A late event changes what was folded after it; the account must be built anew from its stored events."""
 
 
@@ -77,8 +77,11 @@ def fold_thing(thing: Thing, state: ThingState, happening: Happening) -> None:
     if not (person and event.type.startswith(OURS)):
         state.seen = time if state.seen is None else min(state.seen, time)
         state.last = time if state.last is None else max(state.last, time)
-    if event.type == "user.updated" if person else thing.family.match(event.type):
-        newest(state.props, event.properties, happening)
+    if person:
+        if event.type == "user.updated":
+            newest(state.props, event.properties, happening)
+    elif thing.family.match(event.type):
+        newest(state.props, {name: raw for name, raw in event.properties.items() if is_there(raw)}, happening)
     step = step_of(thing, event)
     if step:
         row = [time, happening.position, step, event.user_id]
@@ -90,7 +93,7 @@ def fold_thing(thing: Thing, state: ThingState, happening: Happening) -> None:
             _walk(state, row) if in_order else _derive(state)
 
 
-def newest(kept: dict[str, list[Any]], properties: Any, happening: Happening) -> None:  # noqa: ANN401 - a JSON object
+def newest(kept: dict[str, list[Any]], properties: Any, happening: Happening) -> None:
     """Of each property keep the value that is newest by (time, position)."""
     for name, raw in properties.items():
         before = kept.get(name)

@@ -1,5 +1,6 @@
 """Values as conditions see them: numbers, text, true and false, dates, lists, and the unknown."""
 
+import json
 from collections.abc import Mapping
 from decimal import Decimal
 from functools import lru_cache
@@ -87,7 +88,7 @@ def nested(properties: Mapping[str, Any], path: tuple[str, ...]) -> object:
     return found
 
 
-def to_json(value: Value) -> Any:  # noqa: ANN401 - JSON has no narrower type
+def to_json(value: Value) -> Any:
     """A value as it is stored with a decision and printed by ``--json``."""
     if isinstance(value, float):
         return plain(value)
@@ -104,7 +105,7 @@ def occasion(value: Value) -> str | None:
         return None
     if isinstance(value, str):
         return value
-    return value.text() if isinstance(value, Date) else msgspec.json.encode(to_json(value)).decode()
+    return value.text() if isinstance(value, Date) else json.dumps(to_json(value))
 
 
 def thing_id(raw: object) -> str | None:

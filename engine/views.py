@@ -25,11 +25,11 @@ class Slot(Protocol):
     moves: bool
     """May the value turn between midnights without an event?"""
 
-    def read(self, view: Any) -> Value:  # noqa: ANN401 - the views share no base
+    def read(self, view: Any) -> Value:
         """The value as of the view's moment."""
         ...
 
-    def turns(self, view: Any, constants: Sequence[float]) -> "Iterable[Instant]":  # noqa: ANN401
+    def turns(self, view: Any, constants: Sequence[float]) -> "Iterable[Instant]":
         """Instants at which it may turn between midnights without an event."""
         ...
 
@@ -37,12 +37,18 @@ class Slot(Protocol):
 class AccountView:
     """An account as of one moment; ``view[i]`` is the value of the program's slot ``i``."""
 
-    __slots__ = ("_cache", "_seen", "moment", "portfolio", "program", "state", "things")
+    __slots__ = ("_cache", "_seen", "account_id", "moment", "portfolio", "program", "state", "things")
 
     def __init__(
-        self, program: "Program", state: AccountState, moment: Moment, portfolio: Mapping[str, Value],
+        self,
+        program: "Program",
+        state: AccountState,
+        moment: Moment,
+        portfolio: Mapping[str, Value],
+        account_id: str,
     ) -> None:
         self.program = program
+        self.account_id = account_id
         self.state = state
         self.moment = moment
         self.portfolio = portfolio

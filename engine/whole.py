@@ -68,7 +68,8 @@ class Whole(Account):
     def _rules(self) -> list[RuleProgram]:
         things = self.program.things
         return [
-            rule for rule in self.program.rules
+            rule
+            for rule in self.program.rules
             if rule.rule.subject == "portfolio" or (rule.rule.thing and things[rule.rule.thing].spec.portfolio)
         ]
 

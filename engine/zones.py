@@ -57,7 +57,7 @@ class Zone:
         return self.start(self.day(at) + 1)
 
     def wall(self, day: Day, minutes: int) -> Instant:
-        """The first instant at which the clock shows ``minutes`` past midnight of ``day``, or later if it skips that."""
+        """The first instant at which the clock shows ``minutes`` past midnight of ``day``, or a gap ends."""
         local = datetime.combine(date_of(day), datetime.min.time()) + timedelta(minutes=minutes)
         at = from_datetime(local.replace(tzinfo=self._info).astimezone(UTC))
         if self._local(at) == local:

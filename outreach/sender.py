@@ -310,6 +310,7 @@ def _expired(row: OutreachRow) -> bytes:
     return msgspec.json.encode(
         {
             "kind": "outreach.expired",
+            "account_id": row.account_id,
             "decision_id": row.decision_id,
             "outreach_id": row.outreach_id,
         }

@@ -69,7 +69,9 @@ class Counting:
             return None
         if spec.window.kind == "calendar":
             return self._result(self._buckets(data, moment), unless_one(scale_of(spec, moment.today)))
-        return self._result(self._exact_buckets(data, moment) if self._exact else self._buckets(data, moment), self._scale)
+        return self._result(
+            self._exact_buckets(data, moment) if self._exact else self._buckets(data, moment), self._scale
+        )
 
     def turns(self, data: Data, seen: Instant | None, moment: Moment, constants: Sequence[float]) -> Iterable[Instant]:
         """Only exact windows turn between midnights."""
@@ -81,12 +83,16 @@ class Counting:
         after, until = stretch_of(self.spec, moment)
         types = self.spec.types
         return [
-            row for row in events
-            if types is not None and types.match(row.event.type) and after < row.time <= until
-            and passes(self.spec.where, row.event) and self._value(row) is not None
+            row
+            for row in events
+            if types is not None
+            and types.match(row.event.type)
+            and after < row.time <= until
+            and passes(self.spec.where, row.event)
+            and self._value(row) is not None
         ]
 
-    def _value(self, happening: Happening) -> Any:  # noqa: ANN401 - a tally's own kind
+    def _value(self, happening: Happening) -> Any:
         verb, event = self.spec.verb, happening.event
         if not self._path:
             return happening.day if verb == "days_active" else 1
@@ -246,7 +252,14 @@ def _scaled(value: Value, scale: Fraction | None) -> Value:
 
 
 _TALLIES: dict[str, tuple[Callable[..., Bucket], Callable[[list[Bucket], Fraction | None], Value]]] = {
-    "count": (_count, _total), "days_active": (_mark, _total), "sum": (_sum, _sums), "average": (_mean, _means),
-    "median": (_collect, _medians), "minimum": (_least, _leasts), "maximum": (_most, _mosts),
-    "unique": (_note, _noted), "first": (_first, _firsts), "last": (_last, _lasts),
+    "count": (_count, _total),
+    "days_active": (_mark, _total),
+    "sum": (_sum, _sums),
+    "average": (_mean, _means),
+    "median": (_collect, _medians),
+    "minimum": (_least, _leasts),
+    "maximum": (_most, _mosts),
+    "unique": (_note, _noted),
+    "first": (_first, _firsts),
+    "last": (_last, _lasts),
 }

@@ -1,6 +1,7 @@
 """Measures of age: how long since something happened, how long a value has stood, how often a date was put off."""
 
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 from engine.instants import Instant
 from engine.log import Event
@@ -49,8 +50,11 @@ class Since:
         """The one event it counts from."""
         types = self.spec.types
         found = [
-            row for row in events
-            if types is not None and types.match(row.event.type) and row.time <= moment.at
+            row
+            for row in events
+            if types is not None
+            and types.match(row.event.type)
+            and row.time <= moment.at
             and passes(self.spec.where, row.event)
         ]
         return found[:1] if self._first else found[-1:]
@@ -126,7 +130,7 @@ class MovedLater(_History):
     def moves(self, data: Data, moment: Moment) -> int:
         """How often, as a whole number."""
         dates = [found.at for row in data if (found := read_date(row[2], moment.zone)) is not None]
-        return sum(after > before for before, after in zip(dates, dates[1:], strict=False))
+        return sum(after > before for before, after in pairwise(dates))
 
 
 def _plain(raw: object) -> object:

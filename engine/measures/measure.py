@@ -20,7 +20,7 @@ LONG_AGO = -(2**62)
 
 
 class Happening(msgspec.Struct, gc=False):
-    """An event on its way into state: ``time`` is its effective time, ``day`` its local day, ``now`` the lane's clock."""
+    """An event on its way into state: ``time`` is its effective time, ``day`` its local day, ``now`` the lane clock."""
 
     time: Instant
     position: int
@@ -70,7 +70,7 @@ def passes(tests: Sequence[Test], event: Event) -> bool:
 
 def matches(test: Test, raw: object) -> bool:
     """Does one JSON value match? A missing one matches only ``known: false``."""
-    there = raw is not None and not (_numeric(raw) and millionths(raw) is None)
+    there = is_there(raw)
     if test.op == "known":
         return there is test.operands[0]
     if not there:
@@ -82,7 +82,12 @@ def matches(test: Test, raw: object) -> bool:
     return any(_ordered(test.op, raw, operand) for operand in test.operands)
 
 
-def compare(op: str, left: Any, right: Any) -> bool:  # noqa: ANN401 - two of one ordered kind
+def is_there(raw: object) -> bool:
+    """Is a JSON value there: not null, and if a number, one within the limits?"""
+    return raw is not None and not (_numeric(raw) and millionths(raw) is None)
+
+
+def compare(op: str, left: Any, right: Any) -> bool:
     """``at_least``, ``more_than``, ``at_most`` or ``less_than``.
 
     >>> compare("at_least", 2, 2), compare("less_than", 2, 2)
@@ -161,7 +166,7 @@ def hours(amount: int) -> float:
     return amount / HOUR
 
 
-def insert(rows: list[Any], row: Any) -> None:  # noqa: ANN401 - rows of one shape
+def insert(rows: list[Any], row: Any) -> None:
     """Keep rows sorted; new ones nearly always belong at the end."""
     if not rows or rows[-1] <= row:
         rows.append(row)

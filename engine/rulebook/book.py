@@ -22,10 +22,11 @@ from engine.rulebook.sections import (
     read_segment,
     read_thing,
 )
-from engine.rulebook.spec import Line, Measure, Outreach, Policy, Rule, Score, Segment, Thing
+from engine.rulebook.spec import Measure, Outreach, Policy, Rule, Score, Segment, Thing
 from engine.rulebook.words import LATER, MOMENTS, SECTIONS, USUAL_ACCOUNT, USUAL_PERSON
 
 _T = TypeVar("_T")
+NO_POLICY = Policy()
 MAX_RULES = 2_000
 BUILT_IN = ("account_age_days", "event", "account", "you", "links", "why", "with", "value", *MOMENTS)
 
@@ -43,7 +44,7 @@ class TemplateNeeds:
 
 @dataclass(frozen=True, slots=True)
 class Rulebook:
-    """A checked rulebook. ``files`` are its texts by path, ``fingerprint`` stands for all that can change a decision."""
+    """A checked rulebook: ``files`` are its texts by path, ``fingerprint`` stands for what can change a decision."""
 
     account_attributes: Mapping[str, str] = field(default_factory=dict)
     person_attributes: Mapping[str, str] = field(default_factory=dict)
@@ -52,7 +53,7 @@ class Rulebook:
     segments: Mapping[str, Segment] = field(default_factory=dict)
     scores: Mapping[str, Score] = field(default_factory=dict)
     rules: tuple[Rule, ...] = ()
-    policy: Policy = Policy()
+    policy: Policy = NO_POLICY
     templates: Mapping[str, TemplateNeeds] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
     fingerprint: str = ""
@@ -63,7 +64,10 @@ class Rulebook:
         """The registry of names."""
         return Names(
             account_infos(
-                self.account_attributes, self.measures.values(), self.segments.values(), self.scores.values(),
+                self.account_attributes,
+                self.measures.values(),
+                self.segments.values(),
+                self.scores.values(),
             ),
             {name: thing_infos(thing, self.person_attributes) for name, thing in self.things.items()},
             thing_infos(self.things["person"], self.person_attributes),
@@ -118,11 +122,17 @@ def must_load(files: Mapping[str, str]) -> Rulebook:
 
 def without(book: Rulebook, rule_id: str, section: str, index: int) -> Rulebook:
     """The same rulebook with one line of ``when`` or ``unless`` of a rule dropped, for ``test --mutate``."""
+
     def drop(rule: Rule) -> Rule:
-        lines = [line for at, line in enumerate(getattr(rule, section)) if at != index]
-        return replace(rule, **{section: tuple(lines)})
+        lines = tuple(line for at, line in enumerate(getattr(rule, section)) if at != index)
+        return replace(rule, when=lines) if section == "when" else replace(rule, unless=lines)
 
     return replace(book, rules=tuple(drop(rule) if rule.id == rule_id else rule for rule in book.rules))
+
+
+def replace_rule(book: Rulebook, rule: Rule) -> Rulebook:
+    """The rulebook with this rule alone, live and without holdout: what its cases run on."""
+    return replace(book, rules=(replace(rule, status="live", holdout=0.0),))
 
 
 class _Builder:
@@ -139,13 +149,14 @@ class _Builder:
             more_account, more_person = read_attributes(self._reading, node)
             account.update(more_account)
             person.update(more_person)
-        kinds = frozenset(
-            name for _, node in self._sections(roots, "things") for name in (node.keys or {})
-        ) | {"person"}
+        kinds = frozenset(name for _, node in self._sections(roots, "things") for name in (node.keys or {})) | {
+            "person"
+        }
         things = {"person": Thing("person")}
         things.update(self._collect(roots, "things", lambda name, node: read_thing(self._reading, name, node, kinds)))
         measures = {
-            measure.name: measure for _, node in self._sections(roots, "measures")
+            measure.name: measure
+            for _, node in self._sections(roots, "measures")
             for measure in read_measures(self._reading, node, kinds)
         }
         segments = self._collect(roots, "segments", lambda name, node: read_segment(self._reading, name, node))
@@ -153,8 +164,18 @@ class _Builder:
         rules, nodes = self._rules(roots, kinds)
         templates = self._templates(files)
         book = Rulebook(
-            account, person, things, measures, segments, scores, tuple(rules), self._policy(roots), templates,
-            {path: text for path, text in files.items() if decides(path)}, fingerprint_of(files), nodes,
+            account,
+            person,
+            things,
+            measures,
+            segments,
+            scores,
+            tuple(rules),
+            self._policy(roots),
+            templates,
+            {path: text for path, text in files.items() if decides(path)},
+            fingerprint_of(files),
+            nodes,
         )
         self._clashes(roots, book)
         _Checks(book, self._findings, duties=self._dutiful).run()
@@ -199,7 +220,9 @@ class _Builder:
                 if rule is None:
                     continue
                 if rule.id in nodes:
-                    self._findings.error(rule.at, f"rule '{rule.id}' stands twice, first at {nodes[rule.id].at}; rename one")
+                    self._findings.error(
+                        rule.at, f"rule '{rule.id}' stands twice, first at {nodes[rule.id].at}; rename one"
+                    )
                     continue
                 rules.append(rule)
                 nodes[rule.id] = node
@@ -223,7 +246,9 @@ class _Builder:
             if node is None or node.keys is None:
                 self._findings.error(Place(path), "template.yml: should be a mapping with for: customer or staff")
                 continue
-            audience = self._reading.word(node.keys["for"][1], "for", ["customer", "staff"]) if "for" in node.keys else ""
+            audience = (
+                self._reading.word(node.keys["for"][1], "for", ["customer", "staff"]) if "for" in node.keys else ""
+            )
             if not audience:
                 self._findings.error(node.at, "template.yml: 'for' is missing; write for: customer or for: staff")
             needs = self._reading.texts(node.keys["needs"][1], "needs") if "needs" in node.keys else ()
@@ -283,10 +308,16 @@ class _Checks:
         return Names(account, names.things, names.person)
 
     def _cycles(self) -> None:
-        uses = {segment.name: [n for line in segment.when for n in line.term.names()] for segment in
-                self._book.segments.values()}
-        uses.update({s.name: [n.partition(".")[0] for p in s.parts for n in p.value.term.names()] for s in
-                     self._book.scores.values()})
+        uses = {
+            segment.name: [n for line in segment.when for n in line.term.names()]
+            for segment in self._book.segments.values()
+        }
+        uses.update(
+            {
+                s.name: [n.partition(".")[0] for p in s.parts for n in p.value.term.names()]
+                for s in self._book.scores.values()
+            }
+        )
         for name in uses:
             if _reaches(name, name, uses, set()):
                 at = (self._book.segments.get(name) or self._book.scores[name]).at
@@ -299,7 +330,9 @@ class _Checks:
             for name in part.value.term.names():
                 info = self._names.account.get(name)
                 if info is not None and info.moves:
-                    self._findings.error(part.value.at, f"{what}: '{name}' moves with the clock and has no place in a score")
+                    self._findings.error(
+                        part.value.at, f"{what}: '{name}' moves with the clock and has no place in a score"
+                    )
 
     def _measure(self, measure: Measure) -> None:
         book = self._book
@@ -311,7 +344,8 @@ class _Checks:
                 self._findings.error(measure.at, f"{what}: unknown attribute '{measure.prop[:60]}'{hint or _DECLARE}")
             elif measure.verb != "held_days" and declared != "date":
                 self._findings.error(
-                    measure.at, f"{what}: '{measure.prop}' is declared {declared}; declare it date under attributes",
+                    measure.at,
+                    f"{what}: '{measure.prop}' is declared {declared}; declare it date under attributes",
                 )
         if measure.verb == "portfolio":
             self._portfolio(measure)
@@ -346,7 +380,8 @@ class _Checks:
     def _thing(self, thing: Thing) -> None:
         if thing.each_in and self._book.account_attributes.get(thing.each_in) != "list":
             self._findings.error(
-                thing.at, f"thing {thing.name}: each_in '{thing.each_in}' is no list; declare it list under attributes",
+                thing.at,
+                f"thing {thing.name}: each_in '{thing.each_in}' is no list; declare it list under attributes",
             )
         if thing.name != "person" and not thing.id:
             return
@@ -356,7 +391,9 @@ class _Checks:
                 if declared != "date":
                     self._findings.error(measure.at, f"measure {measure.name}: '{measure.prop}' is no date of a person")
             if thing.portfolio and measure.verb not in {"count", "sum"}:
-                self._findings.error(measure.at, f"measure {measure.name}: a thing in the portfolio takes count and sum")
+                self._findings.error(
+                    measure.at, f"measure {measure.name}: a thing in the portfolio takes count and sum"
+                )
 
     # -- rules -----------------------------------------------------------------------------------------------------
     def _rule(self, rule: Rule) -> None:
@@ -372,10 +409,12 @@ class _Checks:
             if conditions.nullable(line) and not draft:
                 self._findings.error(
                     line.at,
-                    f"rule {rule.id} unless: can be unknown; say what unknown means: known(x) and ..., or coalesce(x, 0)",
+                    f"rule {rule.id} unless: can be unknown; say what that means: known(x) and ..., or coalesce(x, 0)",
                 )
         for line, name in conditions.counted_down_alone(rule.when):
-            message = f"rule {rule.id}: '{name}' is bounded from above alone, so the past counts too; write 0 <= {name} <= 60"
+            message = (
+                f"rule {rule.id}: '{name}' is bounded from above alone, so the past counts too; write 0 <= {name} <= 60"
+            )
             (self._findings.warning if draft else self._findings.error)(line.at, message)
         self._audience(rule)
         self._once_per(rule)
@@ -400,7 +439,9 @@ class _Checks:
             near = suggestion(name, [*self._names.near(rule.thing, event=rule.subject == "event"), *MOMENTS])
             self._findings.error(rule.at, f"rule {rule.id}: once_per: unknown name '{name[:60]}'{near}")
         elif info.moves or info.kind == "list" or info.personal:
-            self._findings.error(rule.at, f"rule {rule.id}: once_per: '{name}' has no lasting value; name a date or text")
+            self._findings.error(
+                rule.at, f"rule {rule.id}: once_per: '{name}' has no lasting value; name a date or text"
+            )
 
     def _portfolio_rule(self, rule: Rule) -> None:
         over_all = rule.subject == "portfolio" or (rule.thing and self._book.things[rule.thing].portfolio)
@@ -411,27 +452,34 @@ class _Checks:
         for name in [n for line in (*rule.when, *rule.unless) for n in line.term.names()]:
             measure = self._book.measures.get(name)
             if not (measure and measure.verb == "portfolio") and not name.startswith(f"{rule.thing}."):
-                self._findings.error(rule.at, f"rule {rule.id}: '{name}' is no portfolio measure; write {{portfolio: NAME}}")
+                self._findings.error(
+                    rule.at, f"rule {rule.id}: '{name}' is no portfolio measure; write {{portfolio: NAME}}"
+                )
 
     def _duties(self, rule: Rule) -> None:
+        if not self._dutiful:
+            return
         if not rule.owner or not rule.why:
             missing = " and ".join(word for word, text in (("owner", rule.owner), ("why", rule.why)) if not text)
             if rule.status != "draft":
                 self._findings.error(rule.at, f"rule {rule.id}: '{missing}' is missing; say who answers for it and why")
-        if rule.status == "draft" or not self._dutiful:
+        if rule.status == "draft":
             return
         node = self._book.sources[rule.id]
         cases = node.keys["cases"][1].items if node.keys and "cases" in node.keys else None
         silent = [case for case in cases or [] if _expects_silence(case)]
         if not cases or not silent or len(silent) == len(cases):
             self._findings.error(
-                rule.at, f"rule {rule.id}: needs at least one case that sends and one that stays silent (or status: draft)",
+                rule.at,
+                f"rule {rule.id}: needs at least one case that sends and one that stays silent (or status: draft)",
             )
 
     def _outreach(self, rule: Rule, outreach: Outreach) -> None:
         template = self._book.templates.get(outreach.template)
         if template is None:
-            hint = suggestion(outreach.template, self._book.templates) or "; make a folder templates/" + outreach.template
+            hint = (
+                suggestion(outreach.template, self._book.templates) or "; make a folder templates/" + outreach.template
+            )
             self._findings.error(outreach.at, f"rule {rule.id}: unknown template '{outreach.template[:60]}'{hint}")
         else:
             self._fits(rule, outreach, template)
@@ -442,15 +490,19 @@ class _Checks:
     def _fits(self, rule: Rule, outreach: Outreach, template: TemplateNeeds) -> None:
         if template.audience and template.audience != outreach.audience:
             self._findings.error(
-                outreach.at, f"rule {rule.id}: template '{template.name}' is for {template.audience}, the rule writes to "
+                outreach.at,
+                f"rule {rule.id}: template '{template.name}' is for {template.audience}, the rule writes to "
                 f"{'a customer' if outreach.audience == 'customer' else 'us'}; take another template",
             )
         if template.mail_class == "transactional" and outreach.mail_class not in {"transactional", "internal"}:
-            self._findings.warning(outreach.at, f"rule {rule.id}: template '{template.name}' is transactional, the rule is not")
+            self._findings.warning(
+                outreach.at, f"rule {rule.id}: template '{template.name}' is transactional, the rule is not"
+            )
         for name in template.needs:
             if self._names.info(name, rule.thing, event=rule.subject == "event") is None:
                 self._findings.error(
-                    outreach.at, f"rule {rule.id}: template '{template.name}' needs '{name}', which this rule does not know",
+                    outreach.at,
+                    f"rule {rule.id}: template '{template.name}' needs '{name}', which this rule does not know",
                 )
 
     def _reader(self, rule: Rule, outreach: Outreach, text: str) -> None:
@@ -460,16 +512,22 @@ class _Checks:
                 return
             domain = text.rpartition("@")[2].lower()
             if not is_address(text):
-                self._findings.error(outreach.at, f"{where}: '{text[:60]}' is none of {listed(OWNERS)} or an address of ours")
+                self._findings.error(
+                    outreach.at, f"{where}: '{text[:60]}' is none of {listed(OWNERS)} or an address of ours"
+                )
             elif domain not in self._book.policy.staff_domains:
-                self._findings.error(outreach.at, f"{where}: '@{domain}' is no domain of ours; add it to policy.staff.domains")
+                self._findings.error(
+                    outreach.at, f"{where}: '@{domain}' is no domain of ours; add it to policy.staff.domains"
+                )
             return
         if staff_reader(text):
             self._findings.error(outreach.at, f"{where}: send goes to a customer's people, not to us; use notify")
             return
         owner, _, role = text.partition(".")
         if text == "person" and rule.thing != "person":
-            self._findings.error(outreach.at, f"{where}: 'person' is known only in a rule for: each person; name a role")
+            self._findings.error(
+                outreach.at, f"{where}: 'person' is known only in a rule for: each person; name a role"
+            )
         elif text == "event.person" and rule.subject != "event":
             self._findings.error(outreach.at, f"{where}: 'event.person' is known only in a rule for: each EVENT.TYPE")
         elif role and text != "event.person":

@@ -33,7 +33,7 @@ class Term:
     offset: int = field(default=0, compare=False)
 
     def walk(self) -> Iterator["Term"]:
-        """This node and all below it."""
+        """The node and all below it."""
         yield self
         for arg in self.args:
             yield from arg.walk()
@@ -45,12 +45,22 @@ class Term:
 
 
 _COMPARE = {
-    ast.Eq: "eq", ast.NotEq: "ne", ast.Lt: "lt", ast.LtE: "le", ast.Gt: "gt", ast.GtE: "ge",
+    ast.Eq: "eq",
+    ast.NotEq: "ne",
+    ast.Lt: "lt",
+    ast.LtE: "le",
+    ast.Gt: "gt",
+    ast.GtE: "ge",
 }
 _ARITHMETIC = {ast.Add: "add", ast.Sub: "sub", ast.Mult: "mul", ast.Div: "div"}
 _CALLS = {
-    "min": ("least", 1, 20), "max": ("greatest", 1, 20), "abs": ("absolute", 1, 1), "round": ("rounded", 1, 2),
-    "len": ("size", 1, 1), "known": ("known", 1, 1), "coalesce": ("coalesce", 2, 20),
+    "min": ("least", 1, 20),
+    "max": ("greatest", 1, 20),
+    "abs": ("absolute", 1, 1),
+    "round": ("rounded", 1, 2),
+    "len": ("size", 1, 1),
+    "known": ("known", 1, 1),
+    "coalesce": ("coalesce", 2, 20),
 }
 _WORDS = {"true": True, "false": False}
 COMPARISONS = frozenset(_COMPARE.values())
@@ -215,7 +225,7 @@ class _Reader:
         if isinstance(node, (ast.List, ast.Tuple)):
             items = self._all(node.elts, depth)
             if not items or any(item.op != "constant" for item in items):
-                self._refuse(node, "'in' wants a list of constants, such as [\"pro\", \"team\"]")
+                self._refuse(node, '\'in\' wants a list of constants, such as ["pro", "team"]')
             return Term("list", items, offset=self._lead + node.col_offset)
         if isinstance(node, (ast.Name, ast.Attribute)):
             return self.term(node, depth + 1)

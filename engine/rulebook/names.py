@@ -1,4 +1,4 @@
-"""The registry of names: what a condition may say, of what kind it is, whether it moves with the clock or can be unknown."""
+"""The registry of names: what a condition may say, its kind, whether it moves with the clock or can be unknown."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -9,10 +9,21 @@ from engine.rulebook.nodes import Node
 from engine.rulebook.spec import Line, Measure, Score, Segment, Thing
 from engine.rulebook.words import HOUR_NAMES, THING_NAMES
 
-ALWAYS_KNOWN = frozenset({
-    "count", "sum", "unique", "days_active", "opened", "answered", "closed", "open", "moved_later", "days_since",
-    "hours_since",
-})
+ALWAYS_KNOWN = frozenset(
+    {
+        "count",
+        "sum",
+        "unique",
+        "days_active",
+        "opened",
+        "answered",
+        "closed",
+        "open",
+        "moved_later",
+        "days_since",
+        "hours_since",
+    }
+)
 MOVING_VERBS = frozenset({"hours_since", "hours_to"})
 COUNTED_DOWN = frozenset({"days_to", "hours_to"})
 
@@ -70,8 +81,11 @@ def measure_info(measure: Measure, attributes: Mapping[str, str], dates: Iterabl
     length = f"{window.kind} {window.size or (window.previous, window.unit)}" if window.kind != "ever" else ""
     comparable = length and (measure.per is None or measure.verb == "unique")
     return Info(
-        kind, nullable=not known, moves=measure.verb in MOVING_VERBS or over_hours,
-        counts_down=measure.verb in COUNTED_DOWN, template_only=measure.verb == "list",
+        kind,
+        nullable=not known,
+        moves=measure.verb in MOVING_VERBS or over_hours,
+        counts_down=measure.verb in COUNTED_DOWN,
+        template_only=measure.verb == "list",
         length=length if comparable else "",
     )
 
@@ -96,7 +110,10 @@ def thing_infos(thing: Thing, person: Mapping[str, str]) -> dict[str, Info]:
 
 
 def account_infos(
-    attributes: Mapping[str, str], measures: Iterable[Measure], segments: Iterable[Segment], scores: Iterable[Score],
+    attributes: Mapping[str, str],
+    measures: Iterable[Measure],
+    segments: Iterable[Segment],
+    scores: Iterable[Score],
 ) -> dict[str, Info]:
     """The names of an account."""
     infos = {name: _attribute(kind) for name, kind in attributes.items()}
@@ -173,7 +190,9 @@ class Conditions:
             self._error(line, term, f"{what}: '{name}' is personal; only known({name}) may ask for it")
         elif info.moves and not _alone(term, parent):
             self._error(
-                line, term, f"{what}: '{name}' moves with the clock; write it alone against a number, such as {name} >= 4",
+                line,
+                term,
+                f"{what}: '{name}' moves with the clock; write it alone against a number, such as {name} >= 4",
             )
 
     def _hint(self, name: str) -> str:
@@ -205,13 +224,15 @@ class Conditions:
             if len(lengths) > 1:
                 node = Node(line.at)
                 self._findings.warning(
-                    node.column(term.offset), f"{what}: windows of different length are compared; give both per: day",
+                    node.column(term.offset),
+                    f"{what}: windows of different length are compared; give both per: day",
                 )
             kinds = {self._kind(arg) for arg in term.args} - {"any"}
             if term.op in COMPARISONS and len(kinds) > 1:
                 node = Node(line.at)
                 self._findings.warning(
-                    node.column(term.offset), f"{what}: compares {' with '.join(sorted(kinds))}; they are never equal",
+                    node.column(term.offset),
+                    f"{what}: compares {' with '.join(sorted(kinds))}; they are never equal",
                 )
 
     def _bounds(self, line: Line, term: Term, upper: dict[str, Line], lower: set[str]) -> None:

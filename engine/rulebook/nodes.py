@@ -45,7 +45,7 @@ class Node:
             return str(self.value).lower()
         return "text" if isinstance(self.value, str) else "a number"
 
-    def plain(self) -> Any:  # noqa: ANN401 - any JSON-like value
+    def plain(self) -> Any:
         """The value without its places."""
         if self.keys is not None:
             return {key: node.plain() for key, (_, node) in self.keys.items()}
@@ -117,10 +117,10 @@ class _Reader:
             self._findings.error(self._at(after), "a second document; keep one per file")
         return root
 
-    def _at(self, event: Any) -> Place:  # noqa: ANN401 - PyYAML's events are untyped
+    def _at(self, event: Any) -> Place:
         return Place(self._path, event.start_mark.line + 1, event.start_mark.column + 1)
 
-    def _node(self, event: Any, depth: int) -> Node:  # noqa: ANN401
+    def _node(self, event: Any, depth: int) -> Node:
         at = self._at(event)
         if depth > MAX_DEPTH:
             self._findings.error(at, f"nested deeper than {MAX_DEPTH}; write it flatter")
@@ -140,7 +140,7 @@ class _Reader:
             self._mapping(node, depth, flow=bool(event.flow_style))
         return node
 
-    def _scalar(self, node: Node, event: Any) -> None:  # noqa: ANN401
+    def _scalar(self, node: Node, event: Any) -> None:
         node.text = event.value
         node.quoted = event.style is not None and event.style in "'\""
         node.value = scalar(event.value) if event.style is None or event.style == "" else event.value

@@ -118,7 +118,7 @@ class Reading:
     def number(self, node: Node, what: str) -> float:
         """A number."""
         value = node.value
-        if isinstance(value, bool) or not isinstance(value, (int, Decimal)) or abs(value) > expressions.MAX_CONSTANT:
+        if isinstance(value, bool) or not isinstance(value, (int, Decimal)) or abs(float(value)) > expressions.MAX_CONSTANT:
             self.error(node, f"{what}: should be a number within 9 x 10^12; found {node.text[:40] or node.kind}")
             return 0.0
         return float(value)
@@ -142,7 +142,7 @@ class Reading:
         else:
             value = node.value
             numeric = isinstance(value, (int, Decimal)) and not isinstance(value, bool)
-            share = float(value) if numeric and value is not None else -1.0
+            share = float(text) if numeric else -1.0
         if not 0 <= share <= 1:
             self.error(node, f"{what}: should be a share such as 10%; found {text[:40] or node.kind}")
             return 0.0
@@ -153,14 +153,16 @@ class Reading:
         found = _SPAN.fullmatch(node.text)
         span = int(found[1]) * _UNITS[found[2]] if found else None
         if span is None or span > MAX_SPAN:
-            self.error(node, f"{what}: should be a span such as 15m, 36h, 3d or 2w; found {node.text[:40] or node.kind}")
+            self.error(
+                node, f"{what}: should be a span such as 15m, 36h, 3d or 2w; found {node.text[:40] or node.kind}"
+            )
             return 0
         return span
 
     def clock(self, node: Node, what: str) -> int:
         """A time of day as minutes past midnight."""
         if not _CLOCK.fullmatch(node.text):
-            self.error(node, f"{what}: should be a time such as \"08:00\"; found {node.text[:40] or node.kind}")
+            self.error(node, f'{what}: should be a time such as "08:00"; found {node.text[:40] or node.kind}')
             return 0
         return int(node.text[:2]) * 60 + int(node.text[3:])
 
@@ -250,7 +252,9 @@ class Reading:
         tests: list[Test] = []
         for key, (at, inner) in (node.keys or {}).items():
             if key not in TEST:
-                self.error(at, f"where: unknown test '{key[:60]}'{suggestion(key, TEST) or '; it takes ' + listed(TEST)}")
+                self.error(
+                    at, f"where: unknown test '{key[:60]}'{suggestion(key, TEST) or '; it takes ' + listed(TEST)}"
+                )
             elif key == "known":
                 tests.append(Test(path, "known", (self.flag(inner, "known"),)))
             else:
@@ -291,7 +295,9 @@ class Reading:
         try:
             return Line(text, expressions.parse(text), node.at)
         except ExpressionError as err:
-            cut = "; the line is cut at ' #', quote it" if node.rest.lstrip().startswith("#") and "#" in node.rest else ""
+            cut = (
+                "; the line is cut at ' #', quote it" if node.rest.lstrip().startswith("#") and "#" in node.rest else ""
+            )
             self.error(node.column(err.offset), f"{what}: {err}{cut}")
             return Line(text, NO_TERM, node.at)
 
@@ -314,7 +320,7 @@ class Reading:
         return tuple((key, _literal(inner.plain())) for key, (_, inner) in node.keys.items())
 
 
-def _literal(value: Any) -> object:  # noqa: ANN401 - JSON-like
+def _literal(value: Any) -> object:
     if isinstance(value, Decimal):
         return float(value)
     if isinstance(value, dict):

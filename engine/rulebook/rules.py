@@ -1,14 +1,17 @@
 """Reading rules: subject, conditions, occasions and whom to write to."""
 
 import re
+from typing import Literal
 
+from engine.instants import HOUR
 from engine.rulebook.findings import suggestion
 from engine.rulebook.nodes import Node
 from engine.rulebook.reading import Reading
 from engine.rulebook.sections import is_address
-from engine.rulebook.spec import NO_TERM, Line, Outreach, ReEntry, Reader, Rule
+from engine.rulebook.spec import NO_TERM, Line, Outreach, Reader, ReEntry, Rule
 from engine.rulebook.words import GOAL, NOTIFY, RULE, RULE_KINDS, SEND
 
+Kind = Literal["account", "thing", "event", "portfolio"]
 MIN_EVERY = 5 * 60_000
 OWNERS = ("account owner", "segment owner", "rule owner")
 
@@ -24,34 +27,43 @@ def read_rule(reading: Reading, node: Node, things: frozenset[str]) -> Rule | No
     audience = reading.text(keys["audience"], "audience") if "audience" in keys else ""
     texts = {key: reading.text(keys[key], key) for key in ("title", "why", "false_alarms", "owner") if key in keys}
     when = reading.lines(keys["when"], f"{what} when") if "when" in keys else (Line("true", NO_TERM, node.at),)
-    every = reading.span(keys["every"], "every") if "every" in keys else Rule.__dataclass_fields__["every"].default
+    every = reading.span(keys["every"], "every") if "every" in keys else HOUR
     if every < MIN_EVERY:
         reading.error(keys.get("every", node), "every: at least 5m")
     return Rule(
-        rule_id, node.at, kind=reading.word(keys["kind"], "kind", RULE_KINDS) if "kind" in keys else "internal",
-        subject=subject, each=each, audience=audience, when=when, **texts,
+        rule_id,
+        node.at,
+        kind=reading.word(keys["kind"], "kind", RULE_KINDS) if "kind" in keys else "internal",
+        subject=subject,
+        each=each,
+        audience=audience,
+        when=when,
+        **texts,
         unless=reading.lines(keys["unless"], f"{what} unless") if "unless" in keys else (),
         clear_when=reading.line(keys["clear_when"], "clear_when") if "clear_when" in keys else None,
         holds_for=reading.span(keys["holds_for"], "holds_for") if "holds_for" in keys else 0,
-        re_entry=_re_entry(reading, keys), re_entry_written="re_entry" in keys or "once_per" in keys,
+        re_entry=_re_entry(reading, keys),
+        re_entry_written="re_entry" in keys or "once_per" in keys,
         outreach=_outreach(reading, keys, node),
-        status=_status(reading, keys), holdout=reading.share(keys["holdout"], "holdout") if "holdout" in keys else 0.0,
+        status=_status(reading, keys),
+        holdout=reading.share(keys["holdout"], "holdout") if "holdout" in keys else 0.0,
         backfill="backfill" in keys and reading.flag(keys["backfill"], "backfill"),
         withdraw=not ("withdraw" in keys and reading.word(keys["withdraw"], "withdraw", ["never"])),
         priority=reading.whole(keys["priority"], "priority", 0, 1000) if "priority" in keys else 50,
         max_age=reading.span(keys["max_age"], "max_age") if "max_age" in keys else 86_400_000,
         each_alone="each_alone" in keys and reading.flag(keys["each_alone"], "each_alone"),
-        every=every, goal=_goal(reading, keys),
+        every=every,
+        goal=_goal(reading, keys),
     )
 
 
-def _subject(reading: Reading, keys: dict[str, Node], things: frozenset[str]) -> tuple[str, str]:  # type: ignore[return]
+def _subject(reading: Reading, keys: dict[str, Node], things: frozenset[str]) -> tuple[Kind, str]:
     if "for" not in keys:
         return "account", ""
     node = keys["for"]
     text = reading.text(node, "for", 200)
     if text in {"account", "portfolio"}:
-        return text, ""
+        return ("account" if text == "account" else "portfolio"), ""
     found = re.fullmatch(r"each (\S+)", text)
     if not found:
         reading.error(node, f"for: should be account, each THING, each EVENT.TYPE or portfolio; found '{text[:60]}'")
@@ -59,7 +71,9 @@ def _subject(reading: Reading, keys: dict[str, Node], things: frozenset[str]) ->
     if found[1] in things:
         return "thing", found[1]
     if "." not in found[1]:
-        near = suggestion(found[1], things) or "; declare it under things, or name an event type such as survey.answered"
+        near = (
+            suggestion(found[1], things) or "; declare it under things, or name an event type such as survey.answered"
+        )
         reading.error(node, f"for: unknown thing '{found[1][:60]}'{near}")
     return "event", found[1]
 
@@ -86,8 +100,9 @@ def _re_entry(reading: Reading, keys: dict[str, Node]) -> ReEntry:
     return ReEntry("every", min(number, 3660) * {"h": 3_600_000, "d": 86_400_000, "w": 604_800_000}[unit], unit)
 
 
-def _status(reading: Reading, keys: dict[str, Node]) -> str:  # type: ignore[return]
-    return reading.word(keys["status"], "status", ["live", "draft"]) if "status" in keys else "live"
+def _status(reading: Reading, keys: dict[str, Node]) -> Literal["live", "draft"]:
+    drafted = "status" in keys and reading.word(keys["status"], "status", ["live", "draft"]) == "draft"
+    return "draft" if drafted else "live"
 
 
 def _goal(reading: Reading, keys: dict[str, Node]) -> Line | None:
@@ -105,8 +120,11 @@ def _outreach(reading: Reading, keys: dict[str, Node], rule: Node) -> Outreach |
     if "send" in keys:
         node = keys["send"]
         send = reading.mapping(node, "send", SEND)
-        mail_class = reading.word(send["class"], "class", ["transactional", "relationship", "marketing"])\
-            if "class" in send else "relationship"
+        mail_class = (
+            reading.word(send["class"], "class", ["transactional", "relationship", "marketing"])
+            if "class" in send
+            else "relationship"
+        )
         mode = reading.word(send["mode"], "mode", ["auto", "review"]) if "mode" in send else "review"
         return Outreach("customer", *_to(reading, send), mail_class, mode, _extra(reading, send), node.at)  # type: ignore[arg-type]
     if "notify" in keys:

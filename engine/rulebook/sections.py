@@ -1,6 +1,8 @@
 """Reading the sections of a rulebook file: attributes, things, measures, segments, scores and the policy."""
 
 import re
+from fractions import Fraction
+from typing import Literal
 
 from engine.rulebook.findings import Place, listed, suggestion
 from engine.rulebook.nodes import Node
@@ -75,8 +77,14 @@ def read_measure(reading: Reading, name: str, node: Node, things: frozenset[str]
     return _measure(reading, name, verb, keys, node.at, things, scope)
 
 
-def _measure(  # noqa: PLR0913 - one measure, read in one go
-    reading: Reading, name: str, verb: str, keys: dict[str, Node], at: Place, things: frozenset[str], scope: str,
+def _measure(
+    reading: Reading,
+    name: str,
+    verb: str,
+    keys: dict[str, Node],
+    at: Place,
+    things: frozenset[str],
+    scope: str,
 ) -> Measure | None:
     what = f"measure {name}"
     argument = keys[verb]
@@ -98,18 +106,33 @@ def _measure(  # noqa: PLR0913 - one measure, read in one go
         return None
     window = _window(reading, what, verb, prop, thing, keys)
     return Measure(
-        name, verb, types, prop, reading.where(keys["where"]) if "where" in keys else (), window,
-        per=_per(reading, what, keys, window), full=reading.flag(keys["full"], what) if "full" in keys else False,
-        times=reading.factor(keys["times"]) if "times" in keys else Measure.__dataclass_fields__["times"].default,
+        name,
+        verb,
+        types,
+        prop,
+        reading.where(keys["where"]) if "where" in keys else (),
+        window,
+        per=_per(reading, what, keys, window),
+        full=reading.flag(keys["full"], what) if "full" in keys else False,
+        times=reading.factor(keys["times"]) if "times" in keys else Fraction(1),
         never_unknown="never" in keys and reading.word(keys["never"], "never", ["unknown"]) == "unknown",
-        as_number="as" in keys and reading.word(keys["as"], "as", ["number"]) == "number", thing=thing,
-        take=_take(reading, keys), segment=reading.text(keys["segment"], what) if "segment" in keys else "",
-        at_most=reading.whole(keys["at_most"], "at_most", 1, 100) if "at_most" in keys else 0, scope=scope, at=at,
+        as_number="as" in keys and reading.word(keys["as"], "as", ["number"]) == "number",
+        thing=thing,
+        take=_take(reading, keys),
+        segment=reading.text(keys["segment"], what) if "segment" in keys else "",
+        at_most=reading.whole(keys["at_most"], "at_most", 1, 100) if "at_most" in keys else 0,
+        scope=scope,
+        at=at,
     )
 
 
 def _source(
-    reading: Reading, what: str, verb: str, keys: dict[str, Node], things: frozenset[str], at: Place,
+    reading: Reading,
+    what: str,
+    verb: str,
+    keys: dict[str, Node],
+    things: frozenset[str],
+    at: Place,
 ) -> tuple[Types | None, str]:
     if "of" not in keys:
         reading.error(at, f"{what}: 'of' is missing; name the event type (or the thing) the property is of")
@@ -144,13 +167,13 @@ def _window(reading: Reading, what: str, verb: str, prop: str, thing: str, keys:
     return reading.window(keys["over"], keys.get("ending"))
 
 
-def _per(reading: Reading, what: str, keys: dict[str, Node], window: Window) -> str | None:  # type: ignore[return]
+def _per(reading: Reading, what: str, keys: dict[str, Node], window: Window) -> Literal["day", "week"] | None:
     if "per" not in keys:
         return None
     if window.kind == "ever":
         reading.error(keys["per"], f"{what}: 'per' needs 'over'; all time has no length")
         return None
-    return reading.word(keys["per"], "per", ["day", "week"])
+    return "day" if reading.word(keys["per"], "per", ["day", "week"]) == "day" else "week"
 
 
 def _take(reading: Reading, keys: dict[str, Node]) -> str:
@@ -175,14 +198,24 @@ def read_thing(reading: Reading, name: str, node: Node, things: frozenset[str]) 
     family = Types(updated.exact, tuple(sorted({*updated.beginnings, *beginnings})))
     lone = tuple(exact for act in opened for exact in act.types.exact if "." not in exact)
     family = Types(tuple(sorted({*family.exact, *lone})), family.beginnings)
+    acts = [reading.acts(keys[key], what) if key in keys else () for key in ("asked_by", "answered_by", "closed_by")]
     declared = reading.kinds(keys["properties"], "property") if "properties" in keys else {}
     return Thing(
-        name, reading.text(keys["id"], what) if "id" in keys else "",
-        reading.where(keys["where"]) if "where" in keys else (), opened,
-        *(reading.acts(keys[key], what) if key in keys else () for key in ("asked_by", "answered_by", "closed_by")),
-        family=family, people=_people(reading, keys), declared=tuple(sorted(declared.items())),
-        dates=_dates(declared, measures), measures=measures, each_in=each_in,
-        portfolio="in" in keys and reading.word(keys["in"], "in", ["portfolio"]) == "portfolio", at=node.at,
+        name,
+        reading.text(keys["id"], what) if "id" in keys else "",
+        reading.where(keys["where"]) if "where" in keys else (),
+        opened,
+        asked_by=acts[0],
+        answered_by=acts[1],
+        closed_by=acts[2],
+        family=family,
+        people=_people(reading, keys),
+        declared=tuple(sorted(declared.items())),
+        dates=_dates(declared, measures),
+        measures=measures,
+        each_in=each_in,
+        portfolio="in" in keys and reading.word(keys["in"], "in", ["portfolio"]) == "portfolio",
+        at=node.at,
     )
 
 
@@ -223,9 +256,12 @@ def read_score(reading: Reading, name: str, node: Node) -> Score:
     if "bands" in keys:
         bands = [(band, reading.number(inner, f"band {band}")) for band, _, inner in reading.named(keys["bands"], what)]
     return Score(
-        name, tuple(parts), reading.number(keys["cap_above_worst"], what) if "cap_above_worst" in keys else None,
+        name,
+        tuple(parts),
+        reading.number(keys["cap_above_worst"], what) if "cap_above_worst" in keys else None,
         reading.share(keys["needs"], "needs") if "needs" in keys else 0.0,
-        tuple(sorted(bands, key=lambda band: band[1])), node.at,
+        tuple(sorted(bands, key=lambda band: band[1])),
+        node.at,
     )
 
 
@@ -257,9 +293,13 @@ def read_policy(reading: Reading, node: Node) -> Policy:
     domains: tuple[str, ...] = ()
     if "staff" in keys:
         staff = reading.mapping(keys["staff"], "staff", STAFF)
-        domains = tuple(text.lower() for text in reading.texts(staff["domains"], "domains")) if "domains" in staff else ()
+        domains = (
+            tuple(text.lower() for text in reading.texts(staff["domains"], "domains")) if "domains" in staff else ()
+        )
     return Policy(
-        zone, domains, reading.span(keys["settle"], "settle") if "settle" in keys else default.settle,
+        zone,
+        domains,
+        reading.span(keys["settle"], "settle") if "settle" in keys else default.settle,
         _hours(reading, keys["hours"]) if "hours" in keys else default.hours,
         reading.span(keys["hold_for"], "hold_for") if "hold_for" in keys else default.hold_for,
     )

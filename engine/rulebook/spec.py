@@ -56,8 +56,8 @@ class Act:
 class Window:
     """The stretch of time a measure looks at.
 
-    ``ever``; ``days``: ``size`` calendar days ending ``shift`` days ago; ``exact``: ``size`` milliseconds ending ``shift``
-    milliseconds ago; ``calendar``: this or the previous ``unit``.
+    ``ever``; ``days``: ``size`` calendar days ending ``shift`` days ago; ``exact``: ``size`` milliseconds ending
+    ``shift`` milliseconds ago; ``calendar``: this or the previous ``unit``.
     """
 
     kind: Literal["ever", "days", "exact", "calendar"] = "ever"
@@ -96,8 +96,21 @@ class Measure:
     def fingerprint(self) -> str:
         """Tells one definition from another; the name is not part of it."""
         parts = (
-            self.verb, self.types, self.prop, self.where, self.window, self.per, self.full, self.times,
-            self.never_unknown, self.as_number, self.thing, self.take, self.segment, self.at_most, self.scope,
+            self.verb,
+            self.types,
+            self.prop,
+            self.where,
+            self.window,
+            self.per,
+            self.full,
+            self.times,
+            self.never_unknown,
+            self.as_number,
+            self.thing,
+            self.take,
+            self.segment,
+            self.at_most,
+            self.scope,
         )
         return fingerprint(repr(parts))
 
@@ -126,8 +139,19 @@ class Thing:
     def fingerprint(self) -> str:
         """Tells one definition from another, its measures included."""
         own = (
-            self.name, self.id, self.where, self.opened_by, self.asked_by, self.answered_by, self.closed_by, self.family,
-            self.people, self.dates, self.declared, self.each_in, self.portfolio,
+            self.name,
+            self.id,
+            self.where,
+            self.opened_by,
+            self.asked_by,
+            self.answered_by,
+            self.closed_by,
+            self.family,
+            self.people,
+            self.dates,
+            self.declared,
+            self.each_in,
+            self.portfolio,
         )
         return fingerprint(repr(own) + "".join(m.name + m.fingerprint for m in self.measures))
 
@@ -228,7 +252,7 @@ class ReEntry:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A rule as written. ``subject`` is ``account``, ``thing``, ``event`` or ``portfolio``; ``each`` its thing or event type."""
+    """A rule as written. ``subject`` is ``account``, ``thing``, ``event`` or ``portfolio``; ``each`` names which."""
 
     id: str
     at: Place = field(default=Place(""), compare=False)

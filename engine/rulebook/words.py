@@ -76,7 +76,9 @@ VERBS: dict[str, tuple[str, str]] = {
 MEASURE: Shape = {
     "of": Key("types or thing", "The events (or the thing) that a property is of."),
     "where": Key("where", "Only events (things) whose properties match."),
-    "over": Key("window", "28d or 4w: calendar days; 36h, 90m, 30s: exact; this or previous week, month, quarter, year."),
+    "over": Key(
+        "window", "28d or 4w: calendar days; 36h, 90m, 30s: exact; this or previous week, month, quarter, year."
+    ),
     "ending": Key("ago", "14d ago: shifts the window."),
     "per": Key("word day|week", "Divide by the window's days or weeks."),
     "full": Key("true/false", "Unknown while the window begins before the subject was first seen."),
@@ -106,7 +108,13 @@ PART: Shape = {
     "if_unknown": Key("number", "Points when the value is unknown; without it the part is left out."),
 }
 RULE_KINDS = (
-    "underused_feature", "churn_risk", "nervous_moment", "support_load", "value", "advocate", "internal",
+    "underused_feature",
+    "churn_risk",
+    "nervous_moment",
+    "support_load",
+    "value",
+    "advocate",
+    "internal",
 )
 RULE: Shape = {
     "id": Key("slug", "Its name for ever: decisions are remembered by it.", required=True),
@@ -173,7 +181,7 @@ POLICY: Shape = {
 }
 LATER_POLICY = "the sending side of the policy comes with delivery, later; take it out for now"
 HOURS: Shape = {
-    "from": Key("clock", "First minute, as \"08:00\"."),
+    "from": Key("clock", 'First minute, as "08:00".'),
     "until": Key("clock", "The minute after the last."),
     "days": Key("weekdays", "mon-fri, a day, or a list."),
     "holidays": Key("later", "Holidays of a country."),
@@ -210,16 +218,36 @@ EXPECT: Shape = {
     "account": Key("text", "The account, if not acme."),
 }
 USUAL_ACCOUNT = {
-    "plan": "text", "seats": "number", "mrr": "number", "currency": "text", "created_at": "date", "locale": "text",
-    "timezone": "text", "owner": "text",
+    "plan": "text",
+    "seats": "number",
+    "mrr": "number",
+    "currency": "text",
+    "created_at": "date",
+    "locale": "text",
+    "timezone": "text",
+    "owner": "text",
 }
 USUAL_PERSON = {
-    "role": "text", "email": "personal", "name": "personal", "first_name": "personal", "last_name": "personal",
-    "phone": "personal", "address": "personal", "locale": "text", "timezone": "text",
+    "role": "text",
+    "email": "personal",
+    "name": "personal",
+    "first_name": "personal",
+    "last_name": "personal",
+    "phone": "personal",
+    "address": "personal",
+    "locale": "text",
+    "timezone": "text",
 }
 THING_NAMES = {
-    "id": "text", "open": "true/false", "opened_at": "date", "open_days": "number", "open_hours": "number",
-    "answered": "true/false", "waiting": "true/false", "waiting_since": "date", "waiting_hours": "number",
+    "id": "text",
+    "open": "true/false",
+    "opened_at": "date",
+    "open_days": "number",
+    "open_hours": "number",
+    "answered": "true/false",
+    "waiting": "true/false",
+    "waiting_since": "date",
+    "waiting_hours": "number",
     "closed_at": "date",
 }
 HOUR_NAMES = frozenset({"open_hours", "waiting_hours"})

@@ -7,7 +7,8 @@ from typing import Any, Literal
 import sqlalchemy as sa
 
 from engine.instants import Instant
-from engine.store import DeadLetter, InboxRow, lane_of
+from engine.lanes import lane_of
+from engine.store import DeadLetter, InboxRow
 from engine.stores.codec import storable
 from engine.stores.driver import COUNTED, Driver
 from engine.stores.tables import dead_letters, inbox, inbox_heads

@@ -13,6 +13,9 @@ encode = msgspec.json.Encoder(decimal_format="number").encode
 decode = msgspec.json.Decoder(float_hook=Decimal).decode
 """Read JSON; a number with a point or an exponent becomes a ``Decimal``."""
 
+decode_doubles = msgspec.json.Decoder().decode
+"""Read what a decision stored: its values are doubles, and come back as the same ones."""
+
 _ESCAPE = re.compile(rb"\\u([0-9a-fA-F]{4})")
 
 

@@ -10,7 +10,7 @@ from engine.decision import OPEN_STATES, Decision, Ended, Mail, MailState, Subje
 from engine.errors import Conflict
 from engine.instants import Instant
 from engine.store import Batch
-from engine.stores.codec import decode, encode
+from engine.stores.codec import decode_doubles, encode
 from engine.stores.driver import Driver, columns
 from engine.stores.tables import decisions, outreach, outreach_changes
 
@@ -138,8 +138,8 @@ def decision(row: sa.RowMapping) -> Decision:
     return Decision(
         **fields,
         subject=subject,
-        values=decode(row["values"]),
-        frozen=decode(row["frozen"]),
+        values=decode_doubles(row["values"]),
+        frozen=decode_doubles(row["frozen"]),
         mails=_decode_mails(row["mails"]),
         withdrawn_at=row["withdrawn_at"],
     )

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from engine.decision import MailState
 from engine.instants import Instant
 from engine.store import OutreachChange, OutreachRow
-from engine.stores.codec import decode
+from engine.stores.codec import decode_doubles
 from engine.stores.tables import outreach, outreach_changes
 
 _FIELDS = OutreachRow.__struct_fields__
@@ -55,5 +55,5 @@ def move(
 
 def _mail(row: "sa.Row[Any]") -> OutreachRow:
     cells: list[Any] = list(row)
-    cells[-2:] = [decode(raw) for raw in cells[-2:]]  # values, frozen
+    cells[-2:] = [decode_doubles(raw) for raw in cells[-2:]]  # values, frozen
     return OutreachRow(*cells)

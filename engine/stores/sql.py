@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from engine.decision import Decision, MailState
 from engine.instants import Instant
+from engine.lanes import lane_of
 from engine.log import Entry
 from engine.store import (
     Batch,
@@ -22,7 +23,6 @@ from engine.store import (
     Share,
     Snapshot,
     Touch,
-    lane_of,
 )
 from engine.stores import arrivals, decided, forgetting, kept, log, mails, ownership, persons, tables
 from engine.stores.arrivals import Letter

@@ -57,14 +57,14 @@ def happening(entry: dict) -> Happening:
     )
 
 
-def is_type(kind: str, patterns: str | list[str], of_person: bool = False) -> bool:
+def is_type(kind: str, patterns: str | list[str]) -> bool:
     """Whether an event type is meant by a type, a list of them, one ending in ``*``, or ``any``.
 
-    A person's measures take ``outreach.*`` events only where they name them.
+    Our own ``outreach.*`` events are meant only where they are named.
     """
     for pattern in [patterns] if isinstance(patterns, str) else patterns:
         hit = kind.startswith(pattern[:-1]) if pattern.endswith("*") else pattern in ("any", kind)
-        if hit and not (of_person and kind.startswith("outreach.") and not pattern.startswith("outreach.")):
+        if hit and not (kind.startswith("outreach.") and not pattern.startswith("outreach.")):
             return True
     return False
 

@@ -192,11 +192,10 @@ class View:
 
     def _events(self, spec: dict, types: object, scope: Thing | None, window: Window | None) -> list[Happening]:
         pool = scope.events if scope else self.picture.events
-        of_person = scope is not None and scope.kind == "person"
         return [
             event
             for event in pool
-            if is_type(event.type, list(act_types(types)), of_person)
+            if is_type(event.type, list(act_types(types)))
             and (window is None or window.has(event.at))
             and property_matches(event, spec.get("where"), self.zone)
         ]

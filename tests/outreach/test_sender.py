@@ -129,6 +129,7 @@ def test_an_old_mail_expires_and_gives_its_occasion_back(store, templates):
     assert note.kind == "entry"
     assert msgspec.json.decode(note.body) == {
         "kind": "outreach.expired",
+        "account_id": "acme",
         "decision_id": row.decision_id,
         "outreach_id": row.outreach_id,
     }

@@ -8,7 +8,8 @@ import msgspec
 
 from engine.decision import Decision, Ended, Mail, Outcome, Subject, decision_id, outreach_id
 from engine.log import EngineEntry, Event, Recorded
-from engine.store import Batch, Claim, DeadLetter, NewEvent, Offset, Store, lane_of
+from engine.lanes import lane_of
+from engine.store import Batch, Claim, DeadLetter, NewEvent, Offset, Store
 from engine.stores.codec import decode
 
 T0 = 1_772_442_000_000  # 2026-03-02T09:00:00Z

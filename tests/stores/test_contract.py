@@ -271,7 +271,7 @@ def test_a_planned_decision_comes_back_whole_with_its_mails(store: Store) -> Non
     planned = decision(
         to=("u1", "ü2"),
         subject=Subject("ticket", "t1"),
-        values={"rate": Decimal("0.10"), "since": None},
+        values={"rate": 0.1, "since": None},
         frozen={"account": {"plan": "gold"}},
     )
     committed(store, claimed(store), facts=[planned])

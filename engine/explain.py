@@ -1,0 +1,305 @@
+"""Explanations: why a rule did or did not fire for an account, condition by condition, then or now."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from engine.account import Account, event_key, in_holdout
+from engine.decision import Decision
+from engine.errors import UsageError
+from engine.instants import Instant, iso
+from engine.keeper import stored_program
+from engine.lane import Lane
+from engine.lanes import lane_of
+from engine.log import Recorded
+from engine.logic import Truth
+from engine.measures.measure import Happening
+from engine.program import Program, RuleProgram, read_use
+from engine.questions import events_of, now_of
+from engine.recipients import recipients
+from engine.rulebook.book import Rulebook
+from engine.rulebook.spec import Line, Measure
+from engine.state import in_order
+from engine.store import Store
+from engine.values import to_json
+from engine.views import AccountView, EventView, ThingView
+
+MOST_EVIDENCE = 10
+_WORDS = {True: "yes", False: "no", None: "unknown"}
+Subject = ThingView | EventView | None
+
+
+def explain(
+    store: Store,
+    book: Rulebook,
+    account_id: str,
+    rule_id: str,
+    *,
+    about: str | None = None,
+    at: Instant | None = None,
+) -> dict[str, Any]:
+    """Why the rule did or did not fire for the account (and ``about``: ``ticket:t1``, ``event:evt-1``), as of ``at``.
+
+    Each line with its truth, the values it read and the events behind them; the audience, the reader, the occasion and
+    the holdout; and what was decided by then. Answers with the entries recorded by ``at``; the rulebook may be one that
+    is not active. Raises ``UsageError`` for an unknown account or subject.
+    """
+    moment = now_of(store, at)
+    rule = book.rule(rule_id)
+    events = events_of(store, account_id, moment)
+    if not events:
+        msg = f"account '{account_id}': not in the store by {iso(moment)}; look at 'ringfirst who true'"
+        raise UsageError(msg)
+    account = replayed(store, book, account_id, moment)
+    view = account.view(moment)
+    asked = next(one for one in account.program.rules if one.rule.id == rule.id)
+    key, subject = _subject(asked, view, events, about)
+    memory = account.truths.get(rule.id, {}).get(key)
+    up = account.held_up(asked, view, subject, memory)
+    truth = account.truth(asked, view, subject, up=up)
+    decided = _decided(store, account_id, rule.id, about, moment)
+    answer = {
+        "account_id": account_id,
+        "rule": rule.id,
+        "title": rule.title,
+        "at": iso(moment),
+        "about": about,
+        "truth": _WORDS[truth],
+        "zone": view.moment.zone.key,
+        "audience": _audience(asked, view),
+        "open": subject.open if isinstance(subject, ThingView) else None,
+        "when": _lines(asked, rule.when, asked.when_lines, view, subject, events),
+        "unless": _lines(asked, rule.unless, asked.unless_lines, view, subject, events),
+        "held_up_by_clear_when": up,
+        "to": recipients(rule, rule.outreach, view, subject) if rule.outreach else [],
+        "true_since": iso(memory.since) if memory else None,
+        "holds_for_hours": rule.holds_for / 3_600_000 if rule.holds_for else None,
+        "holdout": in_holdout(rule, account_id),
+        "status": rule.status,
+        "decisions": [_decision(one) for one in decided],
+    }
+    return {**answer, "because": because(answer, decided)}
+
+
+def replayed(store: Store, book: Rulebook, account_id: str, at: Instant) -> Account:
+    """The account as the engine had it at ``at``: its part of the log read again, then the given rulebook.
+
+    With the active rulebook the memory is the real one; with another, it is as if that were activated at ``at``.
+    """
+    programs: dict[str, Program] = {book.fingerprint: Program(book)}
+    entries = store.account_entries(account_id, until_at=at)
+    recorded = [entry for entry in entries if isinstance(entry, Recorded)]
+
+    def program(mark: str) -> Program:
+        if mark not in programs:
+            programs[mark] = stored_program(store, mark)
+        return programs[mark]
+
+    def history(_account: str, position: int) -> list[Recorded]:
+        return [entry for entry in recorded if entry.position <= position]
+
+    lane = Lane(program, history)
+    lane.first_at = next(
+        (info.first_at for info in store.lane_infos(at=0) if info.lane == lane_of(account_id, store.lanes)),
+        None,
+    )
+    for entry in entries:
+        lane.take(entry)
+    lane.advance(at)
+    account = lane.accounts[account_id]
+    if account.program.book.fingerprint != book.fingerprint:
+        account.switch(programs[book.fingerprint], at, history)
+    return account
+
+
+def because(answer: dict[str, Any], decided: Sequence[Decision]) -> str:
+    """One sentence that says it."""
+    if decided and answer["truth"] == "yes":
+        last = decided[-1]
+        return f"true now; last decided {iso(last.at)} ({last.outcome}), so its occasion is used until it comes again"
+    if decided:
+        last = decided[-1]
+        return f"decided {iso(last.at)} ({last.outcome}); not true now: {_first_no(answer)}"
+    if answer["truth"] == "yes":
+        if answer["holds_for_hours"]:
+            return f"true since {answer['true_since']}, and must hold for {answer['holds_for_hours']:g} hours"
+        return "true, and counted as already true when the rule was new or changed; it fires when it becomes true again"
+    return _first_no(answer)
+
+
+def lines(answer: dict[str, Any]) -> list[str]:
+    """The explanation as lines of plain text."""
+    about = f" about {answer['about']}" if answer["about"] else ""
+    text = [f"{answer['rule']} for {answer['account_id']}{about}, as of {answer['at']} ({answer['zone']})"]
+    text.append(f"  {answer['because']}")
+    if answer["audience"] is not None:
+        text.append(f"  audience {answer['audience']['segment']}: {answer['audience']['truth']}")
+    if answer["open"] is not None:
+        text.append(f"  open: {_WORDS[answer['open']]}")
+    for section in ("when", "unless"):
+        for line in answer[section]:
+            text.append(f"  {section} {line['line']}: {line['truth']}")
+            text += [f"      {name} = {_shown(value)}" for name, value in line["values"].items()]
+            text += [f"      - {event['time']} {event['type']} ({event['id']})" for event in line["events"]]
+            if line["more"]:
+                text.append(f"      - and {line['more']} more")
+    if answer["to"] or answer["truth"] != "no":
+        text.append(f"  writes to: {', '.join(answer['to']) or 'nobody known'}")
+    if answer["holdout"]:
+        text.append("  the account is in the rule's holdout: it is never written to")
+    for one in answer["decisions"]:
+        mails = "; ".join(f"mail to {mail['to']} due {mail['due_at']}" for mail in one["mails"])
+        text.append(f"  decided {one['at']}: {one['outcome']}{', ' + mails if mails else ''}")
+    return text
+
+
+def _first_no(answer: dict[str, Any]) -> str:
+    if answer["open"] is False:
+        return "the thing is not open"
+    if answer["audience"] is not None and answer["audience"]["truth"] != "yes":
+        return f"audience {answer['audience']['segment']} is {answer['audience']['truth']}"
+    for line in answer["when"]:
+        if line["truth"] != "yes" and not answer["held_up_by_clear_when"]:
+            unknown = [name for name, value in line["values"].items() if value is None]
+            why = f" (unknown: {', '.join(unknown)})" if line["truth"] == "unknown" and unknown else ""
+            return f"when {line['line']} is {line['truth']}{why}"
+    for line in answer["unless"]:
+        if line["truth"] != "no":
+            return f"unless {line['line']} is {line['truth']}"
+    return "nobody of 'to' is known" if not answer["to"] else "all conditions hold"
+
+
+def _shown(value: Any) -> str:
+    return "unknown" if value is None else str(value)
+
+
+def _subject(rule: RuleProgram, view: AccountView, events: list[Recorded], about: str | None) -> tuple[str, Subject]:
+    spec = rule.rule
+    if spec.subject in {"account", "portfolio"}:
+        return "", None
+    kind, _, name = (about or "").partition(":")
+    if spec.subject == "thing":
+        if kind != spec.each or not name:
+            known = ", ".join(f"{spec.each}:{one.id}" for one in view.open_things(spec.each)[:5]) or "none is open"
+            msg = f"explain: rule {spec.id} is for each {spec.each}; say --about {spec.each}:ID ({known})"
+            raise UsageError(msg)
+        return f"{kind}\0{name}", view.thing(kind, name)
+    rows = [row for row in events if row.event.type == spec.each and (not name or row.event.id == name)]
+    if not rows:
+        msg = f"explain: rule {spec.id} is for each {spec.each}; no such event of the account; say --about event:ID"
+        raise UsageError(msg)
+    row = rows[-1]
+    event = EventView(row.event, min(row.event.time, row.recorded_at), rule.event_names, view.moment.zone)
+    return event_key(spec, row.event), event
+
+
+def _audience(rule: RuleProgram, view: AccountView) -> dict[str, Any] | None:
+    if rule.audience is None:
+        return None
+    value = view[rule.audience]
+    return {"segment": rule.rule.audience, "truth": _WORDS[value if isinstance(value, bool) else None]}
+
+
+def _lines(
+    rule: RuleProgram,
+    written: Sequence[Line],
+    ready: Sequence[Any],
+    view: AccountView,
+    subject: Subject,
+    events: list[Recorded],
+) -> list[dict[str, Any]]:
+    found = []
+    for line, function in zip(written, ready, strict=True):
+        truth: Truth = function(view, subject)
+        uses = [use for use in rule.uses if use.name in line.term.names()]
+        values = {use.name: to_json(read_use(use, view, subject)) for use in uses}
+        behind = evidence(view, subject, line.term.names(), events)
+        found.append(
+            {
+                "line": line.text,
+                "truth": _WORDS[truth if isinstance(truth, bool) else None],
+                "values": values,
+                "events": [_event(row) for row in behind[-MOST_EVIDENCE:]],
+                "more": max(len(behind) - MOST_EVIDENCE, 0),
+            }
+        )
+    return found
+
+
+def evidence(view: AccountView, subject: Subject, names: Sequence[str], events: list[Recorded]) -> list[Happening]:
+    """The events behind the values of these names, in order: by the plain path over the account's stored events."""
+    rows = in_order(events, view.moment.zone, view.moment.at)
+    found: dict[int, Happening] = {}
+    for name in _grounds(view.program, names):
+        for row in _behind(view, subject, name, rows):
+            found[row.position] = row
+    return sorted(found.values(), key=lambda row: (row.time, row.position))
+
+
+def _grounds(program: Program, names: Sequence[str]) -> list[str]:
+    """The names under names: what segments and scores are made of."""
+    book, found = program.book, dict[str, None]()
+    for name in names:
+        owner = name.partition(".")[0]
+        if name in book.segments:
+            inner = [one for line in book.segments[name].when for one in line.term.names()]
+            found.update(dict.fromkeys(_grounds(program, inner)))
+        elif owner in book.scores:
+            inner = [one for part in book.scores[owner].parts for one in part.value.term.names()]
+            found.update(dict.fromkeys(_grounds(program, inner)))
+        else:
+            found[name] = None
+    return list(found)
+
+
+def _behind(view: AccountView, subject: Subject, name: str, rows: list[Happening]) -> list[Happening]:
+    owner, _, rest = name.partition(".")
+    if isinstance(subject, ThingView) and owner == subject.kind:
+        own = [row for row in rows if subject.program.shape.thing_of(row.event) == subject.id]
+        slot = subject.program.slots[subject.program.slot(rest)]
+        kept = getattr(slot, "kept", None)
+        return kept.evidence(own, view.moment) if kept is not None else own
+    if isinstance(subject, EventView) and owner == "event":
+        return [row for row in rows if row.event.id == subject.event.id]
+    measure = view.program.book.measures.get(name)
+    if measure is None:
+        return [row for row in rows if row.event.type == "account.updated" and owner in row.event.properties][-1:]
+    kept = getattr(view.program.slots[view.program.slot(name)], "kept", None)
+    if kept is not None:
+        return list(kept.evidence(rows, view.moment))
+    return _of_things(view, measure, rows)
+
+
+def _of_things(view: AccountView, measure: Measure, rows: list[Happening]) -> list[Happening]:
+    if not measure.thing:
+        top = measure.prop.partition(".")[0]
+        return [row for row in rows if row.event.type == "account.updated" and top in row.event.properties][-1:]
+    program = view.program.things[measure.thing]
+    ids = {one.id for one in view.open_things(measure.thing)}
+    if measure.verb in {"opened", "answered", "closed"} or measure.prop in {"answer_hours", "solve_hours"}:
+        ids = set(view.state.things[measure.thing])
+    steps = {step[1] for key in ids for step in (program.view(view, key).state.steps)}
+    return [row for row in rows if row.position in steps]
+
+
+def _event(row: Happening) -> dict[str, Any]:
+    return {"id": row.event.id, "type": row.event.type, "time": iso(row.time)}
+
+
+def _decided(store: Store, account_id: str, rule_id: str, about: str | None, at: Instant) -> list[Decision]:
+    name = (about or "").partition(":")[2]
+    rows = store.decisions(account_id=account_id, rule=rule_id, until=at)
+    return [row for row in rows if not name or (row.subject is not None and row.subject.id == name)]
+
+
+def _decision(one: Decision) -> dict[str, Any]:
+    return {
+        "decision_id": one.decision_id,
+        "at": iso(one.at),
+        "occasion": one.occasion,
+        "outcome": one.outcome,
+        "subject": {"kind": one.subject.kind, "id": one.subject.id} if one.subject else None,
+        "mails": [{"to": mail.to, "due_at": iso(mail.due_at), "why": mail.why} for mail in one.mails],
+    }
+
+
+__all__ = ["because", "explain", "lines", "replayed"]

@@ -1,0 +1,148 @@
+"""Questions asked of the store: who is inside a condition, and what is known of one account, as of any instant."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from typing import Any
+
+from engine.account import account_view
+from engine.errors import UsageError
+from engine.instants import Instant, iso
+from engine.log import Recorded
+from engine.program import NameUse, Program, read_use
+from engine.rulebook.book import Rulebook
+from engine.rulebook.expressions import ExpressionError, parse
+from engine.rulebook.findings import Findings, Place, listed, suggestion
+from engine.rulebook.names import Conditions
+from engine.rulebook.spec import Line, Rule
+from engine.store import Store
+from engine.things import ThingState
+from engine.values import Value, to_json
+from engine.views import AccountView, ThingView
+
+
+def now_of(store: Store, at: Instant | None) -> Instant:
+    """The instant a question is about: ``at``, or the furthest clock of any lane; none: ``UsageError``."""
+    if at is not None:
+        return at
+    clocks = [info.clock_at for info in store.lane_infos(at=0) if info.clock_at is not None]
+    if not clocks:
+        msg = "store: there are no events yet; import some first: ringfirst import FILE"
+        raise UsageError(msg)
+    return max(clocks)
+
+
+def who(
+    store: Store, book: Rulebook, text: str, *, each: str | None = None, at: Instant | None = None
+) -> dict[str, Any]:
+    """Accounts (or, with ``each``, things) for which a condition or segment is true as of ``at``.
+
+    ``{"at", "count", "unknown": {name: n}, "accounts": [{"account_id", "subject", "values"}]}``; ``unknown`` counts,
+    for each name, the accounts for which it left the condition unknown. Answers with the entries recorded by ``at``.
+    """
+    moment = now_of(store, at)
+    rule = _question(book, text, each)
+    program = Program(replace(book, rules=(rule,)))
+    asked = program.rules[0]
+    found, unknown = [], Counter[str]()
+    for view in views(store, program, moment):
+        for subject in view.open_things(each) if each else [None]:
+            truth = asked.when(view, subject)
+            if truth is True:
+                found.append(_answer(view, subject, asked.uses))
+            elif truth is None:
+                unknown.update(use.name for use in asked.uses if read_use(use, view, subject) is None)
+    return {"at": iso(moment), "count": len(found), "unknown": dict(sorted(unknown.items())), "accounts": found}
+
+
+def account(store: Store, book: Rulebook, account_id: str, *, at: Instant | None = None) -> dict[str, Any]:
+    """All that is known of one account as of ``at``: traits, measures, things, and its timeline.
+
+    Raises ``UsageError`` when the store has never seen the account by then.
+    """
+    moment = now_of(store, at)
+    program = Program(replace(book, rules=()))
+    for name in (*book.measures, *book.segments, *book.scores):
+        program.slot(name)
+    events = events_of(store, account_id, moment)
+    if not events:
+        msg = f"account '{account_id}': not in the store by {iso(moment)}; look at 'ringfirst who true'"
+        raise UsageError(msg)
+    view = account_view(program, events, moment)
+    return {
+        "account_id": account_id,
+        "at": iso(moment),
+        "zone": view.moment.zone.key,
+        "first_seen": iso(view.seen) if view.seen is not None else None,
+        "state": {name: row[2] for name, row in sorted(view.state.traits.items())},
+        "measures": {name: to_json(view.value(name)) for name in sorted(program.index)},
+        "things": {kind: [_thing(one) for one in view.open_things(kind)] for kind in sorted(program.things)},
+        "timeline": list(timeline(store, account_id, events, moment)),
+    }
+
+
+def timeline(store: Store, account_id: str, events: Iterable[Recorded], until: Instant) -> Iterator[dict[str, Any]]:
+    """What happened with an account and what was decided for it, oldest first."""
+    rows = [
+        (
+            entry.event.time,
+            0,
+            {"at": iso(entry.event.time), "what": entry.event.type, "detail": dict(entry.event.properties)},
+        )
+        for entry in events
+    ]
+    for one in store.decisions(account_id=account_id, until=until):
+        about = f" about {one.subject.kind} {one.subject.id}" if one.subject else ""
+        detail = {"outcome": one.outcome, "decision_id": one.decision_id, "values": one.values}
+        rows.append((one.at, 1, {"at": iso(one.at), "what": f"decided: {one.rule}{about}", "detail": detail}))
+    return (row for _, _, row in sorted(rows, key=lambda row: (row[0], row[1])))
+
+
+def events_of(store: Store, account_id: str, until: Instant) -> list[Recorded]:
+    """An account's events recorded by ``until``, in the order of the log."""
+    entries = store.account_entries(account_id, until_at=until)
+    return [entry for entry in entries if isinstance(entry, Recorded) and entry.account_id == account_id]
+
+
+def views(store: Store, program: Program, at: Instant) -> Iterator[AccountView]:
+    """Every account as of ``at``, by id, from the entries recorded by then; only what the program asks is folded."""
+    found: dict[str, list[Recorded]] = {}
+    for number in range(store.lanes):
+        for entry in store.entries(number, until_at=at):
+            if isinstance(entry, Recorded):
+                found.setdefault(entry.account_id, []).append(entry)
+    for account_id in sorted(found):
+        yield account_view(program, found[account_id], at)
+
+
+def _question(book: Rulebook, text: str, each: str | None) -> Rule:
+    if each is not None and each not in book.things:
+        hint = suggestion(each, book.things) or f"; declared are {listed(book.things)}"
+        msg = f"who --each: unknown thing '{each}'{hint}"
+        raise UsageError(msg)
+    place = Place("condition")
+    try:
+        line = Line(text, parse(text), place)
+    except ExpressionError as err:
+        msg = f"who: character {err.offset + 1}: {err}"
+        raise UsageError(msg) from None
+    findings = Findings()
+    Conditions(book.names, findings, each or "").check(line, "who")
+    if findings.errors:
+        raise UsageError("\n".join(finding.message for finding in findings.errors))
+    return Rule(
+        "question", place, subject="thing" if each else "account", each=each or "", when=(line,), status="draft"
+    )
+
+
+def _answer(view: AccountView, subject: ThingView | None, uses: Iterable[NameUse]) -> dict[str, Any]:
+    about = {"kind": subject.kind, "id": subject.id} if subject else None
+    values: dict[str, Value] = {use.name: to_json(read_use(use, view, subject)) for use in uses}
+    return {"account_id": view.account_id, "subject": about, "values": values}
+
+
+def _thing(view: ThingView) -> dict[str, Any]:
+    state: ThingState = view.state
+    shown = {"id": view.id, "properties": {name: row[2] for name, row in sorted(state.props.items())}}
+    names = [*(measure.name for measure in view.program.spec.measures), "open_days", "waiting_hours", "answered"]
+    return {**shown, **{name: to_json(view.value(name)) for name in names}}

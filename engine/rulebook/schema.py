@@ -1,0 +1,119 @@
+"""The JSON Schema of rulebook files, for editors: made from the same tables that the reader uses."""
+
+from typing import Any
+
+from engine.rulebook import words
+from engine.rulebook.words import Key, Shape
+from engine.values import KINDS
+
+_SHAPES: dict[str, Shape] = {
+    "attributes": words.ATTRIBUTES,
+    "thing": words.THING,
+    "segment": words.SEGMENT,
+    "score": words.SCORE,
+    "part": words.PART,
+    "rule": words.RULE,
+    "send": words.SEND,
+    "notify": words.NOTIFY,
+    "goal": words.GOAL,
+    "policy": words.POLICY,
+    "hours": words.HOURS,
+    "staff": words.STAFF,
+    "case": words.CASE,
+    "given": words.GIVEN,
+}
+_TEXT = {"type": "string"}
+_SCALAR = {"type": ["string", "number", "boolean"]}
+_ONE_OR_MORE_TEXTS = {"oneOf": [_TEXT, {"type": "array", "items": _TEXT}]}
+_KINDS: dict[str, Any] = {
+    "text": _TEXT,
+    "name": _TEXT,
+    "expression": {"type": ["string", "boolean"]},
+    "conditions": {
+        "oneOf": [{"type": ["string", "boolean"]}, {"type": "array", "items": {"type": ["string", "boolean"]}}]
+    },
+    "number": {"type": "number"},
+    "whole number": {"type": "integer"},
+    "true/false": {"type": "boolean"},
+    "slug": {"type": "string", "pattern": "^[a-z0-9][a-z0-9-]*$"},
+    "span": {"type": "string", "pattern": "^[0-9]+ *[smhdw]$"},
+    "window": {"type": "string", "pattern": "^([0-9]+ *[smhdw]|(this|previous) (week|month|quarter|year))$"},
+    "ago": {"type": "string", "pattern": "^[0-9]+ *[smhdw] ago$"},
+    "share": {"oneOf": [{"type": "number", "minimum": 0, "maximum": 1}, {"type": "string", "pattern": "%$"}]},
+    "factor": {"type": ["number", "string"]},
+    "clock": {"type": "string", "pattern": "^[0-9]{2}:[0-9]{2}$"},
+    "types": _ONE_OR_MORE_TEXTS,
+    "types or thing": _ONE_OR_MORE_TEXTS,
+    "readers": _ONE_OR_MORE_TEXTS,
+    "text or list": {"oneOf": [_SCALAR, {"type": "array", "items": _SCALAR}]},
+    "weekdays": _ONE_OR_MORE_TEXTS,
+    "list of text": {"type": "array", "items": _TEXT},
+    "map of text": {"type": "object", "additionalProperties": _TEXT},
+    "map of number": {"type": "object", "additionalProperties": {"type": "number"}},
+    "map of type": {"type": "object", "additionalProperties": {"enum": list(KINDS)}},
+    "acts": {"oneOf": [_TEXT, {"type": "object"}, {"type": "array"}]},
+    "where": {"type": "object"},
+    "literals": {"type": "object"},
+    "zone": _TEXT,
+    "day": {"type": ["string", "integer"]},
+    "subject": {"type": "string", "pattern": "^(account|portfolio|each \\S+)$"},
+    "re-entry": {"type": "string", "pattern": "^(never|every time|every [0-9]+[hdw])$"},
+    "expect": {"oneOf": [{"enum": ["sends", "silent"]}, {"type": "array", "items": {"$ref": "#/$defs/expected"}}]},
+    "later": {"not": {}, "description": "Not yet: a later release."},
+}
+
+
+def json_schema() -> dict[str, Any]:
+    """The schema of one rulebook file (JSON Schema 2020-12)."""
+    definitions = {name: _object(shape) for name, shape in _SHAPES.items()}
+    definitions["expected"] = _object(words.EXPECT)
+    definitions["measure"] = _measure()
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "A Ringfirst rulebook file",
+        **_object(words.SECTIONS),
+        "$defs": definitions,
+    }
+
+
+def _object(shape: Shape) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {name: {**_takes(key), "description": key.says} for name, key in shape.items()},
+    }
+    required = [name for name, key in shape.items() if key.required]
+    return {**found, "required": required} if required else found
+
+
+def _measure() -> dict[str, Any]:
+    verbs = {
+        verb: {**(_ONE_OR_MORE_TEXTS if argument == "types" else _TEXT), "description": says}
+        for verb, (argument, says) in words.VERBS.items()
+    }
+    options = {name: {**_takes(key), "description": key.says} for name, key in words.MEASURE.items()}
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {**verbs, **options},
+        "oneOf": [{"required": [verb]} for verb in verbs],
+    }
+
+
+def _takes(key: Key) -> dict[str, Any]:
+    takes = key.takes
+    if takes.startswith("word "):
+        return {"enum": takes.removeprefix("word ").split("|")}
+    for shape, build in (("map of ", _map), ("list of ", _list)):
+        inner = takes.removeprefix(shape)
+        if takes.startswith(shape) and takes not in _KINDS:
+            return build({"$ref": f"#/$defs/{inner}"})
+    return dict(_KINDS[takes]) if takes in _KINDS else {"$ref": f"#/$defs/{takes}"}
+
+
+def _map(inner: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "additionalProperties": inner}
+
+
+def _list(inner: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "array", "items": inner}

@@ -1,0 +1,71 @@
+"""Who owns a lane: a name that tells host and process, so that a dead owner is known to be dead."""
+
+import os
+import socket
+from contextlib import suppress
+from pathlib import Path
+
+from engine.errors import LaneTaken
+from engine.instants import Instant
+from engine.keeper import Keeper
+from engine.rulebook.book import Rulebook
+from engine.store import Claim, Store
+
+_UNKNOWN = "-"
+_STARTED = 19  # the field of /proc/PID/stat behind the name in brackets, proc(5) calls it (22) starttime
+
+
+def owner_name() -> str:
+    """This process as an owner: ``host:pid:start``."""
+    return f"{socket.gethostname()}:{os.getpid()}:{_start(os.getpid())}"
+
+
+def is_dead(owner: str) -> bool:
+    """Is the owner surely gone? True only for a process of this host that no longer runs.
+
+    >>> is_dead(owner_name()), is_dead("elsewhere.example:1:-"), is_dead("somebody")
+    (False, False, False)
+    """
+    host, _, rest = owner.partition(":")
+    pid, _, start = rest.partition(":")
+    if host != socket.gethostname() or not pid.isdecimal():
+        return False
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return True
+    except (OSError, OverflowError):
+        return False  # it lives, under another user
+    now = _start(int(pid))
+    return _UNKNOWN not in {start, now} and start != now  # the number was given to another process
+
+
+def keep(store: Store, book: Rulebook, *, at: Instant, take_over: bool = False) -> Keeper:
+    """Own all lanes; from owners that are surely dead they are taken over without a word. Raises ``LaneTaken``."""
+    try:
+        return Keeper(store, book, owner_name(), at=at, take_over=take_over)
+    except LaneTaken:
+        if not _all_dead(store, at):
+            raise
+    return Keeper(store, book, owner_name(), at=at, take_over=True)
+
+
+def claim(store: Store, lane: int, *, at: Instant, take_over: bool = False) -> Claim:
+    """Own one lane for a short while; the same rule about dead owners. Raises ``LaneTaken``."""
+    try:
+        return store.claim([lane], owner_name(), at=at, take_over=take_over)[0]
+    except LaneTaken:
+        if not _all_dead(store, at):
+            raise
+    return store.claim([lane], owner_name(), at=at, take_over=True)[0]
+
+
+def _all_dead(store: Store, at: Instant) -> bool:
+    return all(info.owner is None or is_dead(info.owner) for info in store.lane_infos(at=at))
+
+
+def _start(pid: int) -> str:
+    """When a process began, in ticks since the machine did; ``-`` where that cannot be told."""
+    with suppress(OSError, IndexError):
+        return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[_STARTED]
+    return _UNKNOWN

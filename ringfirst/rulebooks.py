@@ -1,0 +1,129 @@
+"""Rulebook folders: from a place on the disk to files the engine reads, and findings a person can open."""
+
+import os
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from importlib import resources
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from engine.errors import UsageError
+from engine.rulebook.book import Rulebook, load_rulebook
+from engine.rulebook.findings import Finding
+from outreach.templates import Template, load_templates
+
+_PLACE = re.compile(r"\b(?:rules|templates)/[^\s:]+(?=:\d+:\d+)")
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A rulebook on the disk: its rule files' folder and its templates' folder.
+
+    ``files`` are what the engine reads, by path inside the rulebook (``rules/churn.yml``); ``unread`` are findings of
+    reading the disk itself.
+    """
+
+    rules: Path
+    templates: Path
+    files: dict[str, str] = field(default_factory=dict)
+    unread: tuple[Finding, ...] = ()
+
+    @cached_property
+    def mail_templates(self) -> tuple[dict[str, Template], list[Finding]]:
+        """The usable templates by name, and everything found in them."""
+        return load_templates(shown_path(self.templates))
+
+    def shown(self, findings: Iterable[Finding]) -> list[Finding]:
+        """The same findings with paths that can be opened from where the user is."""
+        return sorted(
+            msgspec.structs.replace(one, path=self._open(one.path), message=_PLACE.sub(self._opened, one.message))
+            for one in findings
+        )
+
+    def _opened(self, found: re.Match[str]) -> str:
+        return self._open(found[0])
+
+    def _open(self, path: str) -> str:
+        section, _, rest = path.partition("/")
+        folder = {"rules": self.rules, "templates": self.templates}.get(section)
+        return (shown_path(folder) / rest).as_posix() if folder is not None and path in self.files else path
+
+
+def read_folder(place: Path) -> Folder:
+    """Read the rulebook at ``place``: a folder that holds ``rules/``, or is itself the folder of the rule files.
+
+    Without ``templates/`` beside the rules the starter templates are used. Raises ``UsageError`` when there is none.
+    """
+    rules = place / "rules" if (place / "rules").is_dir() else place
+    if not rules.is_dir():
+        raise UsageError(f"{place}: there is no such folder; name the folder of a rulebook, or make one: ringfirst init DIR")
+    found = sorted(_rule_files(rules))
+    if not any(path.suffix == ".yml" for path in found):
+        raise UsageError(
+            f"{place}: this is no rulebook; found no rules/*.yml in it; name its folder with --rules DIR, "
+            "or make one: ringfirst init DIR"
+        )
+    templates = rules.parent / "templates"
+    return _read(rules, templates if templates.is_dir() else starter() / "templates", found)
+
+
+def starter() -> Path:
+    """The folder with the starter ``rules/`` and ``templates/``: in the wheel, or in a checkout beside the packages."""
+    inside = Path(str(resources.files("ringfirst"))) / "starter"
+    return inside if inside.is_dir() else Path(str(resources.files("ringfirst"))).parent
+
+
+def shown_path(path: Path) -> Path:
+    """A path as the user would type it: relative to the current folder where it lies below it or near it."""
+    try:
+        near = Path(os.path.relpath(path))
+    except ValueError:
+        return path
+    return near if len(near.parts) <= len(path.absolute().parts) and near.parts[:3] != ("..", "..", "..") else path
+
+
+def checked(folder: Folder) -> tuple[Rulebook | None, list[Finding]]:
+    """Everything that can be found in a rulebook and its templates; with an error there is no rulebook."""
+    from engine.cases import check_cases
+    from ringfirst.template_check import check_templates
+
+    book, findings = load_rulebook(folder.files)
+    found = [*folder.unread, *folder.shown(findings)]
+    if book is not None:
+        found += [*folder.shown(check_cases(book)), *check_templates(book, folder)]
+    found = sorted(set(found))
+    return (None if any(one.severity == "error" for one in found) else book), found
+
+
+def _rule_files(rules: Path) -> Iterator[Path]:
+    for path in rules.rglob("*.y*ml"):
+        inner = path.relative_to(rules).parts
+        if path.suffix in {".yml", ".yaml"} and path.is_file() and not any(part.startswith(".") for part in inner):
+            if inner[0] != "templates":
+                yield path
+
+
+def _read(rules: Path, templates: Path, found: Iterable[Path]) -> Folder:
+    files: dict[str, str] = {}
+    unread: list[Finding] = []
+    places = [(f"rules/{path.relative_to(rules).as_posix()}", path) for path in found]
+    places += [(f"templates/{path.parent.name}/{path.name}", path) for path in sorted(templates.glob("*/template.yml"))]
+    for inner, path in places:
+        if path.suffix == ".yaml":
+            unread.append(_finding(path, "warning", "only .yml files are read; found .yaml; rename it"))
+            continue
+        try:
+            files[inner] = path.read_bytes().decode()
+        except UnicodeDecodeError:
+            unread.append(_finding(path, "error", "this is not UTF-8; found other bytes; save it as UTF-8"))
+        except OSError as err:
+            unread.append(_finding(path, "error", f"cannot be read; {err.strerror}; check who may read it"))
+    return Folder(rules, templates, files, tuple(unread))
+
+
+def _finding(path: Path, severity: Literal["error", "warning"], message: str) -> Finding:
+    return Finding(shown_path(path).as_posix(), 1, 1, severity, message)
