@@ -16,7 +16,7 @@ _STARTED = 19  # the field of /proc/PID/stat behind the name in brackets, proc(5
 
 
 def owner_name() -> str:
-    """This process as an owner: ``host:pid:start``."""
+    """Name this process as an owner: ``host:pid:start``."""
     return f"{socket.gethostname()}:{os.getpid()}:{_start(os.getpid())}"
 
 

@@ -40,14 +40,15 @@ class Folder:
     def shown(self, findings: Iterable[Finding]) -> list[Finding]:
         """The same findings with paths that can be opened from where the user is."""
         return sorted(
-            msgspec.structs.replace(one, path=self._open(one.path), message=_PLACE.sub(self._opened, one.message))
+            msgspec.structs.replace(one, path=self.opened(one.path), message=_PLACE.sub(self._in_text, one.message))
             for one in findings
         )
 
-    def _opened(self, found: re.Match[str]) -> str:
-        return self._open(found[0])
+    def _in_text(self, found: re.Match[str]) -> str:
+        return self.opened(found[0])
 
-    def _open(self, path: str) -> str:
+    def opened(self, path: str) -> str:
+        """A path inside the rulebook as one that can be opened."""
         section, _, rest = path.partition("/")
         folder = {"rules": self.rules, "templates": self.templates}.get(section)
         return (shown_path(folder) / rest).as_posix() if folder is not None and path in self.files else path
@@ -60,7 +61,9 @@ def read_folder(place: Path) -> Folder:
     """
     rules = place / "rules" if (place / "rules").is_dir() else place
     if not rules.is_dir():
-        raise UsageError(f"{place}: there is no such folder; name the folder of a rulebook, or make one: ringfirst init DIR")
+        raise UsageError(
+            f"{place}: there is no such folder; name the folder of a rulebook, or make one: ringfirst init DIR"
+        )
     found = sorted(_rule_files(rules))
     if not any(path.suffix == ".yml" for path in found):
         raise UsageError(
@@ -102,9 +105,9 @@ def checked(folder: Folder) -> tuple[Rulebook | None, list[Finding]]:
 def _rule_files(rules: Path) -> Iterator[Path]:
     for path in rules.rglob("*.y*ml"):
         inner = path.relative_to(rules).parts
-        if path.suffix in {".yml", ".yaml"} and path.is_file() and not any(part.startswith(".") for part in inner):
-            if inner[0] != "templates":
-                yield path
+        hidden = inner[0] == "templates" or any(part.startswith(".") for part in inner)
+        if path.suffix in {".yml", ".yaml"} and path.is_file() and not hidden:
+            yield path
 
 
 def _read(rules: Path, templates: Path, found: Iterable[Path]) -> Folder:

@@ -21,9 +21,9 @@ def check_templates(book: Rulebook, folder: Folder) -> list[Finding]:
     for template in templates.values():
         found = [*found, *check_example(template)]
     for rule in book.rules:
-        template = templates.get(rule.outreach.template) if rule.outreach else None
-        if template is None or rule.outreach is None:
+        if rule.outreach is None or rule.outreach.template not in templates:
             continue
+        template = templates[rule.outreach.template]
         kind = subject_of(rule)
         must = kind is not None and not rule.each_alone
         names = given_names(book, rule, rule.outreach)

@@ -68,7 +68,7 @@ def _entry(row: dict[str, Any], programs: dict[str, Program]) -> Entry:
         ended = row["ended"]
         return EngineEntry(position, at, f"outreach.{ended['why']}", ended["account_id"], ended)
     event = row["event"]
-    properties = {name: _exact(value) for name, value in event["properties"].items()}
+    properties = {name: exact(value) for name, value in event["properties"].items()}
     return Recorded(
         position,
         at,
@@ -83,12 +83,13 @@ def _entry(row: dict[str, Any], programs: dict[str, Program]) -> Entry:
     )
 
 
-def _exact(value: Any) -> Any:
+def exact(value: Any) -> Any:
+    """A judge's number as an event carries it."""
     if isinstance(value, float):
         return Decimal(repr(value))
     if isinstance(value, dict):
-        return {key: _exact(item) for key, item in value.items()}
-    return [_exact(item) for item in value] if isinstance(value, list) else value
+        return {key: exact(item) for key, item in value.items()}
+    return [exact(item) for item in value] if isinstance(value, list) else value
 
 
 def _note(facts: list[Any], decisions: dict[str, Decision], gone: set[str]) -> None:

@@ -1,0 +1,108 @@
+"""``ringfirst decisions``: what was decided."""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ringfirst.commands.options import At, json_option, opened, store_option
+
+if TYPE_CHECKING:
+    from engine.decision import Decision
+    from engine.store import Store
+
+FURTHEST = (
+    "accepted",
+    "past",
+    "posting",
+    "claimed",
+    "in_doubt",
+    "queued",
+    "held",
+    "in_review",
+    "failed",
+    "suppressed",
+    "rejected",
+    "expired",
+    "withdrawn",
+)
+"""Of several mails of one decision, the one that came furthest stands for it."""
+
+
+@click.group(short_help="List what was decided.")
+def decisions() -> None:
+    """List what was decided."""
+
+
+@decisions.command("list")
+@click.option("--rule", metavar="ID", help="Of this rule.")
+@click.option("--account", metavar="ID", help="Of this account.")
+@click.option("--since", type=At(), help="Decided at or after this instant.")
+@click.option("--limit", type=click.IntRange(min=1), help="Only the newest so many.")
+@store_option
+@json_option
+def list_(
+    rule: str | None,
+    account: str | None,
+    since: int | None,
+    limit: int | None,
+    store_url: str | None,
+    *,
+    as_json: bool,
+) -> None:
+    """List decisions, oldest first, with what became of their mail.
+
+    With --json: [{"decision_id", "rule", "account_id", "subject", "occasion", "at", "kind", "outcome", "mail",
+    "values"}].
+    """
+    from ringfirst.answers import plural, print_json, print_table, talk
+
+    with opened(store_url) as store:
+        rows = store.decisions(rule=rule, account_id=account, since=since)[-(limit or 0) :]
+        listed = [_plain(row, state) for row, state in _with_mail(store, rows, rule, account)]
+    if as_json:
+        print_json(listed)
+        return
+    print_table(
+        ["at", "rule", "account", "about", "outcome", "mail", "values"],
+        [
+            [row["at"], row["rule"], row["account_id"], _about(row), row["outcome"], row["mail"], row["values"]]
+            for row in listed
+        ],
+    )
+    talk(plural(len(listed), "decision"))
+
+
+def _with_mail(
+    store: "Store",
+    rows: "list[Decision]",
+    rule: str | None,
+    account: str | None,
+) -> "Iterable[tuple[Decision, str | None]]":
+    states: dict[str, list[str]] = {}
+    for mail in store.outreach(rule=rule, account_id=account):
+        states.setdefault(mail.decision_id, []).append(mail.state)
+    for row in rows:
+        yield row, min(states.get(row.decision_id, []), key=FURTHEST.index, default=None)
+
+
+def _plain(row: "Decision", mail: str | None) -> dict[str, Any]:
+    from engine.instants import iso
+
+    subject = {"kind": row.subject.kind, "id": row.subject.id} if row.subject else None
+    return {
+        "decision_id": row.decision_id,
+        "rule": row.rule,
+        "account_id": row.account_id,
+        "subject": subject,
+        "occasion": row.occasion,
+        "at": iso(row.at),
+        "kind": row.kind,
+        "outcome": row.outcome,
+        "mail": mail,
+        "values": row.values,
+    }
+
+
+def _about(row: dict[str, Any]) -> str:
+    return f"{row['subject']['kind']} {row['subject']['id']}" if row["subject"] else ""

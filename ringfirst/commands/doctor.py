@@ -1,0 +1,100 @@
+"""``ringfirst doctor``: is everything in its place?"""
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ringfirst.commands.options import folder_of, json_option, opened, rules_option, settings, store_option
+
+Row = tuple[str, bool, str]
+
+
+@click.command(short_help="Look whether everything is in its place.")
+@store_option
+@rules_option
+@json_option
+@click.pass_context
+def doctor(ctx: click.Context, store_url: str | None, rules: Path | None, *, as_json: bool) -> None:
+    """Look whether everything is in its place: Python, settings, store, lanes, rulebook, templates, outbox.
+
+    Ends with 1 when something is not. With --json: [{"what", "ok", "found"}].
+    """
+    from ringfirst.answers import print_json, print_table
+
+    rows = list(_rows(store_url, rules))
+    if as_json:
+        print_json([{"what": what, "ok": ok, "found": found} for what, ok, found in rows])
+    else:
+        print_table(["what", "ok", "found"], rows)
+    ctx.exit(0 if all(ok for _, ok, _ in rows) else 1)
+
+
+def _rows(store_url: str | None, rules: Path | None) -> Iterator[Row]:
+    from engine.errors import RingfirstError
+
+    version = sys.version_info
+    yield "python", (3, 11) <= version[:2] < (3, 14), ".".join(map(str, version[:3]))
+    try:
+        found = settings()
+    except RingfirstError as err:
+        yield "settings", False, str(err)
+        return
+    yield "settings", True, "nothing is wrong with them"
+    yield "sender", True, found.sender or "not set: mails carry an example sender; set RINGFIRST_SENDER"
+    for what, look in (("store", _store), ("rulebook", _rulebook)):
+        try:
+            yield from look(store_url if what == "store" else rules)
+        except RingfirstError as err:
+            yield what, False, str(err)
+    yield _outbox(found.outbox)
+
+
+def _store(store_url: Any) -> Iterator[Row]:
+    from engine.store import DEFAULT_LANES
+    from engine.stores.schema import HEAD
+    from ringfirst.answers import at_text, plural
+    from ringfirst.intake import now
+    from ringfirst.owners import is_dead
+
+    with opened(store_url) as store:
+        yield "store", True, f"{store.url}, tables of version {HEAD}, {plural(store.count_events(), 'event')}"
+        infos = store.lane_infos(at=now())
+        clocks = [info.clock_at for info in infos if info.clock_at is not None]
+        yield (
+            "lanes",
+            True,
+            f"{store.lanes} (usual are {DEFAULT_LANES}), the furthest clock at {at_text(max(clocks, default=None))}",
+        )
+        for owner in sorted({info.owner for info in infos if info.owner is not None}):
+            dead = is_dead(owner)
+            yield "owner", not dead, f"{owner}, {'dead: the next import takes its lanes over' if dead else 'alive'}"
+        yield "dead letters", True, str(len(store.dead_letters()))
+
+
+def _rulebook(rules: Any) -> Iterator[Row]:
+    from ringfirst.answers import plural
+    from ringfirst.rulebooks import checked, shown_path
+
+    folder = folder_of(rules)
+    book, findings = checked(folder)
+    what = f"{plural(len(book.rules), 'rule')}, " if book else ""
+    yield "rulebook", book is not None, f"{shown_path(folder.rules)}: {what}{plural(len(findings), 'finding')}"
+    templates, found = folder.mail_templates
+    wrong = [one for one in found if one.severity == "error"]
+    yield (
+        "templates",
+        not wrong,
+        f"{shown_path(folder.templates)}: {plural(len(templates), 'template')}, {plural(len(found), 'finding')}",
+    )
+
+
+def _outbox(outbox: Path) -> Row:
+    place = outbox
+    while not place.exists() and place != place.parent:
+        place = place.parent
+    ok = place.is_dir() and os.access(place, os.W_OK | os.X_OK)
+    return "outbox", ok, f"{outbox}{'' if ok else ': cannot be written; set RINGFIRST_OUTBOX to another folder'}"

@@ -1,0 +1,137 @@
+"""Options that several commands share, and what they stand for."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:  # these take a tenth of a second to import
+    from engine.rulebook.book import Rulebook
+    from engine.store import Store
+    from outreach.context import Sender
+    from ringfirst.rulebooks import Folder
+    from ringfirst.settings import Settings
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+_DAY = len("2026-03-02")
+
+
+class At(click.ParamType):
+    """An instant: ISO 8601 with its offset, or a day (its first instant in UTC)."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Read the instant."""
+        from engine.instants import parse_instant
+
+        if isinstance(value, int):
+            return value
+        found = parse_instant(f"{value}T00:00:00Z" if len(value) == _DAY else value)
+        if found is None:
+            self.fail(f"no instant; found {value!r}; write it as 2026-03-02T09:00:00Z or 2026-03-02", param, ctx)
+        return found
+
+
+def store_option(command: _F) -> _F:
+    """``--store URL``."""
+    words = (
+        "The event store: sqlite:///FILE or postgresql://USER@HOST/DATABASE.  [RINGFIRST_STORE, sqlite:///ringfirst.db]"
+    )
+    return click.option("--store", "store_url", metavar="URL", help=words)(command)
+
+
+def rules_option(command: _F) -> _F:
+    """``--rules DIR``."""
+    words = "The rulebook's folder, which holds rules/ and templates/.  [RINGFIRST_RULES, the current folder]"
+    return click.option("--rules", "rules", metavar="DIR", type=click.Path(path_type=Path), help=words)(command)
+
+
+def other_rules_option(command: _F) -> _F:
+    """``--rules DIR`` of a command that only reads."""
+    words = "Answer by the rulebook in this folder, without activating it, instead of the store's active one."
+    return click.option("--rules", "rules", metavar="DIR", type=click.Path(path_type=Path), help=words)(command)
+
+
+def json_option(command: _F) -> _F:
+    """``--json``."""
+    return click.option("--json", "as_json", is_flag=True, help="Answer as JSON.")(command)
+
+
+def at_option(words: str) -> Callable[[_F], _F]:
+    """``--at TIME``."""
+    return click.option("--at", type=At(), help=words)
+
+
+def settings() -> "Settings":
+    """Everything set from outside, checked. Raises ``UsageError``."""
+    from ringfirst.settings import read_settings
+
+    return read_settings()
+
+
+@contextmanager
+def opened(store_url: str | None, *, create: bool = False) -> Iterator["Store"]:
+    """The store, closed afterwards. Raises ``StoreError``."""
+    found = settings()
+    from engine.stores import open_store
+
+    store = open_store(store_url or found.store.get_secret_value(), create=create)
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+def folder_of(rules: Path | None) -> "Folder":
+    """The rulebook's folder, read. Raises ``UsageError``."""
+    found = settings()
+    from ringfirst.rulebooks import read_folder
+
+    return read_folder(rules or found.rules)
+
+
+def checked_book(rules: Path | None) -> "tuple[Rulebook, Folder]":
+    """A rulebook without errors; with errors they are said on stderr and the command ends with 1."""
+    folder = folder_of(rules)
+    from ringfirst.answers import plural, print_findings, talk
+    from ringfirst.rulebooks import checked
+
+    book, findings = checked(folder)
+    if book is None:
+        print_findings(findings, err=True)
+        talk(f"the rulebook has {plural(len(findings), 'finding')}: mend them and try again; nothing was opened")
+        raise click.exceptions.Exit(1)
+    return book, folder
+
+
+def asked_book(store: "Store", rules: Path | None) -> "Rulebook":
+    """The rulebook a question is answered by: the one in ``rules``, else the store's active one, else the settings'."""
+    active = None if rules is not None else active_book(store)
+    return active or checked_book(rules)[0]
+
+
+def active_book(store: "Store") -> "Rulebook | None":
+    """The rulebook that the store's lanes decide by; None before the first event."""
+    from engine.keeper import stored_program
+
+    marks = {lane: store.active_rulebook(lane) for lane in range(store.lanes)}
+    infos = sorted(store.lane_infos(at=0), key=lambda info: (info.clock_at or 0, info.lane), reverse=True)
+    mark = next((marks[info.lane] for info in infos if marks[info.lane]), None)
+    return stored_program(store, mark).book if mark else None
+
+
+def sender_of(found: "Settings") -> "tuple[Sender, bool]":
+    """Who writes, and whether that was set: without, an example that no mail can be answered to."""
+    from email.utils import parseaddr
+
+    from outreach.context import Sender
+    from outreach.examples import SENDER
+
+    if found.sender is None:
+        return SENDER, False
+    name, address = parseaddr(found.sender)
+    reply = parseaddr(found.reply_to)[1] if found.reply_to else None
+    return Sender(address=address, name=name, postal_address=found.postal_address or "", reply_to=reply), True

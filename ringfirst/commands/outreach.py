@@ -1,0 +1,125 @@
+"""``ringfirst outreach``: mails, where they stand and how they came there."""
+
+from typing import TYPE_CHECKING, Any, get_args
+
+import click
+
+from ringfirst.commands.options import json_option, opened, store_option
+
+if TYPE_CHECKING:
+    from engine.store import OutreachRow
+
+
+class State(click.ParamType):
+    """The state of a mail."""
+
+    name = "state"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """See that it is one."""
+        from engine.decision import MailState
+
+        if value not in get_args(MailState):
+            self.fail(f"no state of a mail; found {value!r}; there are {', '.join(get_args(MailState))}", param, ctx)
+        return str(value)
+
+
+@click.group(short_help="List and show mails.")
+def outreach() -> None:
+    """List and show mails: where they stand and how they came there."""
+
+
+@outreach.command("list")
+@click.option("--state", "states", type=State(), multiple=True, help="In this state; may be said several times.")
+@click.option("--rule", metavar="ID", help="Of this rule.")
+@click.option("--account", metavar="ID", help="Of this account.")
+@click.option("--limit", type=click.IntRange(min=1), help="Only the first so many.")
+@store_option
+@json_option
+def list_(
+    states: tuple[Any, ...],
+    rule: str | None,
+    account: str | None,
+    limit: int | None,
+    store_url: str | None,
+    *,
+    as_json: bool,
+) -> None:
+    """List mails by the time they are due.
+
+    With --json: [{"outreach_id", "decision_id", "rule", "account_id", "subject", "to", "audience", "template", "class",
+    "mode", "at", "due_at", "expires_at", "state", "why", "state_at"}].
+    """
+    from ringfirst.answers import plural, print_json, print_table, talk
+
+    with opened(store_url) as store:
+        rows = [
+            _plain(row)
+            for row in store.outreach(states=list(states) or None, rule=rule, account_id=account, limit=limit)
+        ]
+    if as_json:
+        print_json(rows)
+        return
+    print_table(
+        ["due", "rule", "account", "to", "state", "why", "outreach id"],
+        [
+            [row["due_at"], row["rule"], row["account_id"], row["to"], row["state"], row["why"], row["outreach_id"]]
+            for row in rows
+        ],
+    )
+    talk(plural(len(rows), "mail"))
+
+
+@outreach.command()
+@click.argument("outreach_id", metavar="ID")
+@store_option
+@json_option
+def show(outreach_id: str, store_url: str | None, *, as_json: bool) -> None:
+    """Show one mail: what its decision froze, and each step of its life.
+
+    With --json the shape of list, with "values" and "changes": [{"at", "before", "after", "why", "by"}].
+    """
+    from engine.errors import UsageError
+    from engine.instants import iso
+    from ringfirst.answers import print_json, print_table, shown
+
+    with opened(store_url) as store:
+        rows = store.outreach(outreach_id=outreach_id)
+        steps = store.changes(outreach_id)
+    if not rows:
+        raise UsageError(
+            f"outreach {outreach_id[:64]}: there is no such mail; take an id from 'ringfirst outreach list'"
+        )
+    changes = [
+        {"at": iso(one.at), "before": one.before, "after": one.after, "why": one.why, "by": one.by} for one in steps
+    ]
+    answer = {**_plain(rows[0]), "values": rows[0].values, "changes": changes}
+    if as_json:
+        print_json(answer)
+        return
+    print_table(["what", "value"], [[name, shown(value)] for name, value in answer.items() if name != "changes"])
+    click.echo()
+    print_table(["at", "from", "to", "why", "by"], [list(one.values()) for one in changes])
+
+
+def _plain(row: "OutreachRow") -> dict[str, Any]:
+    from engine.instants import iso
+
+    return {
+        "outreach_id": row.outreach_id,
+        "decision_id": row.decision_id,
+        "rule": row.rule,
+        "account_id": row.account_id,
+        "subject": {"kind": row.subject_kind, "id": row.subject_id} if row.subject_kind else None,
+        "to": row.to,
+        "audience": row.audience,
+        "template": row.template,
+        "class": row.mail_class,
+        "mode": row.mode,
+        "at": iso(row.at),
+        "due_at": iso(row.due_at),
+        "expires_at": iso(row.expires_at),
+        "state": row.state,
+        "why": row.why,
+        "state_at": iso(row.state_at),
+    }
