@@ -73,6 +73,7 @@ class Account:
         self.zone: Zone = program.zone
         self.position = 0
         self.clock: Instant = first_at
+        self.looks = 0
         self.next_at: Instant | None = None
         self.log_began = first_at
         self.portfolio: dict[str, Value] = {}
@@ -112,9 +113,12 @@ class Account:
                     used.given_back = used.given_back or used.mails <= 0
         for rule_open in self.open.values():
             planned = rule_open.get(body["decision_id"])
-            for mail in planned.mails if planned else ():
-                if mail[0] == body.get("outreach_id"):
-                    mail[2] = True
+            if planned is None:
+                continue
+            for mail in planned.mails:
+                mail[2] = mail[2] or mail[0] == body.get("outreach_id")
+            if all(mail[2] for mail in planned.mails):
+                rule_open.pop(body["decision_id"])
 
     def switch(self, program: Program, at: Instant, history: History) -> list[Fact]:
         """Go over to another rulebook as of ``at`` (RULEBOOK 12)."""
@@ -135,9 +139,10 @@ class Account:
         return facts + self.look(at)
 
     # -- looking ---------------------------------------------------------------------------------------------------
-    def view(self, at: Instant) -> AccountView:
-        """The account's values as of ``at``."""
-        return AccountView(self.program, self.state, Moment(at, self.zone.day(at), self.zone), self.portfolio, self.id)
+    def view(self, at: Instant, where: Zone | None = None) -> AccountView:
+        """The account's values as of ``at``, in its own zone or another."""
+        where = where or self.zone
+        return AccountView(self.program, self.state, Moment(at, where.day(at), where), self.portfolio, self.id)
 
     def look(self, at: Instant, happening: Happening | None = None) -> list[Fact]:
         """Look at every rule as of ``at``; ``happening`` is the event that was just folded, if any."""
@@ -151,6 +156,7 @@ class Account:
                 for key, inner in self._subjects(rule, view):
                     self.consider(rule, key, inner, view, facts)
         self.clock = at
+        self.looks += 1
         self._schedule(view)
         return facts
 

@@ -296,7 +296,7 @@ class _Run:
             facts += lane.advance(step)
             position += 1
             body = {
-                **portfolio.measured(self._program, [lane], step),
+                **portfolio.total(self._program, [portfolio.share(self._program, lane, step)], step),
                 "decides": True,
                 "daily": portfolio.is_daily(step),
             }

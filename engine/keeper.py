@@ -20,7 +20,7 @@ from engine.log import EngineEntry, Entry, Event, Recorded
 from engine.program import Program
 from engine.rulebook.book import Rulebook, must_load
 from engine.snapshot import freeze, thaw
-from engine.store import Batch, Claim, DeadLetter, InboxRow, NewEvent, Snapshot, Store, Touch, Trait
+from engine.store import Batch, Claim, DeadLetter, InboxRow, NewEvent, Share, Snapshot, Store, Touch, Trait
 
 SNAPSHOT_EVERY = 100_000
 CONTACTS = {
@@ -63,7 +63,7 @@ class Kept:
         self.facts: list[Fact] = []
         self.traits: list[Trait] = []
         self.touches: list[Touch] = []
-        self.inbox: list[InboxRow] = []
+        self.shares: list[Share] = []
         self.inbox_seq: int | None = None
 
     @property
@@ -89,6 +89,7 @@ class Kept:
             self.traits,
             self.touches,
             dead_letters,
+            shares=self.shares,
             inbox_seq=self.inbox_seq,
             history=history,
         )
@@ -96,7 +97,7 @@ class Kept:
     def written(self, claim: Claim) -> None:
         """The transaction is through."""
         self.claim = claim
-        self.events, self.entries, self.facts, self.traits, self.touches = [], [], [], [], []
+        self.events, self.entries, self.facts, self.traits, self.touches, self.shares = [], [], [], [], [], []
         self.inbox_seq = None
 
 
@@ -134,8 +135,8 @@ class Keeper:
             store.release(claims)
             raise
         for kept in self.kept.values():
-            kept.inbox = self.store.inbox(kept.claim.lane, after=kept.claim.inbox_seq)
             if kept.lane.clock is not None:
+                self._inbox(kept, kept.lane.clock)
                 self._activate(kept, kept.lane.clock)
         self._steps = portfolio.Steps(
             self.book, max((k.lane.clock for k in self.kept.values() if k.lane.clock is not None), default=None)
@@ -149,15 +150,13 @@ class Keeper:
         """
         taken = Taken()
         for one in self._new(arrived, taken):
-            self._inbox_until(one.event.time)
             self._steps_until(one.event.time)
             self._event(self._of(one.event.account_id), one.event, one.body, one.event.time)
         taken.decisions = self._write(list(letters), at=at)
         return taken
 
     def finish(self, *, at: Instant) -> Taken:
-        """Everything is read: take the rest of the inbox, bring all lanes to the largest time seen in any, write."""
-        self._inbox_until(None)
+        """Everything is read: bring all lanes to the largest time seen in any, and write."""
         clocks = [kept.lane.clock for kept in self.kept.values() if kept.lane.clock is not None]
         if clocks:
             self._steps_until(max(clocks))
@@ -249,18 +248,20 @@ class Keeper:
         kept.facts += kept.lane.take(entry)
 
     # -- inbox and portfolio ---------------------------------------------------------------------------------------
-    def _inbox_until(self, time: Instant | None) -> None:
-        """Take inbox rows whose time has come, merged with the other sources by time; None: all of them."""
-        for kept in self.kept.values():
-            while kept.inbox and (time is None or _time_of(kept.inbox[0]) <= time):
-                row = kept.inbox.pop(0)
-                kept.inbox_seq = row.seq
-                self._row(kept, row)
+    def _inbox(self, kept: Kept, clock: Instant) -> None:
+        """Take what lies in the inbox, before anything else and as of the lane's clock.
 
-    def _row(self, kept: Kept, row: InboxRow) -> None:
+        What became of a mail must be known before older events are looked at: else the engine would take back a mail
+        that is out, and the store would refuse it. A row dated later than the clock counts from then (DESIGN 4).
+        """
+        for row in self.store.inbox(kept.claim.lane, after=kept.claim.inbox_seq):
+            kept.inbox_seq = row.seq
+            self._row(kept, row, clock)
+
+    def _row(self, kept: Kept, row: InboxRow, clock: Instant) -> None:
         if row.kind == "entry":
             body = decode_properties(row.body)
-            self._entry(kept, str(body.pop("kind")), body.get("account_id"), body, row.at)
+            self._entry(kept, str(body.pop("kind")), body.get("account_id"), body, clock)
             return
         arrived = decode(row.body, wall=row.at, from_inbox=True)
         if isinstance(arrived, BadEvent):
@@ -277,7 +278,7 @@ class Keeper:
             )
             return
         for one in self._new([arrived], Taken()):
-            self._event(kept, one.event, one.body, one.event.time)
+            self._event(kept, one.event, one.body, clock)
 
     def _steps_until(self, time: Instant) -> None:
         """The portfolio's instants up to ``time``: every lane comes there, and the totals enter the logs."""
@@ -288,7 +289,10 @@ class Keeper:
                 kept.facts += kept.lane.advance(step)
                 self._activate(kept, step)
             program = self._programs[self.book.fingerprint]
-            body = portfolio.measured(program, [kept.lane for kept in lanes], step)
+            shares = [portfolio.share(program, kept.lane, step) for kept in lanes]
+            for kept, values in zip(lanes, shares, strict=True):
+                kept.shares.append(Share(kept.claim.lane, step, values))
+            body = portfolio.total(program, shares, step)
             for kept in lanes:
                 decides = kept is deciding
                 daily = portfolio.is_daily(step)
@@ -405,13 +409,6 @@ def _counted(facts: Iterable[Sequence[Fact]]) -> int:
         if isinstance(fact, Decision) and fact.outcome != "withdrawn"
     )
     return len(planned)
-
-
-def _time_of(row: InboxRow) -> Instant:
-    if row.kind == "entry":
-        return row.at
-    arrived = decode(row.body, wall=row.at, from_inbox=True)
-    return arrived.event.time if isinstance(arrived, Arrived) else row.at
 
 
 __all__ = ["Entry", "Keeper", "Taken", "restore", "stored_program"]

@@ -7,6 +7,7 @@ from engine.account import PORTFOLIO, Account, History
 from engine.decision import Fact
 from engine.instants import Instant
 from engine.log import EngineEntry, Entry, Recorded
+from engine.numbers import Millionths
 from engine.program import Program
 from engine.values import Value
 from engine.whole import Whole, number
@@ -31,6 +32,7 @@ class Lane:
         self.clock: Instant | None = None
         self.first_at: Instant | None = None
         self.portfolio: dict[str, Value] = {}
+        self._parts: dict[str, tuple[int, dict[str, Millionths]]] = {}
 
     def take(self, entry: Entry) -> list[Fact]:
         """Take the next entry of the log: first all looks due up to its recorded_at, then the entry itself."""
@@ -80,6 +82,13 @@ class Lane:
         lane.first_at = self.first_at
         return lane
 
+    def part(self, account: Account, program: Program, at: Instant) -> dict[str, Millionths]:
+        """The account's known values of the portfolio's measures; they are read anew only after a look."""
+        kept = self._parts.get(account.id)
+        if kept is None or kept[0] != account.looks:
+            kept = self._parts[account.id] = (account.looks, program.part_of(account.view(at)))
+        return kept[1]
+
     def _event(self, entry: Recorded) -> list[Fact]:
         if self.program is None:
             return []
@@ -105,6 +114,7 @@ class Lane:
 
     def _activate(self, entry: EngineEntry) -> list[Fact]:
         self.program = self._programs(entry.body["fingerprint"])
+        self._parts.clear()
         facts: list[Fact] = []
         for account in self._in_order():
             if account.program is not self.program and account.position < entry.position:

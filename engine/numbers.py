@@ -44,6 +44,15 @@ def plain(number: float) -> int | float:
     return int(number) if number.is_integer() and abs(number) < 2**63 else number
 
 
+def exactly(value: float) -> Millionths:
+    """The millionths that a double stands for.
+
+    >>> exactly(1.5)
+    1500000
+    """
+    return int(value) * MILLION if value.is_integer() else round(value * MILLION)
+
+
 def _of_decimal(number: Decimal) -> Millionths | None:
     if not number.is_finite() or number.adjusted() > _LARGEST_EXPONENT:
         return None

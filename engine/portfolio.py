@@ -8,10 +8,9 @@ from engine.account import PORTFOLIO, Account
 from engine.instants import DAY, Instant
 from engine.lane import Lane
 from engine.measures.counts import median
-from engine.numbers import MILLION, plain
+from engine.numbers import MILLION, exactly, plain
 from engine.program import Program
 from engine.rulebook.book import Rulebook
-from engine.rulebook.spec import Measure
 
 
 class Steps:
@@ -48,35 +47,66 @@ def is_daily(step: Instant) -> bool:
     return step % DAY == 0
 
 
-def measured(program: Program, lanes: Sequence[Lane], at: Instant) -> dict[str, Any]:
-    """The body of ``portfolio.measured``: each portfolio measure over all accounts of the lanes, as of ``at``.
+def share(program: Program, lane: Lane, at: Instant) -> dict[str, Any]:
+    """One lane's part of the portfolio as of ``at``, in exact millionths, ready to be put together with the others'.
 
-    Exact: the values are added as whole millionths, so that neither lanes nor order matter.
+    ``{"accounts": {measure: {"n", "sum", "least", "most", "rows"}}, "things": {kind: {id: {measure: sum}}}}``; accounts
+    whose value is unknown are left out; ``rows`` (every value) only for a median.
     """
+    parts = [lane.part(account, program, at) for account in customers(lane, program)]
     values = {}
-    for measure in program.book.measures.values():
-        if measure.verb == "portfolio":
-            rows = sorted(_values(program, lanes, measure, at))
-            values[measure.name] = take(measure.take, rows)
-    return {"at": at, "accounts": values, "things": _things(program, lanes, at)}
+    for measure in program.whole:
+        rows = sorted(part[measure.name] for part in parts if measure.name in part)
+        values[measure.name] = {
+            "n": len(rows),
+            "sum": sum(rows),
+            "least": rows[0] if rows else None,
+            "most": rows[-1] if rows else None,
+            "rows": rows if measure.take == "median" else [],
+        }
+    return {"accounts": values, "things": _things(program, lane, at)}
 
 
-def take(how: str, rows: Sequence[int]) -> int | float | None:
-    """Sum, average, median, maximum or minimum of sorted millionths; None of nothing.
+def total(program: Program, shares: Sequence[dict[str, Any]], at: Instant) -> dict[str, Any]:
+    """The body of ``portfolio.measured``: all lanes' shares put together.
 
-    >>> take("average", [1_000_000, 2_000_000]), take("sum", [])
+    Exact: whole millionths are added, so that neither the number of lanes nor their order matters.
+    """
+    values = {
+        measure.name: take(measure.take, [one["accounts"][measure.name] for one in shares]) for measure in program.whole
+    }
+    sums: dict[str, dict[str, dict[str, int]]] = {}
+    for one in shares:
+        for kind, ids in one["things"].items():
+            for key, row in ids.items():
+                into = sums.setdefault(kind, {}).setdefault(key, {})
+                for name, exact in row.items():
+                    into[name] = into.get(name, 0) + exact
+    things = {
+        kind: {key: {name: plain(exact / MILLION) for name, exact in row.items()} for key, row in sorted(ids.items())}
+        for kind, ids in sums.items()
+    }
+    return {"at": at, "accounts": values, "things": things}
+
+
+def take(how: str, parts: Sequence[dict[str, Any]]) -> int | float | None:
+    """Sum, average, median, maximum or minimum over the lanes' parts; None of nothing.
+
+    >>> take("average", [{"n": 2, "sum": 3_000_000, "least": 0, "most": 0, "rows": []}]), take("sum", [])
     (1.5, None)
     """
-    if not rows:
+    known = [part for part in parts if part["n"]]
+    if not known:
         return None
-    if how == "sum":
-        return plain(sum(rows) / MILLION)
+    whole, number = sum(part["sum"] for part in known), sum(part["n"] for part in known)
     if how == "average":
-        return plain(float(Fraction(sum(rows), len(rows) * MILLION)))
+        return plain(float(Fraction(whole, number * MILLION)))
     if how == "median":
-        found = median(rows)
+        found = median(sorted(row for part in known for row in part["rows"]))
         return None if found is None else plain(found)
-    return plain((max(rows) if how == "maximum" else min(rows)) / MILLION)
+    if how == "maximum":
+        return plain(max(part["most"] for part in known) / MILLION)
+    return plain((min(part["least"] for part in known) if how == "minimum" else whole) / MILLION)
 
 
 def customers(lane: Lane, program: Program) -> list[Account]:
@@ -84,33 +114,16 @@ def customers(lane: Lane, program: Program) -> list[Account]:
     return [account for account in lane.accounts.values() if account.id != PORTFOLIO and account.program is program]
 
 
-def _values(program: Program, lanes: Sequence[Lane], measure: Measure, at: Instant) -> Iterator[int]:
-    for lane in lanes:
-        for account in customers(lane, program):
-            view = account.view(at)
-            if measure.segment and view[program.slot(measure.segment)] is not True:
-                continue
-            value = view[program.slot(measure.prop)]
-            if isinstance(value, float):
-                yield int(value) * MILLION if value.is_integer() else round(value * MILLION)
-
-
-def _things(program: Program, lanes: Sequence[Lane], at: Instant) -> dict[str, dict[str, dict[str, int | float]]]:
-    """For each kind of thing in the portfolio, each id with its measures added over all accounts."""
+def _things(program: Program, lane: Lane, at: Instant) -> dict[str, dict[str, dict[str, int]]]:
     found: dict[str, dict[str, dict[str, int]]] = {}
     for kind, thing in program.things.items():
         if not thing.spec.portfolio:
             continue
         ids = found.setdefault(kind, {})
-        for lane in lanes:
-            for account in customers(lane, program):
-                for one in thing.all_views(account.view(at)):
-                    row = ids.setdefault(one.id, {})
-                    for measure in thing.spec.measures:
-                        value = one.value(measure.name)
-                        exact = round(value * MILLION) if isinstance(value, float) else 0
-                        row[measure.name] = row.get(measure.name, 0) + exact
-    return {
-        kind: {key: {name: plain(exact / MILLION) for name, exact in row.items()} for key, row in sorted(ids.items())}
-        for kind, ids in found.items()
-    }
+        for account in customers(lane, program):
+            for one in thing.all_views(account.view(at, program.zone)):
+                row = ids.setdefault(one.id, {})
+                for measure in thing.spec.measures:
+                    value = one.value(measure.name)
+                    row[measure.name] = row.get(measure.name, 0) + (exactly(value) if isinstance(value, float) else 0)
+    return found

@@ -9,6 +9,7 @@ from engine.logic import FUNCTIONS, Truth
 from engine.measures.counts import Counting
 from engine.measures.dates import HeldDays, MovedLater, Since
 from engine.measures.measure import Kept, Moment, hour_turns, matches
+from engine.numbers import exactly
 from engine.rulebook.book import Rulebook
 from engine.rulebook.expressions import COMPARISONS, Term, shown, source
 from engine.rulebook.spec import Line, Measure, Rule, Test, Thing, Types, fingerprint
@@ -184,14 +185,14 @@ class Program:
         self.things = {name: self._thing(thing) for name, thing in book.things.items()}
         self.shape = Shape(kept, {name: thing.shape for name, thing in self.things.items()})
         self.rules = [self._rule(rule) for rule in book.rules]
+        self.whole = [measure for measure in book.measures.values() if measure.verb == "portfolio"]
+        for measure in self.whole:
+            self.slot(measure.prop)
+            if measure.segment:
+                self.slot(measure.segment)
         self.moving = self._moving()
         for rule in book.rules:
             self._register_needs(rule)
-        for measure in book.measures.values():
-            if measure.verb == "portfolio":
-                self.slot(measure.prop)
-                if measure.segment:
-                    self.slot(measure.segment)
         for thing in self.things.values():
             for measure in thing.spec.measures if thing.spec.portfolio else ():
                 thing.slot(measure.name)
@@ -221,6 +222,17 @@ class Program:
     def condition(self, line: Line, label: str, thing: str = "", events: list[str] | None = None) -> Condition:
         """One condition as a function."""
         return self._function([line], label, "both", thing, events)
+
+    def part_of(self, view: AccountView) -> dict[str, int]:
+        """An account's part of the portfolio: each measure's known value in millionths."""
+        found = {}
+        for measure in self.whole:
+            if measure.segment and view[self.slot(measure.segment)] is not True:
+                continue
+            value = view[self.slot(measure.prop)]
+            if isinstance(value, float):
+                found[measure.name] = exactly(value)
+        return found
 
     def wakes(self, view: AccountView, until: Instant) -> Instant | None:
         """The first instant after the view's moment, up to ``until``, at which a value may turn without an event."""
@@ -371,7 +383,8 @@ class Program:
             if hidden and not any(_same_history(one, measure) for one in kept):
                 kept.append(MovedLater(measure, sources))
         declared = self.book.person_attributes if spec.name == PERSON else dict(spec.declared)
-        return ThingProgram(spec, ThingShape(spec, kept), dict(declared))
+        shape = ThingShape(spec, kept, self.zone if spec.portfolio else None)
+        return ThingProgram(spec, shape, dict(declared))
 
     def _rule(self, rule: Rule) -> RuleProgram:
         events: list[str] | None = [] if rule.subject == "event" else None

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from fractions import Fraction
+from typing import Any
 
 from engine.instants import Instant
 from engine.measures.counts import median
@@ -19,7 +20,7 @@ from engine.measures.measure import (
     stretch_of,
     unless_one,
 )
-from engine.numbers import MILLION, millionths
+from engine.numbers import MILLION, exactly, millionths
 from engine.rulebook.spec import Measure, Part, Score, Test
 from engine.things import ThingState
 from engine.values import Date, Value, nested, number_in_text, read, read_date
@@ -267,9 +268,7 @@ class OfOpenThings(OverThings):
 
     def _exact(self, view: ThingView) -> int | None:
         value = self.value.read(view) if self.value is not None else None
-        if not isinstance(value, float):
-            return None
-        return int(value) * MILLION if value.is_integer() else round(value * MILLION)
+        return exactly(value) if isinstance(value, float) else None
 
     def _ages(self, view: AccountView) -> list[int]:
         at = view.moment.at
@@ -412,7 +411,7 @@ class ListOfThings(OverThings):
         """At most ``at_most`` values, the most recently active first, then by id."""
         found = sorted(self.matching(view), key=lambda one: (-(one.state.last or 0), one.id))
         if self._personal:
-            values: list[Value] = [f"person:{one.id}" for one in found]
+            values: list[Any] = [{"person": one.id, "trait": self.spec.prop} for one in found]
         else:
             values = [value for one in found if self.value and (value := self.value.read(one)) is not None]
         return tuple(values[: self.spec.at_most or 10])

@@ -44,10 +44,11 @@ class AccountState(msgspec.Struct):
 
 
 class ThingShape:
-    """How events are kept for one kind of thing."""
+    """How events are kept for one kind of thing; ``zone`` is whose days count when it is not the account's."""
 
-    def __init__(self, spec: Thing, kept: list[Kept]) -> None:
+    def __init__(self, spec: Thing, kept: list[Kept], zone: Zone | None = None) -> None:
         self.spec = spec
+        self.zone = zone
         self.kept = kept
         self._path = spec.id.split(".")
         self._routes: dict[str, list[int]] = {}
@@ -71,6 +72,8 @@ class ThingShape:
         key = self.thing_of(happening.event)
         if key is None:
             return
+        if self.zone is not None:
+            happening = msgspec.structs.replace(happening, day=self.zone.day(happening.time))
         state = states.get(key)
         if state is None:
             state = states[key] = ThingState(kept=[kept.fresh() for kept in self.kept])

@@ -123,6 +123,8 @@ def thing_id(raw: object) -> str | None:
 
 
 def _json_item(item: object) -> object:
+    if isinstance(item, (float, Date)):
+        return to_json(item)
     return plain(to_double(exact)) if (exact := millionths(item)) is not None else item
 
 

@@ -73,7 +73,7 @@ def _of_row(row: OutreachRow, people: People) -> dict[str, Any]:
     frozen = row.frozen
     context: dict[str, Any] = {}
     for name, value in sorted(row.values.items()):
-        _put(context, name, value)
+        _put(context, name, _named(value, people))
     if row.subject_kind and row.subject_id is not None:
         _put_default(context, f"{row.subject_kind}.id", row.subject_id)
     if row.subject_kind == "person":
@@ -88,6 +88,18 @@ def _of_row(row: OutreachRow, people: People) -> dict[str, Any]:
     for name in ("why", "title", "owner"):
         context[name] = frozen.get(name)
     return context
+
+
+def _named(value: Any, people: People) -> Any:
+    """A value with people's names in place: a list of a personal trait holds ids until now (RULEBOOK 5, ``list``).
+
+    >>> _named([{"person": "u1", "trait": "name"}, {"person": "u2", "trait": "name"}], {"u1": {"name": "Ada King"}})
+    ['Ada King']
+    """
+    if not isinstance(value, list):
+        return value
+    found = [people.get(one["person"], {}).get(one["trait"]) if isinstance(one, dict) else one for one in value]
+    return [one for one in found if one is not None]
 
 
 def _reader(row: OutreachRow, people: People) -> dict[str, Any]:

@@ -118,7 +118,11 @@ class Reading:
     def number(self, node: Node, what: str) -> float:
         """A number."""
         value = node.value
-        if isinstance(value, bool) or not isinstance(value, (int, Decimal)) or abs(float(value)) > expressions.MAX_CONSTANT:
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, (int, Decimal))
+            or abs(float(value)) > expressions.MAX_CONSTANT
+        ):
             self.error(node, f"{what}: should be a number within 9 x 10^12; found {node.text[:40] or node.kind}")
             return 0.0
         return float(value)

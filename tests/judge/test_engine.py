@@ -2,15 +2,17 @@
 
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from engine.instants import DAY
 from tests.judge import strategies
-from tests.judge.evaluator import judge
+from tests.judge.evaluator import judge, outreach_id
 from tests.judge.product import decide
 
-SLOW = settings(suppress_health_check=list(HealthCheck), deadline=None)
+ANY_SPEED = settings(suppress_health_check=list(HealthCheck), deadline=None)
+OFTEN = settings(ANY_SPEED, max_examples=max(300, settings.default.max_examples if settings.default else 0))
 
 
 @st.composite
@@ -18,14 +20,51 @@ def scenes(draw: Any) -> tuple[dict[str, Any], list[dict[str, Any]], int, frozen
     """A rulebook, a log, the clock at its end, and positions at which the process starts again from snapshots."""
     book = draw(strategies.rulebooks())
     log = draw(strategies.histories(book))
+    if draw(st.integers(0, 3)) == 3:
+        log = draw(with_ends(book, log))
     until = log[-1]["recorded_at"] + draw(st.sampled_from([0, DAY // 2, 3 * DAY, 10 * DAY]))
     positions = [row["position"] for row in log]
     restarts = draw(st.frozensets(st.sampled_from(positions), max_size=3))
     return book, log, until, restarts
 
 
+@st.composite
+def with_ends(draw: Any, book: dict[str, Any], log: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The log with one to three mails that expired or were rejected, each after its decision and before it left."""
+    seen: set[tuple[str, int]] = set()
+    for _ in range(draw(st.integers(1, 3))):
+        place = draw(st.integers(2, len(log)))
+        before = log[place - 1]["recorded_at"]
+        after = log[place]["recorded_at"] if place < len(log) else before + DAY
+        at = draw(st.sampled_from((before, (before + after) // 2)))
+        planned = [
+            (decision, outreach_id(decision["decision_id"], mail["to"]))
+            for decision in judge(book, log[:place], at)
+            for mail in decision["mails"]
+            if decision["outcome"] == "planned" and mail["state"] == "planned"
+        ]
+        planned = [(decision, mail) for decision, mail in planned if (mail, decision["at"]) not in seen]
+        if not planned:
+            continue
+        decision, mail = draw(st.sampled_from(planned))
+        seen.add((mail, decision["at"]))
+        ended = {"account_id": decision["account_id"], "decision_id": decision["decision_id"], "outreach_id": mail}
+        ended["why"] = draw(st.sampled_from(("expired", "rejected")))
+        log = [*log[:place], {"recorded_at": at, "ended": ended}, *log[place:]]
+        log = [{**row, "position": position} for position, row in enumerate(log)]
+    return log
+
+
 @given(scenes())
-@SLOW
+@settings(ANY_SPEED, max_examples=50)
 def test_the_engine_decides_what_the_judge_decides(scene: Any) -> None:
+    book, log, until, restarts = scene
+    assert decide(log, until, restarts) == judge(book, log, until)
+
+
+@pytest.mark.slow
+@given(scenes())
+@OFTEN
+def test_the_engine_decides_what_the_judge_decides_in_many_more_scenes(scene: Any) -> None:
     book, log, until, restarts = scene
     assert decide(log, until, restarts) == judge(book, log, until)

@@ -1,0 +1,125 @@
+"""Writes the tables of the reference pages from the code they speak of: ``python docs/generate.py``."""  # noqa: INP001 - a script beside the pages
+
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+FOLDER = Path(__file__).resolve().parent
+sys.path.insert(0, str(FOLDER.parent))
+
+from engine.rulebook import sections, words  # noqa: E402 - the checkout comes first
+from ringfirst.cli import main  # noqa: E402 - the same
+
+PAGES = (FOLDER / "reference" / "rulebook.md", FOLDER / "reference" / "commands.md")
+_BLOCK = re.compile(r"(<!-- generated: (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
+_SHAPES = {
+    "sections": words.SECTIONS,
+    "attributes": words.ATTRIBUTES,
+    "thing": words.THING,
+    "measure": words.MEASURE,
+    "segment": words.SEGMENT,
+    "score": words.SCORE,
+    "part": words.PART,
+    "rule": words.RULE,
+    "send": words.SEND,
+    "notify": words.NOTIFY,
+    "goal": words.GOAL,
+    "policy": words.POLICY,
+    "hours": words.HOURS,
+    "staff": words.STAFF,
+    "case": words.CASE,
+    "given": words.GIVEN,
+    "expect": words.EXPECT,
+}
+
+
+def filled(page: str) -> str:
+    """The page with every generated part written anew."""
+    return _BLOCK.sub(lambda found: f"{found[1]}{generated(found[2])}\n{found[3]}", page)
+
+
+def generated(name: str) -> str:
+    """The generated part of that name: a table of the language, or the options of a command."""
+    if name in _SHAPES:
+        return _shape(_SHAPES[name])
+    if name == "verbs":
+        return _verbs()
+    if name == "usual":
+        return _usual()
+    if name == "thing-names":
+        return _table(["name", "type"], [[f"`{key}`", kind] for key, kind in words.THING_NAMES.items()])
+    return _options(name.removeprefix("command:").split("."))
+
+
+def commands() -> Iterator[tuple[str, click.Command]]:
+    """Every command a person can type, with the words that call it: ``dead-letters list``."""
+    context = click.Context(main)
+    for word in main.list_commands(context):
+        command = main.get_command(context, word)
+        if isinstance(command, click.Group):
+            yield from ((f"{word} {inner}", one) for inner, one in command.commands.items())
+        elif command is not None:
+            yield word, command
+
+
+def _shape(shape: words.Shape) -> str:
+    rows = [
+        [f"`{key}`" + (" (required)" if rule.required else ""), _takes(rule.takes), rule.says]
+        for key, rule in shape.items()
+    ]
+    return _table(["key", "takes", "what for"], rows)
+
+
+def _takes(takes: str) -> str:
+    if takes.startswith("word "):
+        return ", ".join(f"`{word}`" for word in takes.removeprefix("word ").split("|"))
+    return "*comes later*" if takes == "later" else takes
+
+
+def _verbs() -> str:
+    keys = sections._KEYS  # noqa: SLF001 - the reader's own table; the page should say what the reader takes
+    rows = [
+        [f"`{verb}`", takes, says, " ".join(f"`{key}`" for key in words.MEASURE if key in keys[verb]) or "nothing"]
+        for verb, (takes, says) in words.VERBS.items()
+    ]
+    return _table(["verb", "of", "what it gives", "goes with"], rows)
+
+
+def _usual() -> str:
+    rows = [["account", name, kind] for name, kind in words.USUAL_ACCOUNT.items()]
+    rows += [["person", name, kind] for name, kind in words.USUAL_PERSON.items()]
+    return _table(["of", "attribute", "type"], [[who, f"`{name}`", kind] for who, name, kind in rows])
+
+
+def _options(path: list[str]) -> str:
+    command = dict(commands())[" ".join(path)]
+    arguments = [one for one in command.params if isinstance(one, click.Argument)]
+    usage = " ".join(["ringfirst", *path, *(_metavar(one) for one in arguments), "[OPTIONS]"])
+    rows = []
+    for one in command.params:
+        if isinstance(one, click.Option):
+            value = f" {_metavar(one)}" if not one.is_flag else ""
+            rows.append([f"`{', '.join(one.opts)}{value}`", one.help or ""])
+    return f"`{usage}`\n\n" + _table(["option", "what it does"], rows) if rows else f"`{usage}`"
+
+
+def _metavar(one: click.Parameter) -> str:
+    if one.metavar:
+        return one.metavar
+    if isinstance(one.type, click.Choice):
+        return "|".join(str(choice) for choice in one.type.choices)
+    kind = {"integer range": "N", "integer": "N", "path": "PATH", "time": "TIME"}.get(one.type.name, one.type.name.upper())
+    return kind if isinstance(one, click.Option) else (one.name or "").upper()
+
+
+def _table(head: list[str], rows: list[list[str]]) -> str:
+    cells = [head, ["---"] * len(head), *([cell.replace("|", "\\|") for cell in row] for row in rows)]
+    return "\n".join(f"| {' | '.join(row)} |" for row in cells)
+
+
+if __name__ == "__main__":
+    for place in PAGES:
+        place.write_text(filled(place.read_text()))

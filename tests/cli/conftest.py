@@ -1,0 +1,67 @@
+"""The commands as a person types them: in a folder of their own, nothing set from outside."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from ringfirst.cli import main
+from tests.cli.given import BOOK
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture(autouse=True)
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder of the test: empty. No setting comes from outside."""
+    monkeypatch.chdir(tmp_path)
+    for name in list(os.environ):
+        if name.startswith("RINGFIRST_"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("RINGFIRST_RULES", str(BOOK))
+    return tmp_path
+
+
+@pytest.fixture
+def run() -> Run:
+    """Type a command and see that it ends with the expected code, without a traceback."""
+
+    def typed(*words: object, code: int = 0, stdin: bytes | str | None = None) -> Result:
+        result = CliRunner().invoke(main, [str(word) for word in words], input=stdin)
+        if result.exception is not None and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        assert result.exit_code == code, result.output
+        return result
+
+    return typed
+
+
+@pytest.fixture
+def ask(run: Run) -> Callable[..., Any]:
+    """Type a command with --json and read the answer."""
+
+    def asked(*words: object, code: int = 0, stdin: bytes | str | None = None) -> Any:
+        return json.loads(run(*words, "--json", code=code, stdin=stdin).stdout)
+
+    return asked
+
+
+@pytest.fixture
+def process(place: Path) -> Callable[..., "subprocess.Popen[bytes]"]:
+    """Start a real process of the command."""
+
+    def started(*words: object) -> "subprocess.Popen[bytes]":
+        command = [sys.executable, "-c", "from ringfirst.cli import main; main()", *(str(word) for word in words)]
+        root = str(Path(__file__).resolve().parents[2])
+        return subprocess.Popen(
+            command, cwd=place, env={**os.environ, "PYTHONPATH": root}, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+
+    return started

@@ -1,0 +1,186 @@
+"""dead-letters, forget, send, doctor and demo."""
+
+import json
+import subprocess
+import sys
+from email import message_from_bytes, policy
+
+import pytest
+
+from tests.cli.given import START, company, decided, event, lines, state
+
+
+@pytest.fixture
+def imported(ask, place):
+    """Three customers, imported."""
+    (place / "events.jsonl").write_text(lines(company()))
+    ask("import", "events.jsonl")
+
+
+# -- dead letters ------------------------------------------------------------------------------------------------------
+def test_a_dead_letter_that_is_good_now_comes_in_as_a_late_event(ask, run, place, monkeypatch):
+    rows = company()
+    late = [row for row in rows if row["id"] == "acme-3"]
+    (place / "all.jsonl").write_text(lines(rows))
+    ask("import", "all.jsonl", "--store", "sqlite:///good.db")
+    (place / "most.jsonl").write_text(lines(row for row in rows if row not in late) + "not json\n")
+    (place / "late.jsonl").write_text(lines(late))
+    ask("import", "most.jsonl")
+    monkeypatch.setattr("ringfirst.intake.now", lambda: START - 100 * 86_400_000)
+    assert ask("import", "late.jsonl")["dead_letters"] == 1, "by a clock that is wrong"
+    monkeypatch.undo()
+    run_in(place, monkeypatch)
+    assert [one["reason"].split(";")[0] for one in ask("dead-letters", "list", "--source", "late.jsonl")] == [
+        "time: more than 24 h ahead of the clock"
+    ]
+    assert ask("dead-letters", "retry") == {"tried": 2, "taken": 1, "left": 1, "decisions": 0}
+    assert [one["source"] for one in ask("dead-letters", "list")] == ["most.jsonl"]
+    assert state(place) == state(place, "good.db")
+    assert "0 of 1 dead letter taken in, 1 left" in run("dead-letters", "retry").stdout
+
+
+def run_in(place, monkeypatch):
+    from tests.cli.given import BOOK
+
+    monkeypatch.chdir(place)
+    monkeypatch.setenv("RINGFIRST_RULES", str(BOOK))
+
+
+def test_dead_letters_are_listed_for_a_person(run, place):
+    (place / "bad.jsonl").write_text('{"id": 7}\n\x1b[2Jmore\n')
+    run("import", "bad.jsonl")
+    said = run("dead-letters", "list")
+    assert "line 1" in said.stdout
+    assert "\x1b" not in said.stdout, "what somebody sent cannot steer the terminal"
+    assert "2 dead letters" in said.stderr
+
+
+# -- forget ------------------------------------------------------------------------------------------------------------
+@pytest.mark.usefixtures("imported")
+def test_a_forgotten_account_is_gone_and_does_not_come_back(ask, run):
+    assert "acme" in run("forget", "--account", "acme", stdin="n\n", code=1).stderr
+    assert ask("who", "true")["count"] == 3
+    assert ask("forget", "--account", "acme", "--yes")["events"] == 16
+    assert [row["account_id"] for row in ask("who", "true")["accounts"]] == ["birch", "cedar"]
+    assert (ask("import", "events.jsonl")["new"], ask("who", "true")["count"]) == (0, 2)
+    assert "forgotten               16" in run("import", "events.jsonl").stdout
+    assert ask("replay", "--verify")["missing"] == 0
+
+
+@pytest.mark.usefixtures("imported")
+def test_a_forgotten_person_leaves_a_pseudonym(ask, run):
+    done = ask("forget", "--account", "acme", "--person", "u1", "--yes")
+    assert done["people"] > 0
+    assert "u1" not in json.dumps(ask("accounts", "show", "acme"))
+    assert ask("accounts", "show", "acme")["measures"]["reports_28d"] == 12, "counts stay"
+    assert "rows of" in run("forget", "--account", "acme", "--person", "u1", "--yes").stdout
+
+
+# -- send --------------------------------------------------------------------------------------------------------------
+@pytest.mark.usefixtures("imported")
+def test_simulate_writes_the_mails_of_the_past_and_changes_nothing(ask, run, place, monkeypatch):
+    before = decided(place)
+    said = run("send", "--simulate")
+    assert "6 mails for 6 decisions in outbox/" in said.stdout
+    assert "no sender is set" in said.stderr
+    assert decided(place) == before
+    files = sorted((place / "outbox").glob("*.eml"))
+    assert len(files) == 6
+    mail = message_from_bytes(files[-1].read_bytes(), policy=policy.default)
+    assert mail["To"] == "Ada King <ada@cedar.example>"
+    assert ask("send", "--simulate", "--at", "2026-03-06T23:00:00Z", "--outbox", "first")["mails"] == 3
+    monkeypatch.setenv("RINGFIRST_SENDER", "Us <us@ringfirst.example>")
+    monkeypatch.setenv("RINGFIRST_POSTAL_ADDRESS", "A street 1, Town")
+    assert "sender" not in run("send", "--simulate", "--outbox", "ours").stderr
+    ours = message_from_bytes(next((place / "ours").glob("*.eml")).read_bytes(), policy=policy.default)
+    assert ours["From"] == "Us <us@ringfirst.example>"
+
+
+def test_send_writes_what_is_due_and_only_once(ask, place):
+    (place / "events.jsonl").write_text(lines(company(days=10)))
+    ask("import", "events.jsonl")
+    assert ask("send", "--at", "2026-03-11T10:00:00Z")["mails"] == 0, "not due yet"
+    assert ask("send", "--at", "2026-03-11T11:00:00Z")["mails"] == 3
+    assert ask("send", "--at", "2026-03-11T11:30:00Z")["mails"] == 0
+    assert {row["state"] for row in ask("outreach", "list", "--rule", "many-reports")} == {"accepted"}
+    assert ask("decisions", "list", "--rule", "many-reports")[0]["mail"] == "accepted"
+    (place / "more.jsonl").write_text(lines([event("x", "acme", "session.started", START + 20 * 86_400_000)]))
+    ask("import", "more.jsonl")
+    assert ask("replay", "--verify")["different"] == 0
+
+
+@pytest.mark.usefixtures("imported")
+def test_an_outbox_that_cannot_be_written_is_said(run, place):
+    (place / "outbox").write_text("a file")
+    assert "ringfirst: outbox: it cannot be written to" in run("send", "--simulate", code=2).stderr
+
+
+# -- settings and doctor -----------------------------------------------------------------------------------------------
+def test_all_wrong_settings_are_said_at_once_and_before_anything_opens(run, place, monkeypatch):
+    monkeypatch.setenv("RINGFIRST_SENDER", "nobody")
+    monkeypatch.setenv("RINGFIRST_REPLY_TO", "a@b@c")
+    monkeypatch.setenv("RINGFIRST_STROE", "sqlite:///x.db")
+    monkeypatch.setenv("RINGFIRST_STORE_FILE", "missing")
+    (place / "events.jsonl").write_text(lines(company()))
+    said = run("import", "events.jsonl", code=2).stderr.splitlines()
+    assert [line.split(":")[1].strip() for line in said] == [
+        "RINGFIRST_STORE_FILE", "RINGFIRST_SENDER", "RINGFIRST_REPLY_TO", "RINGFIRST_STROE",
+    ]
+    assert "did you mean RINGFIRST_STORE?" in said[-1]
+    assert not (place / "ringfirst.db").exists()
+
+
+def test_a_store_can_be_named_in_a_file(ask, place, monkeypatch):
+    (place / "secret").write_text("sqlite:///named.db\n")
+    monkeypatch.setenv("RINGFIRST_STORE_FILE", "secret")
+    (place / "events.jsonl").write_text(lines(company()))
+    ask("import", "events.jsonl")
+    assert (place / "named.db").exists()
+
+
+@pytest.mark.usefixtures("imported")
+def test_doctor_finds_everything_in_its_place(ask, run):
+    found = ask("doctor")
+    assert all(one["ok"] for one in found)
+    assert [one["what"] for one in found] == [
+        "python", "settings", "sender", "store", "lanes", "dead letters", "rulebook", "templates", "outbox",
+    ]
+    assert "48 events" in run("doctor").stdout
+
+
+def test_doctor_says_what_is_not(ask, monkeypatch):
+    monkeypatch.setenv("RINGFIRST_SENDER", "nobody")
+    assert [(one["what"], one["ok"]) for one in ask("doctor", code=1)] == [("python", True), ("settings", False)]
+    monkeypatch.delenv("RINGFIRST_SENDER")
+    assert [one["what"] for one in ask("doctor", code=1) if not one["ok"]] == ["store"]
+
+
+# -- the front door ----------------------------------------------------------------------------------------------------
+def test_help_comes_without_anything_heavy():
+    heavy = {"sqlalchemy", "pydantic", "rich", "jinja2", "mjml", "engine.keeper"}
+    code = f"import sys\nfrom ringfirst.cli import main\ntry:\n main(['--help'])\nfinally:\n print(sorted({heavy} & set(sys.modules)))"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert out.splitlines()[-1] == "[]"
+    assert out.count("\n  ") >= 16
+
+
+def test_every_command_has_words_of_help(run):
+    from ringfirst.cli import WORDS
+
+    for word in WORDS:
+        assert run(word, "--help").stdout.startswith("Usage: ")
+
+
+def test_the_demo_shows_the_whole_way_and_can_be_asked(run, ask, place):
+    said = run("demo").stdout
+    assert len(said.splitlines()) <= 40, "one screen"
+    for words in ("What came in: ", "What was decided: ", "Why ", "Why not ", "Try next:"):
+        assert words in said
+    assert list((place / "ringfirst-demo" / "outbox").glob("*.eml"))
+    store = ("--store", "sqlite:///ringfirst-demo/ringfirst.db")
+    assert ask("replay", "--verify", *store)["missing"] == 0
+    assert len({row["rule"] for row in ask("decisions", "list", *store)}) == 6, "every starter rule has its moment"
+    assert run("demo").stdout.splitlines()[1:2] != [], "again, in its own folder"
+    (place / "mine").mkdir()
+    (place / "mine" / "file").write_text("")
+    assert "this is no folder of the demo" in run("demo", "--dir", "mine", code=2).stderr

@@ -1,0 +1,152 @@
+"""Questions to a store: who, accounts, decisions, explain, outreach, replay; their JSON is a promise."""
+
+import sqlite3
+
+import pytest
+
+from tests.cli.given import company, lines
+
+COMMANDS = [
+    ("who", "reports_28d > 1"), ("accounts", "show", "acme"), ("decisions", "list"), ("explain", "acme", "many-reports"),
+    ("replay", "--verify"), ("outreach", "list"), ("outreach", "show", "x"), ("dead-letters", "list"),
+    ("dead-letters", "retry"), ("forget", "--account", "acme", "--yes"), ("send",), ("send", "--simulate"),
+]
+
+
+@pytest.fixture(autouse=True)
+def imported(ask, place):
+    """Three customers, imported."""
+    (place / "events.jsonl").write_text(lines(company()))
+    ask("import", "events.jsonl")
+
+
+def test_who_lists_accounts_with_the_values_that_made_it_so(ask):
+    assert ask("who", "reports_28d >= 10") == {
+        "at": "2026-03-13T10:08:38Z",
+        "count": 3,
+        "unknown": {},
+        "accounts": [
+            {"account_id": name, "subject": None, "values": {"reports_28d": 12}} for name in ("acme", "birch", "cedar")
+        ],
+    }
+    assert ask("who", "paying", "--at", "2026-03-01")["count"] == 0
+    assert ask("who", "seats > 1")["unknown"] == {"seats": 3}
+
+
+def test_who_asks_each_thing(ask):
+    found = ask("who", "ticket.waiting_hours >= 1", "--each", "ticket", "--at", "2026-03-06T10:30:00Z")
+    assert found["accounts"][0]["subject"] == {"kind": "ticket", "id": "t1"}
+    assert [*found["accounts"][0]["values"]] == ["ticket.waiting_hours"]
+
+
+def test_who_says_it_in_a_table_for_a_person(run):
+    said = run("who", "reports_28d >= 10")
+    assert [line.split() for line in said.stdout.splitlines()[2:]] == [[name, "12"] for name in ("acme", "birch", "cedar")]
+    assert "3 accounts as of" in said.stderr
+    assert "\x1b" not in said.stdout, "no colours where nobody sees them"
+    assert "seats is unknown" in run("who", "seats > 1").stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        pytest.param(("who", "reprots_28d > 1"), "did you mean 'reports_28d'?", id="a typo"),
+        pytest.param(("who", "reports_28d >"), "who: character", id="half a condition"),
+        pytest.param(("who", "true", "--each", "tickt"), "did you mean 'ticket'?", id="an unknown thing"),
+        pytest.param(("who", "true", "--at", "yesterday"), "no instant; found 'yesterday'", id="no instant"),
+        pytest.param(("accounts", "show", "acmee"), "account 'acmee'", id="an unknown account"),
+        pytest.param(("explain", "acme", "many-report"), "did you mean 'many-reports'?", id="an unknown rule"),
+        pytest.param(("explain", "acme", "red-ticket-waits"), "say --about ticket:ID", id="which ticket"),
+        pytest.param(("outreach", "show", "x"), "take an id from", id="an unknown mail"),
+        pytest.param(("outreach", "list", "--state", "gone"), "no state of a mail", id="an unknown state"),
+        pytest.param(("decisons", "list"), "did you mean 'ringfirst decisions'?", id="an unknown command"),
+        pytest.param(("replay",), "--verify", id="replay without a word"),
+        pytest.param(("forget", "--account", "acmee", "--yes"), "no such account", id="nobody to forget"),
+    ],
+)
+def test_a_wrong_question_ends_with_2_and_the_way_out(run, words, said):
+    assert said in run(*words, code=2).stderr
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_without_a_store_every_question_says_so(run, words):
+    said = run(*words, "--store", "sqlite:///elsewhere.db", code=2).stderr
+    assert said.startswith("ringfirst: sqlite:///elsewhere.db: there is no store here")
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_somebody_elses_database_is_left_alone(run, place, words):
+    connection = sqlite3.connect(place / "theirs.db")
+    connection.execute("CREATE TABLE theirs (n int)")
+    connection.close()
+    assert "this is no Ringfirst store" in run(*words, "--store", "sqlite:///theirs.db", code=2).stderr
+
+
+def test_accounts_show_tells_state_measures_things_and_timeline(ask, run):
+    found = ask("accounts", "show", "acme", "--at", "2026-03-06T10:30:00Z")
+    assert list(found) == ["account_id", "at", "zone", "first_seen", "state", "measures", "things", "timeline"]
+    assert found["state"] == {"plan": "pro"}
+    assert found["measures"]["reports_28d"] == 5
+    assert [one["id"] for one in found["things"]["ticket"]] == ["t1"]
+    assert [row["what"] for row in found["timeline"]][-1] == "decided: red-ticket-waits about ticket t1"
+    said = run("accounts", "show", "acme", "--last", 2)
+    assert "decided: many-reports" in said.stdout
+    assert "older entries are left out" in said.stderr
+
+
+def test_decisions_list_has_the_documented_shape(ask):
+    rows = ask("decisions", "list", "--account", "acme")
+    assert [list(row) for row in rows] == [
+        ["decision_id", "rule", "account_id", "subject", "occasion", "at", "kind", "outcome", "mail", "values"]
+    ] * 2
+    assert [(row["rule"], row["subject"], row["kind"], row["outcome"], row["mail"]) for row in rows] == [
+        ("red-ticket-waits", {"kind": "ticket", "id": "t1"}, "support_load", "planned", "past"),
+        ("many-reports", None, "underused_feature", "planned", "past"),
+    ]
+    assert rows[1]["values"] == {"reports_28d": 10, "open_tickets": 0}
+
+
+def test_decisions_list_can_be_narrowed(ask, run):
+    assert {row["rule"] for row in ask("decisions", "list", "--rule", "many-reports")} == {"many-reports"}
+    assert len(ask("decisions", "list", "--since", "2026-03-11")) == 3
+    assert ask("decisions", "list", "--limit", 2) == ask("decisions", "list")[-2:], "the newest"
+    assert len(run("decisions", "list").stdout.splitlines()) == 2 + 6
+
+
+def test_explain_says_each_condition_with_its_value(ask, run):
+    answer = ask("explain", "acme", "many-reports", "--at", "2026-03-08")
+    assert (answer["truth"], answer["when"][0]["truth"], answer["when"][0]["values"]) == ("no", "no", {"reports_28d": 6})
+    assert "when reports_28d >= 10 is no" in answer["because"]
+    said = run("explain", "acme", "red-ticket-waits", "--about", "ticket:t1", "--at", "2026-03-06T10:30:00Z").stdout
+    assert "when ticket.waiting_hours >= 1: yes" in said
+    assert "acme-t" in said, "the event behind it"
+
+
+def test_another_rulebook_can_be_asked_without_activating_it(ask, run, place):
+    book = place / "other" / "rules"
+    book.mkdir(parents=True)
+    (book / "a.yml").write_text("measures: {charts_7d: {count: feature.used, where: {feature: charts}, over: 7d}}\n")
+    assert ask("who", "charts_7d == 0", "--rules", "other")["count"] == 3
+    assert "charts_7d" in run("who", "charts_7d == 0", code=2).stderr
+
+
+def test_replay_gives_the_same_decisions_again(ask, run):
+    assert ask("replay", "--verify") == {"events": 48, "decisions": 6, "missing": 0, "extra": 0, "different": 0}
+    assert "48 events give 6 decisions again: 0 missing" in run("replay", "--verify").stdout
+
+
+def test_replay_finds_a_decision_that_was_taken_out(ask, place):
+    connection = sqlite3.connect(place / "ringfirst.db")
+    with connection:
+        connection.execute("DELETE FROM decisions WHERE account_id = 'acme' AND rule = 'many-reports'")
+    connection.close()
+    assert ask("replay", "--verify", code=1)["missing"] == 1
+
+
+def test_outreach_shows_a_mail_and_each_step_of_its_life(ask, run):
+    rows = ask("outreach", "list", "--rule", "many-reports", "--account", "acme")
+    assert [(row["state"], row["to"], row["class"], row["mode"]) for row in rows] == [("past", "u1", "relationship", "auto")]
+    shown = ask("outreach", "show", rows[0]["outreach_id"])
+    assert [(one["before"], one["after"]) for one in shown["changes"]] == [(None, "queued"), ("queued", "past")]
+    assert "queued" in run("outreach", "show", rows[0]["outreach_id"]).stdout
+    assert "6 mails" in run("outreach", "list").stderr
