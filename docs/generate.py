@@ -111,7 +111,9 @@ def _metavar(one: click.Parameter) -> str:
         return one.metavar
     if isinstance(one.type, click.Choice):
         return "|".join(str(choice) for choice in one.type.choices)
-    kind = {"integer range": "N", "integer": "N", "path": "PATH", "time": "TIME"}.get(one.type.name, one.type.name.upper())
+    kind = {"integer range": "N", "integer": "N", "path": "PATH", "time": "TIME"}.get(
+        one.type.name, one.type.name.upper()
+    )
     return kind if isinstance(one, click.Option) else (one.name or "").upper()
 
 

@@ -149,12 +149,13 @@ class Account:
         view = self.view(at)
         facts: list[Fact] = []
         for rule in self.program.rules:
-            subject = rule.rule.subject
-            if subject == "event":
+            if rule.way == "account":
+                if self.truth(rule, view, None, up=False) is True or self._remembers(rule.rule.id):
+                    self.consider(rule, "", None, view, facts)
+            elif rule.way == "thing":
+                self._look_things(rule, view, facts)
+            elif rule.way == "event":
                 self._look_events(rule, view, happening, facts)
-            elif not over_all(rule, view):
-                for key, inner in self._subjects(rule, view):
-                    self.consider(rule, key, inner, view, facts)
         self.clock = at
         self.looks += 1
         self._schedule(view)
@@ -162,11 +163,9 @@ class Account:
 
     def truth(self, rule: RuleProgram, view: AccountView, subject: ThingView | EventView | None, *, up: bool) -> Truth:
         """Truth of a rule for a subject, ``up``: its ``when`` lines are held up by ``clear_when``."""
-        if isinstance(subject, ThingView) and not subject.open:
-            return False
         audience = True if rule.audience is None else view[rule.audience]
         when = True if up or audience is False else rule.when(view, subject)
-        if when is False or audience is False:
+        if when is False or audience is False or (isinstance(subject, ThingView) and not subject.open):
             return False
         truth = both(audience, when, negate(rule.unless(view, subject)))
         if truth is not True or rule.rule.outreach is None:
@@ -226,6 +225,19 @@ class Account:
         for key in sorted(views):
             yield key, views[key]
 
+    def _remembers(self, rule_id: str) -> bool:
+        """Was the rule true for anything at the last look, or has it mail that could be taken back."""
+        return bool(self.truths.get(rule_id)) or bool(self.open.get(rule_id))
+
+    def _look_things(self, rule: RuleProgram, view: AccountView, facts: list[Fact]) -> None:
+        views = view.open_things(rule.rule.thing)
+        quiet = not self._remembers(rule.rule.id) and len(views) <= MAX_OPEN
+        # Nearly always nothing was true and nothing is: then no key is made and nothing is remembered.
+        if quiet and not any(self.truth(rule, view, one, up=False) is True for one in views):
+            return
+        for key, inner in self._subjects(rule, view):
+            self.consider(rule, key, inner, view, facts)
+
     def _look_events(
         self,
         rule: RuleProgram,
@@ -234,7 +246,8 @@ class Account:
         facts: list[Fact],
     ) -> None:
         at = view.moment.at
-        for planned in list(self.open.get(rule.rule.id, {}).values()):
+        opened = self.open.get(rule.rule.id)
+        for planned in list(opened.values()) if opened else ():
             if at >= max(mail[1] for mail in planned.mails):
                 self.open[rule.rule.id].pop(planned.decision.decision_id)
             elif rule.unless_lines and planned.event and rule.rule.withdraw:
@@ -495,7 +508,7 @@ class Account:
         """Set the truth of a new or changed rule silently to its value now; with ``backfill`` it counts as false."""
         spec, at = rule.rule, view.moment.at
         self.truths.pop(spec.id, None)
-        if spec.backfill or spec.subject == "event" or (self.id != PORTFOLIO and over_all(rule, view)):
+        if spec.backfill or spec.subject == "event" or (self.id != PORTFOLIO and rule.way == "whole"):
             return
         memories = self.truths.setdefault(spec.id, {})
         for key, subject in self._subjects(rule, view):
@@ -535,12 +548,6 @@ def account_view(program: Program, events: list[Recorded], at: Instant) -> Accou
         where = wanted
         state = program.shape.build(events, where, at)
     return AccountView(program, state, Moment(at, where.day(at), where), {}, events[0].account_id if events else "")
-
-
-def over_all(rule: RuleProgram, view: AccountView) -> bool:
-    """Is a rule about the portfolio, so that no account is its subject?"""
-    spec = rule.rule
-    return spec.subject == "portfolio" or bool(spec.thing and view.program.things[spec.thing].spec.portfolio)
 
 
 def event_key(rule: Rule, event: Event) -> Key:

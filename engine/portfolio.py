@@ -17,7 +17,7 @@ class Steps:
     """The fixed instants at which portfolio rules are looked at: full steps of ``every`` in UTC."""
 
     def __init__(self, book: Rulebook, after: Instant | None) -> None:
-        over_all = [rule.every for rule in book.rules if is_over_all(book, rule.subject, rule.thing)]
+        over_all = [rule.every for rule in book.rules if book.over_all(rule)]
         used = any(measure.verb == "portfolio" for measure in book.measures.values())
         self._spans = sorted({*over_all, *([DAY] if used else [])})
         self._after = after
@@ -35,11 +35,6 @@ class Steps:
                 return
             self._after = step
             yield step
-
-
-def is_over_all(book: Rulebook, subject: str, thing: str) -> bool:
-    """Is a rule about the portfolio, or about things in it?"""
-    return subject == "portfolio" or bool(thing and book.things[thing].portfolio)
 
 
 def is_daily(step: Instant) -> bool:

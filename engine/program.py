@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from engine.instants import Instant
 from engine.logic import FUNCTIONS, Truth
@@ -82,6 +82,8 @@ class RuleProgram:
     once_per: NameUse | None
     ages: tuple[NameUse, ...]
     fingerprint: str
+    way: Literal["account", "thing", "event", "whole"]
+    """How it is looked at: for the account, each open thing, each event, or over all accounts at fixed instants."""
 
 
 class ThingProgram:
@@ -338,16 +340,22 @@ class Program:
         bodies = [source(line.term, lambda name: self._place_text(name, thing, events), self.texts) for line in lines]
         for line in lines:
             self._note_constants(line.term, thing)
-        return self._compile(label, f"{join}({', '.join(bodies)})")
+        if len(bodies) < 2:  # noqa: PLR2004 - nothing to leave early
+            return self._compile(label, [f"return {join}({', '.join(bodies)})"])
+        decides = "False" if join == "both" else "True"
+        steps = []
+        for at, body in enumerate(bodies):
+            steps += [f"l{at} = {body}", f"if l{at} is {decides}:", f"    return {decides}"]
+        return self._compile(label, [*steps, f"return {join}({', '.join(f'l{at}' for at in range(len(bodies)))})"])
 
     def _value_function(self, line: Line, label: str) -> Callable[[AccountView], Value]:
         body = source(line.term, lambda name: self._place_text(name, "", None), self.texts)
-        function = self._compile(label, body)
+        function = self._compile(label, [f"return {body}"])
         return lambda view: function(view, None)
 
-    def _compile(self, label: str, body: str) -> Condition:
+    def _compile(self, label: str, body: Sequence[str]) -> Condition:
         name = f"c{len(self.listing)}"
-        text = f"def {name}(v, s):\n    return {body}\n"
+        text = "\n    ".join([f"def {name}(v, s):", *body]) + "\n"
         scope: dict[str, Any] = {"__builtins__": {}, "T": self.texts, **FUNCTIONS}
         exec(compile(text, f"<{name}>", "exec"), scope)  # noqa: S102 - built from the checked tree alone
         self.listing.append("# " + label.replace("\n", " ") + "\n" + text)
@@ -422,6 +430,7 @@ class Program:
             once,
             ages,
             mark,
+            "whole" if self.book.over_all(rule) else rule.subject,  # type: ignore[arg-type]  # no portfolio is left
         )
 
     def needs(self, rule: Rule) -> list[str]:

@@ -66,12 +66,7 @@ class Whole(Account):
         return facts
 
     def _rules(self) -> list[RuleProgram]:
-        things = self.program.things
-        return [
-            rule
-            for rule in self.program.rules
-            if rule.rule.subject == "portfolio" or (rule.rule.thing and things[rule.rule.thing].spec.portfolio)
-        ]
+        return [rule for rule in self.program.rules if rule.way == "whole"]
 
     def _subjects(self, rule: RuleProgram, view: AccountView) -> Iterator[tuple[str, ThingView | None]]:
         kind = rule.rule.thing

@@ -9,6 +9,7 @@ import click
 from engine.rulebook.findings import Finding
 
 _WIDE = 10_000
+_LAST = 30  # no column is narrower than this because of ids beside it: those are for copying
 
 
 def print_json(value: object) -> None:
@@ -27,13 +28,15 @@ def talk(text: str) -> None:
 def shown(value: Any) -> str:
     r"""A value for a person: unknown is a dash, and nothing in it can steer a terminal.
 
-    >>> shown(None), shown(12), shown(True), shown("a\x1b[2J"), shown(["x", 2])
-    ('-', '12', 'yes', 'a\\x1b[2J', 'x, 2')
+    >>> shown(None), shown(12), shown(1 / 3), shown(True), shown("a\x1b[2J"), shown(["x", 2])
+    ('-', '12', '0.3333', 'yes', 'a\\x1b[2J', 'x, 2')
     """
     if value is None:
         return "-"
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.4f}".rstrip("0").rstrip(".")
     if isinstance(value, Mapping):
         return ", ".join(f"{shown(name)} {shown(inner)}" for name, inner in value.items()) or "-"
     if isinstance(value, list | tuple):
@@ -43,24 +46,29 @@ def shown(value: Any) -> str:
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Print rows under their headings, numbers to the right; wide ones are cut on a terminal only."""
+    """Print rows under their headings, numbers to the right; on a terminal the last column is folded to fit."""
     from rich import box
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     listed = [list(row) for row in rows]
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, width=_WIDE)
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0))
     for at, name in enumerate(columns):
-        numbers = [row[at] for row in listed if row[at] is not None]
-        right = bool(numbers) and all(isinstance(one, int | float) and not isinstance(one, bool) for one in numbers)
-        table.add_column(Text(name), justify="right" if right else "left", overflow="fold")
+        right = _is_number([row[at] for row in listed])
+        table.add_column(
+            Text(name), justify="right" if right else "left", overflow="fold", no_wrap=at < len(columns) - 1
+        )
     for row in listed:
         table.add_row(*(Text(shown(cell)) for cell in row))
-    console.print(table)
+    console = Console(highlight=False)
+    fixed = sum(max(len(shown(row[at])) for row in [columns, *listed]) + 2 for at in range(len(columns) - 1))
+    Console(highlight=False, width=max(console.width, fixed + _LAST) if console.is_terminal else _WIDE).print(table)
+
+
+def _is_number(cells: Iterable[Any]) -> bool:
+    known = [one for one in cells if one is not None]
+    return bool(known) and all(isinstance(one, int | float) and not isinstance(one, bool) for one in known)
 
 
 def print_findings(findings: Iterable[Finding], *, err: bool = False) -> None:

@@ -126,7 +126,9 @@ def _days(pen: _Pen, story: str) -> None:
             if pen.chance.random() < 0.8:  # noqa: PLR2004 - most come on most days
                 pen.note(day, 7, "session.started", user)
                 for hour in range(8, 11 if story == "fading" else 9):
-                    pen.note(day, hour, "feature.used", user, feature=pen.chance.choice(["reports", "charts", "exports"]))
+                    pen.note(
+                        day, hour, "feature.used", user, feature=pen.chance.choice(["reports", "charts", "exports"])
+                    )
         if story in {"steady", "fading"} and day % 3 == 0:
             pen.note(day, 10, "feature.used", "u1", feature="automations", minutes_saved=pen.chance.randrange(5, 40))
         if pen.chance.random() < 0.02:  # noqa: PLR2004 - about one question in ten weeks

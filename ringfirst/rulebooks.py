@@ -96,8 +96,8 @@ def checked(folder: Folder) -> tuple[Rulebook | None, list[Finding]]:
 
     book, findings = load_rulebook(folder.files)
     found = [*folder.unread, *folder.shown(findings)]
-    if book is not None:
-        found += [*folder.shown(check_cases(book)), *check_templates(book, folder)]
+    found += check_templates(book, folder)
+    found += folder.shown(check_cases(book)) if book is not None else []
     found = sorted(set(found))
     return (None if any(one.severity == "error" for one in found) else book), found
 

@@ -3,7 +3,6 @@
 import os
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
-from email.headerregistry import Address
 from email.utils import parseaddr
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,6 +11,7 @@ from pydantic import AfterValidator, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from engine.errors import UsageError
+from outreach.addresses import clean_address
 
 PREFIX = "RINGFIRST_"
 SECRETS = ("store",)
@@ -20,12 +20,7 @@ _NEAR = 0.85
 
 
 def _mailbox(text: str) -> str:
-    name, address = parseaddr(text)
-    try:
-        parsed = Address(display_name=name, addr_spec=address)
-    except ValueError:
-        parsed = Address()
-    if not parsed.username or not parsed.domain:
+    if clean_address(parseaddr(text)[1]) is None:
         raise ValueError("it is no address; write 'Name <name@example.com>' or 'name@example.com'")
     return text
 

@@ -1,6 +1,6 @@
 """Templates held against the rules that use them: does a rule give every name that its mail reads?"""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import msgspec
 
@@ -8,28 +8,29 @@ from engine.rulebook.book import Rulebook
 from engine.rulebook.findings import Finding
 from engine.rulebook.spec import Outreach, Rule
 from outreach.examples import check_example
-from outreach.templates import check_template
+from outreach.templates import Template, check_template
 from ringfirst.rulebooks import Folder
 
 ALWAYS = frozenset({"account.id", "why", "title", "owner", "rule", "you.id", "you.email"})
 """Names that every mail gets, whatever its rule."""
 
 
-def check_templates(book: Rulebook, folder: Folder) -> list[Finding]:
-    """Everything found in the templates alone, in their examples, and in them together with each rule."""
+def check_templates(book: Rulebook | None, folder: Folder) -> list[Finding]:
+    """Everything found in the templates alone, in their examples, and in them together with each rule of ``book``."""
     templates, found = folder.mail_templates
-    for template in templates.values():
-        found = [*found, *check_example(template)]
+    examples = [one for template in templates.values() for one in check_example(template)]
+    return [*found, *examples, *(_with_rules(book, templates) if book is not None else ())]
+
+
+def _with_rules(book: Rulebook, templates: Mapping[str, Template]) -> Iterator[Finding]:
     for rule in book.rules:
         if rule.outreach is None or rule.outreach.template not in templates:
             continue
-        template = templates[rule.outreach.template]
         kind = subject_of(rule)
         must = kind is not None and not rule.each_alone
         names = given_names(book, rule, rule.outreach)
-        for one in check_template(template, names, subject=kind, must_use_plural=must):
-            found = [*found, msgspec.structs.replace(one, message=f"rule {rule.id}: {one.message}")]
-    return found
+        for one in check_template(templates[rule.outreach.template], names, subject=kind, must_use_plural=must):
+            yield msgspec.structs.replace(one, message=f"rule {rule.id}: {one.message}")
 
 
 def subject_of(rule: Rule) -> str | None:

@@ -78,6 +78,10 @@ class Rulebook:
         """Traits of people that never stay in events."""
         return frozenset(name for name, kind in self.person_attributes.items() if kind == "personal")
 
+    def over_all(self, rule: Rule) -> bool:
+        """Is a rule about the portfolio, or about a thing in it, so that no account is its subject?"""
+        return rule.subject == "portfolio" or bool(rule.thing and self.things[rule.thing].portfolio)
+
     def rule(self, rule_id: str) -> Rule:
         """The rule of that id; raises ``RulebookError`` with a suggestion."""
         for rule in self.rules:
@@ -444,8 +448,7 @@ class _Checks:
             )
 
     def _portfolio_rule(self, rule: Rule) -> None:
-        over_all = rule.subject == "portfolio" or (rule.thing and self._book.things[rule.thing].portfolio)
-        if not over_all:
+        if not self._book.over_all(rule):
             return
         if rule.outreach is not None and rule.outreach.audience == "customer":
             self._findings.error(rule.at, f"rule {rule.id}: a portfolio has nobody to send to; use notify")

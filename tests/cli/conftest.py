@@ -60,7 +60,11 @@ def process(place: Path) -> Callable[..., "subprocess.Popen[bytes]"]:
         command = [sys.executable, "-c", "from ringfirst.cli import main; main()", *(str(word) for word in words)]
         root = str(Path(__file__).resolve().parents[2])
         return subprocess.Popen(
-            command, cwd=place, env={**os.environ, "PYTHONPATH": root}, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            command,
+            cwd=place,
+            env={**os.environ, "PYTHONPATH": root},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
         )
 

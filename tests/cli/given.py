@@ -18,7 +18,12 @@ Row = dict[str, Any]
 def event(mark: str, account_id: str, kind: str, at: Instant, user: str | None = None, **properties: Any) -> Row:
     """One event as its JSON object."""
     return {
-        "id": mark, "type": kind, "account_id": account_id, "user_id": user, "time": iso(at), "properties": properties,
+        "id": mark,
+        "type": kind,
+        "account_id": account_id,
+        "user_id": user,
+        "time": iso(at),
+        "properties": properties,
     }
 
 
@@ -30,9 +35,26 @@ def customer(name: str, *, days: int = 12) -> list[Row]:
     shift = sum(name.encode()) * 1_000
     rows = [
         event(f"{name}-a", name, "account.updated", START + shift, plan="pro"),
-        event(f"{name}-b", name, "user.updated", START + shift + 1, "u1", role="champion", name="Ada King",
-              email=f"ada@{name}.example"),
-        event(f"{name}-t", name, "ticket.opened", START + shift + 4 * DAY, "u1", ticket_id="t1", grade="red", subject="Help"),
+        event(
+            f"{name}-b",
+            name,
+            "user.updated",
+            START + shift + 1,
+            "u1",
+            role="champion",
+            name="Ada King",
+            email=f"ada@{name}.example",
+        ),
+        event(
+            f"{name}-t",
+            name,
+            "ticket.opened",
+            START + shift + 4 * DAY,
+            "u1",
+            ticket_id="t1",
+            grade="red",
+            subject="Help",
+        ),
         event(f"{name}-s", name, "ticket.solved", START + shift + 4 * DAY + 2 * HOUR, None, ticket_id="t1"),
     ]
     rows += [

@@ -7,6 +7,7 @@ from email import message_from_bytes, policy
 
 import pytest
 
+from ringfirst import intake
 from tests.cli.given import START, company, decided, event, lines, state
 
 
@@ -26,10 +27,10 @@ def test_a_dead_letter_that_is_good_now_comes_in_as_a_late_event(ask, run, place
     (place / "most.jsonl").write_text(lines(row for row in rows if row not in late) + "not json\n")
     (place / "late.jsonl").write_text(lines(late))
     ask("import", "most.jsonl")
+    now = intake.now
     monkeypatch.setattr("ringfirst.intake.now", lambda: START - 100 * 86_400_000)
     assert ask("import", "late.jsonl")["dead_letters"] == 1, "by a clock that is wrong"
-    monkeypatch.undo()
-    run_in(place, monkeypatch)
+    monkeypatch.setattr("ringfirst.intake.now", now)
     assert [one["reason"].split(";")[0] for one in ask("dead-letters", "list", "--source", "late.jsonl")] == [
         "time: more than 24 h ahead of the clock"
     ]
@@ -37,13 +38,6 @@ def test_a_dead_letter_that_is_good_now_comes_in_as_a_late_event(ask, run, place
     assert [one["source"] for one in ask("dead-letters", "list")] == ["most.jsonl"]
     assert state(place) == state(place, "good.db")
     assert "0 of 1 dead letter taken in, 1 left" in run("dead-letters", "retry").stdout
-
-
-def run_in(place, monkeypatch):
-    from tests.cli.given import BOOK
-
-    monkeypatch.chdir(place)
-    monkeypatch.setenv("RINGFIRST_RULES", str(BOOK))
 
 
 def test_dead_letters_are_listed_for_a_person(run, place):
@@ -87,7 +81,8 @@ def test_simulate_writes_the_mails_of_the_past_and_changes_nothing(ask, run, pla
     files = sorted((place / "outbox").glob("*.eml"))
     assert len(files) == 6
     mail = message_from_bytes(files[-1].read_bytes(), policy=policy.default)
-    assert mail["To"] == "Ada King <ada@cedar.example>"
+    assert str(mail["To"]).startswith("Ada King <ada@")
+    assert "10 reports" in str(mail.get_body(("plain",)))
     assert ask("send", "--simulate", "--at", "2026-03-06T23:00:00Z", "--outbox", "first")["mails"] == 3
     monkeypatch.setenv("RINGFIRST_SENDER", "Us <us@ringfirst.example>")
     monkeypatch.setenv("RINGFIRST_POSTAL_ADDRESS", "A street 1, Town")
@@ -124,7 +119,10 @@ def test_all_wrong_settings_are_said_at_once_and_before_anything_opens(run, plac
     (place / "events.jsonl").write_text(lines(company()))
     said = run("import", "events.jsonl", code=2).stderr.splitlines()
     assert [line.split(":")[1].strip() for line in said] == [
-        "RINGFIRST_STORE_FILE", "RINGFIRST_SENDER", "RINGFIRST_REPLY_TO", "RINGFIRST_STROE",
+        "RINGFIRST_STORE_FILE",
+        "RINGFIRST_SENDER",
+        "RINGFIRST_REPLY_TO",
+        "RINGFIRST_STROE",
     ]
     assert "did you mean RINGFIRST_STORE?" in said[-1]
     assert not (place / "ringfirst.db").exists()
@@ -143,7 +141,15 @@ def test_doctor_finds_everything_in_its_place(ask, run):
     found = ask("doctor")
     assert all(one["ok"] for one in found)
     assert [one["what"] for one in found] == [
-        "python", "settings", "sender", "store", "lanes", "dead letters", "rulebook", "templates", "outbox",
+        "python",
+        "settings",
+        "sender",
+        "store",
+        "lanes",
+        "dead letters",
+        "rulebook",
+        "templates",
+        "outbox",
     ]
     assert "48 events" in run("doctor").stdout
 
@@ -158,9 +164,9 @@ def test_doctor_says_what_is_not(ask, monkeypatch):
 # -- the front door ----------------------------------------------------------------------------------------------------
 def test_help_comes_without_anything_heavy():
     heavy = {"sqlalchemy", "pydantic", "rich", "jinja2", "mjml", "engine.keeper"}
-    code = f"import sys\nfrom ringfirst.cli import main\ntry:\n main(['--help'])\nfinally:\n print(sorted({heavy} & set(sys.modules)))"
+    code = "import sys\nfrom ringfirst.cli import main\ntry:\n    main(['--help'])\nfinally:\n    print(*sys.modules)"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert out.splitlines()[-1] == "[]"
+    assert not heavy & set(out.splitlines()[-1].split())
     assert out.count("\n  ") >= 16
 
 
@@ -171,6 +177,7 @@ def test_every_command_has_words_of_help(run):
         assert run(word, "--help").stdout.startswith("Usage: ")
 
 
+@pytest.mark.slow
 def test_the_demo_shows_the_whole_way_and_can_be_asked(run, ask, place):
     said = run("demo").stdout
     assert len(said.splitlines()) <= 40, "one screen"
@@ -180,7 +187,6 @@ def test_the_demo_shows_the_whole_way_and_can_be_asked(run, ask, place):
     store = ("--store", "sqlite:///ringfirst-demo/ringfirst.db")
     assert ask("replay", "--verify", *store)["missing"] == 0
     assert len({row["rule"] for row in ask("decisions", "list", *store)}) == 6, "every starter rule has its moment"
-    assert run("demo").stdout.splitlines()[1:2] != [], "again, in its own folder"
     (place / "mine").mkdir()
     (place / "mine" / "file").write_text("")
     assert "this is no folder of the demo" in run("demo", "--dir", "mine", code=2).stderr

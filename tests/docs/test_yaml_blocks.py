@@ -18,7 +18,18 @@ from tests.docs.pages import PAGES, ROOT, SHARED, Block, blocks
 
 RULEBOOK = SHARED / "RULEBOOK.md"
 BASE = (ROOT / "rules" / "base.yml").read_text()
-OF_A_RULE = ("cases", "background", "send", "notify", "when", "unless", "re_entry", "once_per", "holds_for", "clear_when")
+OF_A_RULE = (
+    "cases",
+    "background",
+    "send",
+    "notify",
+    "when",
+    "unless",
+    "re_entry",
+    "once_per",
+    "holds_for",
+    "clear_when",
+)
 
 
 def yaml_blocks(pages: list[Path]) -> list[Any]:
@@ -26,7 +37,7 @@ def yaml_blocks(pages: list[Path]) -> list[Any]:
         pytest.param(block, id=f"{page.name}:{block.line}")
         for page in pages
         for block in blocks(page)
-        if block.language in {"yaml", "yml"}
+        if block.language == "yaml"
     ]
 
 
@@ -84,7 +95,9 @@ def whole(text: str, keys: set[str]) -> str:
     if keys <= set(OF_A_RULE):
         return f"rules:\n{starter_rule(keys, indented(text, 4))}"
     data = yaml.safe_load(text)
-    assert all(isinstance(one, dict) and set(one) & set(VERBS) for one in data.values()), f"what is this? {sorted(keys)}"
+    assert all(isinstance(one, dict) and set(one) & set(VERBS) for one in data.values()), (
+        f"what is this? {sorted(keys)}"
+    )
     return f"measures:\n{indented(text, 2)}"
 
 

@@ -1,13 +1,14 @@
 """Faults of the engine, sown on purpose: one edit of one function each, and for each a scene in which the judge sees it.
 
-``python -m tests.judge.faults --search`` looks for the smallest scene for every fault that has none (or, with names of
-faults, for those) and writes it into ``caught.jsonl``. A fault that no scene catches is a hole in the strategies.
+``python -m tests.judge.faults --search`` looks for a scene for every fault that has none (or, with names of faults, for
+those), ``--shrink`` makes scenes smaller; both write ``caught.jsonl``. What no scene catches is a hole in the strategies.
 """
 
 import __future__
 
 import argparse
 import inspect
+import sys
 import textwrap
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,6 +25,7 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from engine import account, hours, lane, logic, numbers, program, recipients, slots, snapshot, state, things, values, zones
 from engine.measures import counts, dates, measure
 from engine.rulebook import spec
+from tests.judge import product
 from tests.judge.evaluator import judge
 from tests.judge.product import decide
 from tests.judge.test_engine import scenes
@@ -53,7 +55,7 @@ FAULTS: tuple[Fault, ...] = (
         "midnight is 24 hours after midnight",
         _account._schedule,
         "self.zone.start(view.moment.today + 1)",
-        "self.zone.start(view.moment.today) + 86_400_000",
+        "next(m for n in (1, 2) if (m := self.zone.start(view.moment.today) + n * 86_400_000) > at)",
     ),
     Fault(
         "there are no wake-ups", _account._schedule, "self.program.wakes(view, midnight) or midnight", "midnight"
@@ -349,21 +351,19 @@ def sown(fault: Fault) -> Iterator[None]:
     function = inspect.unwrap(fault.where)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(function, "__code__", edited(fault).__code__)
-        _forget()
+        _forget(function)
         try:
             yield
         finally:
-            _forget_after(patch)
+            patch.undo()
+            _forget(function)
 
 
-def _forget_after(patch: pytest.MonkeyPatch) -> None:
-    patch.undo()
-    _forget()
-
-
-def _forget() -> None:
-    zones.zone.cache_clear()
-    values._date.cache_clear()
+def _forget(function: Any) -> None:
+    """Days and dates are remembered; what a fault has put there must not outlive it."""
+    if function.__module__ in {"engine.zones", "engine.values"}:
+        zones.zone.cache_clear()
+        values._date.cache_clear()
 
 
 @cache
@@ -413,28 +413,64 @@ def search(names: list[str], *, scenes_at_most: int, first_seed: int) -> None:
     wanted = [fault for fault in FAULTS if fault.name in names or (not names and fault.name not in found)]
     for fault in wanted:
         edited(fault)  # now: the engine's files may change while this runs
+    product.book_of = cache_books(product.book_of)
     for number, scene in enumerate(random_scenes(scenes_at_most, first_seed)):
         if not wanted:
             break
         book, log, until, restarts = scene
         try:
             right = judge(book, log, until)
-            if decide(log, until, restarts) != right:
+            decided, called = calls(lambda: decide(log, until, restarts))  # noqa: B023 - called at once
+            if decided != right:
                 print(f"scene {number}: the engine differs without any fault")
                 continue
         except Exception as err:  # noqa: BLE001
             print(f"scene {number}: {err!r}")
             continue
-        for fault in list(wanted):
+        for fault in [one for one in wanted if inspect.unwrap(one.where).__code__ in called]:
             with sown(fault):
                 seen = _decides_otherwise(scene, right)
             if seen:
                 wanted.remove(fault)
-                found[fault.name] = smaller(fault, scene)
-                print(f"{number}: {fault.name} ({len(found[fault.name][1])} entries); {len(wanted)} left", flush=True)
-                write(found)
+                found[fault.name] = scene
+                print(f"{number}: {fault.name}; {len(wanted)} left", flush=True)
+        write(found)
     for fault in wanted:
         print(f"NOT CAUGHT: {fault.name}")
+
+
+def calls(act: Callable[[], Any]) -> tuple[Any, set[Any]]:
+    """What an act gives, and the code of every function it called: a fault elsewhere cannot change it."""
+    called: set[Any] = set()
+    sys.setprofile(lambda frame, event, _: called.add(frame.f_code) if event == "call" else None)
+    try:
+        return act(), called
+    finally:
+        sys.setprofile(None)
+
+
+def cache_books(read: Callable[[dict[str, Any]], Any]) -> Callable[[dict[str, Any]], Any]:
+    """Rulebooks are read once while searching: no fault here is in their reading."""
+    known: dict[str, Any] = {}
+
+    def book_of(data: dict[str, Any]) -> Any:
+        key = repr(data)
+        if key not in known:
+            known[key] = read(data)
+        return known[key]
+
+    return book_of
+
+
+def shrink(names: list[str], *, entries: int) -> None:
+    """Make the scenes with more entries than this smaller, and write after each."""
+    product.book_of = cache_books(product.book_of)
+    for fault in FAULTS:
+        found = caught()
+        scene = found.get(fault.name)
+        if scene is not None and len(scene[1]) > entries and (not names or fault.name in names):
+            write({**found, fault.name: smaller(fault, scene)})
+            print(f"{fault.name}: {len(scene[1])} to {len(caught()[fault.name][1])} entries", flush=True)
 
 
 def _decides_otherwise(scene: Scene, right: list[dict[str, Any]]) -> bool:
@@ -447,7 +483,7 @@ def _decides_otherwise(scene: Scene, right: list[dict[str, Any]]) -> bool:
 
 def random_scenes(number: int, first_seed: int) -> Iterator[Scene]:
     """The scenes of the property test, from fixed seeds."""
-    batch = 25
+    batch = 10
     for start in range(0, number, batch):
         rows: list[Scene] = []
 
@@ -481,36 +517,50 @@ def smaller(fault: Fault, scene: Scene) -> Scene:
         with sown(fault):
             return _decides_otherwise(candidate, right)
 
-    again = True
-    while again:
-        again = False
-        for candidate in _simpler(scene):
-            if shows(candidate):
-                scene, again = candidate, True
-                break
+    for _ in range(2):
+        for simplify in _steps(scene):
+            candidate = simplify(scene)
+            if candidate != scene and shows(candidate):
+                scene = candidate
     return scene
 
 
-def _simpler(scene: Scene) -> Iterator[Scene]:
-    book, log, until, restarts = scene
-    if restarts:
-        yield book, log, until, frozenset()
-    if until > log[-1]["recorded_at"]:
-        yield book, log, log[-1]["recorded_at"], restarts
-    for size in (8, 4, 2, 1):
-        for at in range(len(log) - size, 0, -size):
-            yield book, log[:at] + log[at + size :], until, restarts
-    for change in _changes(book):
-        rows = [
-            entry | {"rulebook": changed} if "rulebook" in entry and (changed := _without(entry["rulebook"], change)) else entry
-            for entry in log
-        ]
-        yield rows[0]["rulebook"], rows, until, restarts
-    for at, entry in enumerate(log):
+def _steps(scene: Scene) -> Iterator[Callable[[Scene], Scene]]:
+    """Ways to make a scene smaller; each is tried on what the ones before it left."""
+    _, log, _, restarts = scene
+    yield lambda now: (now[0], now[1], now[2], frozenset())
+    for restart in restarts:
+        yield lambda now, restart=restart: (now[0], now[1], now[2], now[3] - {restart})  # type: ignore[misc]
+    yield lambda now: (now[0], now[1], now[1][-1]["recorded_at"], now[3])
+    places = [entry["position"] for entry in log[1:]][::-1]
+    for size in (16, 8, 4, 2, 1):
+        for at in range(0, len(places), size):
+            gone = set(places[at : at + size])
+            yield lambda now, gone=gone: (  # type: ignore[misc]
+                now[0], [row for row in now[1] if row["position"] not in gone], now[2], now[3]
+            )
+    for change in [change for entry in log if "rulebook" in entry for change in _changes(entry["rulebook"])]:
+        yield lambda now, change=change: _rewritten(now, change)  # type: ignore[misc]
+    for entry in log:
         for name in entry["event"]["properties"] if "event" in entry else ():
-            properties = {key: value for key, value in entry["event"]["properties"].items() if key != name}
-            event = entry["event"] | {"properties": properties}
-            yield book, [*log[:at], entry | {"event": event}, *log[at + 1 :]], until, restarts
+            yield lambda now, place=entry["position"], name=name: _bared(now, place, name)  # type: ignore[misc]
+
+
+def _rewritten(scene: Scene, change: tuple[Any, ...]) -> Scene:
+    _, log, until, restarts = scene
+    rows = [row | {"rulebook": _without(row["rulebook"], change)} if "rulebook" in row else row for row in log]
+    return rows[0]["rulebook"], rows, until, restarts
+
+
+def _bared(scene: Scene, position: int, name: str) -> Scene:
+    book, log, until, restarts = scene
+    rows = []
+    for row in log:
+        if row["position"] == position:
+            properties = {key: value for key, value in row["event"]["properties"].items() if key != name}
+            row = row | {"event": row["event"] | {"properties": properties}}  # noqa: PLW2901
+        rows.append(row)
+    return book, rows, until, restarts
 
 
 def _changes(book: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
@@ -565,9 +615,14 @@ def write(found: dict[str, Scene]) -> None:
 
 if __name__ == "__main__":
     asked = argparse.ArgumentParser(description=__doc__)
-    asked.add_argument("--search", action="store_true", required=True)
+    asked.add_argument("--search", action="store_true")
+    asked.add_argument("--shrink", action="store_true")
     asked.add_argument("--scenes", type=int, default=1_000)
+    asked.add_argument("--entries", type=int, default=8)
     asked.add_argument("--seed", type=int, default=20_260_302)
     asked.add_argument("names", nargs="*")
     args = asked.parse_args()
-    search(args.names, scenes_at_most=args.scenes, first_seed=args.seed)
+    if args.search:
+        search(args.names, scenes_at_most=args.scenes, first_seed=args.seed)
+    if args.shrink:
+        shrink(args.names, entries=args.entries)
