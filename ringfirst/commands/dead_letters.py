@@ -1,5 +1,6 @@
 """``ringfirst dead-letters``: records that were no good events."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -75,6 +76,7 @@ def retry(
 
 
 def _retry(store: "Store", source: str | None, rules: Path | None, *, take_over: bool) -> dict[str, int]:
+    from engine.errors import StoreError
     from engine.events import Arrived
     from ringfirst import owners
     from ringfirst.intake import now
@@ -92,7 +94,8 @@ def _retry(store: "Store", source: str | None, rules: Path | None, *, take_over:
             decisions = keeper.take(arrived, at=at).decisions + keeper.finish(at=now()).decisions
             keeper.stop()
         except BaseException:
-            keeper.abandon()
+            with suppress(StoreError):
+                keeper.abandon()
             raise
         store.drop_dead_letters([mark for mark, _ in good])
     return {"tried": len(letters), "taken": len(good), "left": len(letters) - len(good), "decisions": decisions}

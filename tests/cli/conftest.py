@@ -4,17 +4,35 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 
+from outreach import templates
+from outreach.templates import read_templates
 from ringfirst.cli import main
 from tests.cli.given import BOOK
 
 Run = Callable[..., Result]
+
+
+@pytest.fixture(autouse=True, scope="session")
+def templates_read_once() -> Iterator[None]:
+    """Compile equal templates once for all tests: it takes longer than most commands do."""
+    known: dict[Any, Any] = {}
+
+    def read(files: dict[str, str], *, path: str) -> Any:
+        key = (path, *sorted(files.items()))
+        if key not in known:
+            known[key] = read_templates(files, path=path)
+        return known[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(templates, "read_templates", read)
+        yield
 
 
 @pytest.fixture(autouse=True)

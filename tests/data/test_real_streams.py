@@ -27,7 +27,10 @@ def imported(stream: Path, store: str, name: str) -> dict[str, Any]:
     rules = str(ROOT / "examples" / name / "rules")
     done = subprocess.run(
         command("import", str(stream), "--store", store, "--rules", rules, "--json"),
-        check=True, capture_output=True, text=True, cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
     )
     return dict(json.loads(done.stdout))
 
@@ -39,7 +42,9 @@ def killed(stream: Path, store: str, name: str, seed: int, times: int) -> int:
     for _ in range(times):
         with subprocess.Popen(
             command("import", str(stream), "--store", store, "--rules", rules, "--json"),
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=ROOT,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            cwd=ROOT,
         ) as running:
             time.sleep(chance.uniform(2, 9))
             if running.poll() is None:
@@ -50,7 +55,11 @@ def killed(stream: Path, store: str, name: str, seed: int, times: int) -> int:
 
 def verified(store: str) -> dict[str, Any]:
     done = subprocess.run(
-        command("replay", "--verify", "--store", store, "--json"), check=True, capture_output=True, text=True, cwd=ROOT,
+        command("replay", "--verify", "--store", store, "--json"),
+        check=True,
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
     )
     return dict(json.loads(done.stdout))
 
@@ -66,7 +75,10 @@ def decisions(url: str) -> list[Any]:
 @pytest.mark.postgres
 @pytest.mark.parametrize("name", sorted(STREAMS))
 def test_a_stream_imported_whole_and_one_killed_again_and_again_decide_the_same(
-    name: str, shared_data: Path, tmp_path: Path, fresh_postgres: str,
+    name: str,
+    shared_data: Path,
+    tmp_path: Path,
+    fresh_postgres: str,
 ) -> None:
     stream = shared_data / STREAMS[name]
     calm = f"sqlite:///{tmp_path / 'calm.db'}"

@@ -1,7 +1,9 @@
 """The tutorial, the how-to pages and the README's taste, typed as they stand: files, commands, answers."""
 
+import contextlib
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -9,7 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from ringfirst.cli import main
 from tests.docs.pages import ROOT, blocks
 
 pytestmark = pytest.mark.slow
@@ -45,6 +49,21 @@ class Typist:
         return self
 
     def run(self, command: str) -> str:
+        """Everything the command says. A plain ``ringfirst`` gets no process of its own: that is most of the time."""
+        words = plain_words(command)
+        code, said = self._called(words[1:]) if words[:1] == ["ringfirst"] else self._typed(command)
+        assert "Traceback" not in said, said
+        assert code == 0 or ": error: " in said, f"{command}: ended with {code}\n{said}"
+        return said
+
+    def _called(self, words: list[str]) -> tuple[int, str]:
+        with contextlib.chdir(self.place):
+            done = CliRunner(env=self._environment).invoke(main, words, prog_name="ringfirst")
+        if done.exception is not None and not isinstance(done.exception, SystemExit):
+            raise done.exception
+        return done.exit_code, done.output
+
+    def _typed(self, command: str) -> tuple[int, str]:
         where = self.place / ".where"
         script = f"{command}\nstatus=$?\npwd > '{where}'\nexit $status"
         done = subprocess.run(
@@ -57,13 +76,17 @@ class Typist:
             timeout=120,
             check=False,
         )
-        assert "Traceback" not in done.stdout, done.stdout
-        assert done.returncode == 0 or ": error: " in done.stdout, (
-            f"{command}: ended with {done.returncode}\n{done.stdout}"
-        )
         self.place = Path(where.read_text().strip())
         where.unlink()
-        return done.stdout
+        return done.returncode, done.stdout
+
+
+def plain_words(command: str) -> list[str]:
+    """The words of a command that needs no shell; nothing for one that does."""
+    lexer = shlex.shlex(command, posix=True, punctuation_chars=True)
+    lexer.whitespace_split = True
+    words = list(lexer)
+    return [] if any(set(word) <= set("();<>|&") for word in words) else words
 
 
 def exchanges(text: str) -> Iterator[tuple[str, list[str]]]:
@@ -105,3 +128,8 @@ def test_a_line_that_is_not_there_is_missed():
     assert unseen(["a ... c"], "a b   c") is None
     assert unseen(["a  c", "..."], "a c") is None
     assert unseen(["a b"], "a b c") == "a b"
+
+
+def test_a_command_with_a_pipe_is_left_to_the_shell():
+    assert plain_words("ringfirst who 'a > 1' --json") == ["ringfirst", "who", "a > 1", "--json"]
+    assert plain_words("ringfirst who true | wc -l") == []

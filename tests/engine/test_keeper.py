@@ -45,7 +45,9 @@ SILENCE = """
 
 
 def book_of(text: str) -> Rulebook:
-    book, findings = load_rulebook({"rules/a.yml": text, "templates/hello/template.yml": "for: customer\n"}, duties=False)
+    book, findings = load_rulebook(
+        {"rules/a.yml": text, "templates/hello/template.yml": "for: customer\n"}, duties=False
+    )
     assert book is not None, findings
     return book
 
@@ -106,8 +108,13 @@ def test_a_repeat_is_ignored_and_another_content_under_the_same_id_is_counted(st
 
 
 def test_pieces_and_their_order_change_no_state() -> None:
-    history = [champion(), champion("bolt"), *uses(3), *uses(4, MONDAY + 3 * DAY, "bolt"),
-               event("t1", "ticket.opened", MONDAY + 2 * DAY, ticket_id="t1")]
+    history = [
+        champion(),
+        champion("bolt"),
+        *uses(3),
+        *uses(4, MONDAY + 3 * DAY, "bolt"),
+        event("t1", "ticket.opened", MONDAY + 2 * DAY, ticket_id="t1"),
+    ]
     found = []
     for pieces in ([history], [history[:4], history[4:]], [history[4:], history[:4]], [history, history]):
         store = open_store("sqlite://", lanes=2)
@@ -161,10 +168,21 @@ def test_a_mail_that_is_out_is_not_taken_back_by_older_events(store: Store) -> N
     live(store, [champion(), *uses(2, at)])
     (mail,) = store.outreach()
     sent = Event("outreach.sent:1", "outreach.sent", "acme", "u1", WALL - DAY, {"outreach_id": mail.outreach_id})
-    body = msgspec.json.encode({"id": sent.id, "type": sent.type, "account_id": "acme", "user_id": "u1",
-                                "time": "2027-04-01T00:00:00Z", "properties": sent.properties})
-    for before, after, inbox in ((["queued"], "claimed", []), (["claimed"], "posting", []),
-                                 (["posting"], "accepted", [("acme", "event", body)])):
+    body = msgspec.json.encode(
+        {
+            "id": sent.id,
+            "type": sent.type,
+            "account_id": "acme",
+            "user_id": "u1",
+            "time": "2027-04-01T00:00:00Z",
+            "properties": sent.properties,
+        }
+    )
+    for before, after, inbox in (
+        (["queued"], "claimed", []),
+        (["claimed"], "posting", []),
+        (["posting"], "accepted", [("acme", "event", body)]),
+    ):
         assert store.move(mail.outreach_id, before, after, at=WALL, by="test", inbox=inbox)  # type: ignore[arg-type]
     live(store, [event("t1", "ticket.opened", at + HOUR, ticket_id="t1")])
     assert outcomes(store) == [("busy", "planned")]
@@ -188,8 +206,14 @@ def test_an_expired_mail_gives_its_occasion_back(store: Store) -> None:
     at = MONDAY + 12 * HOUR
     live(store, [champion(), *uses(2, at)])
     (mail,) = store.outreach()
-    body = msgspec.json.encode({"kind": "outreach.expired", "account_id": "acme", "decision_id": mail.decision_id,
-                                "outreach_id": mail.outreach_id})
+    body = msgspec.json.encode(
+        {
+            "kind": "outreach.expired",
+            "account_id": "acme",
+            "decision_id": mail.decision_id,
+            "outreach_id": mail.outreach_id,
+        }
+    )
     assert store.move(mail.outreach_id, ["queued"], "expired", at=WALL, by="test", inbox=[("acme", "entry", body)])
     live(store, [event("x", "other", MONDAY + 10 * DAY)], uses(2, MONDAY + 11 * DAY + 3 * HOUR))
     (decision,) = store.decisions()
@@ -237,10 +261,13 @@ def test_an_account_whose_beginning_is_known_needs_no_review(store: Store) -> No
 
 
 def test_a_rule_pauses_where_an_account_has_too_many_open_things(
-    store: Store, monkeypatch: pytest.MonkeyPatch,
+    store: Store,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(account_at_work, "MAX_OPEN", 3)
-    each = BOOK + """
+    each = (
+        BOOK
+        + """
   - id: each-ticket
     for: each ticket
     owner: us@ringfirst.example
@@ -248,7 +275,10 @@ def test_a_rule_pauses_where_an_account_has_too_many_open_things(
     when: ['ticket.grade == "red"']
     send: {template: hello, to: champion, class: relationship, mode: auto}
 """
-    tickets = [event(f"t{at}", "ticket.opened", MONDAY + at * MINUTE, ticket_id=f"t{at}", grade="red") for at in range(5)]
+    )
+    tickets = [
+        event(f"t{at}", "ticket.opened", MONDAY + at * MINUTE, ticket_id=f"t{at}", grade="red") for at in range(5)
+    ]
     live(store, [champion(), *tickets], book=book_of(each))
     assert len(store.decisions()) == 3
 

@@ -240,9 +240,6 @@ FAULTS: tuple[Fault, ...] = (
     ),
     Fault("created_at does not say when an account was first seen", state.AccountState.seen, "created.at if created", "None if created"),
     Fault(
-        "an owner set by hand is overlooked", state.Shape.fold_account, "if event.type in _TRAITS:", 'if event.type == "account.updated":'
-    ),
-    Fault(
         "a subscription does not say when an account was first seen",
         state.Shape.fold_account,
         'if event.type == "subscription.created" and',

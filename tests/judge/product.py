@@ -1,4 +1,4 @@
-"""The product under the judge's eyes: runs a judge's log through a lane and gives its decisions in the judge's shape."""
+"""The product under the judge's eyes: a judge's log goes through a lane, and comes out in the judge's shape."""
 
 from decimal import Decimal
 from typing import Any
@@ -27,7 +27,7 @@ def book_of(data: dict[str, Any]) -> Rulebook:
 
 
 def decide(log: list[dict[str, Any]], until: int, thaw_at: frozenset[int] = frozenset()) -> list[dict[str, Any]]:
-    """The product's decisions over a judge's log; at positions in ``thaw_at`` every account goes through its snapshot."""
+    """The product's decisions over a judge's log; at ``thaw_at`` every account goes through its snapshot."""
     programs: dict[str, Program] = {}
     stored: dict[str, list[Recorded]] = {}
 

@@ -378,7 +378,6 @@ def addresses(draw: Draw, kind: str, audience: bool) -> dict:
     """``send`` or ``notify``."""
     if draw(st.integers(0, 3)) == 0:
         staff: list[Any] = ["rule owner", "ops@ringfirst.example", ["rule owner", "ops@ringfirst.example"]]
-        staff += ["account owner", ["account owner", "rule owner"]]
         staff += ["segment owner"] if audience else []
         return {"notify": {"template": "note", "to": draw(st.sampled_from(staff))}}
     of_all = ("champion", "champion or admin", ["champion", "admin"], "each admin", ["each admin", "champion"])
@@ -606,8 +605,6 @@ def bodies(draw: Draw, families: list[str], start: int) -> tuple[str, str | None
         return "feature.used", user, {"feature": feature, "minutes": draw(numbers())}
     if family == "session":
         return "session.started", user, {}
-    if seldom(draw):
-        return "owner.changed", None, {"owner": draw(one_of("ann@ringfirst.example", "ben@ringfirst.example", None))}
     return draw(one_of("outreach.sent", "outreach.opened", "other.thing", "subscription.created")), user, {}
 
 

@@ -372,12 +372,14 @@ class View:
 
     def _staff(self, form: str, rule: dict) -> list[str]:
         segment = (self.picture.books.get("segments") or {}).get(rule.get("audience")) or {}
-        owners = [event.properties.get("owner") for event in self.picture.events if event.type == "owner.changed"]
-        found = {
-            "rule owner": rule.get("owner"),
-            "segment owner": segment.get("owner"),
-            "account owner": owners[-1] if owners else None,
-        }.get(form, form)
+        named = [e for e in self.picture.events if e.type in ("owner.changed", "account.updated")]
+        owners = [event.properties["owner"] for event in named if "owner" in event.properties]
+        fallen = [segment.get("owner"), rule.get("owner")]
+        if form == "account owner":
+            fallen = [owners[-1] if owners and isinstance(owners[-1], str) else None, *fallen]
+        if form == "rule owner":
+            fallen = fallen[1:]
+        found = next((one for one in fallen if one), None) if form.endswith(" owner") else form
         return [found] if isinstance(found, str) else []
 
     def occasion_value(self, name: str, subject: Thing | Happening | None) -> str | None:

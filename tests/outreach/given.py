@@ -7,7 +7,8 @@ from typing import Any
 
 from engine.decision import Decision, Mail, Subject, decision_id, outreach_id
 from engine.instants import DAY, HOUR, Instant, parse_instant
-from engine.store import Batch, OutreachRow, Store, Trait, lane_of
+from engine.lanes import lane_of
+from engine.store import Batch, OutreachRow, Store, Trait
 from outreach.context import Sender
 from outreach.templates import Template, load_templates, read_template
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from engine.decision import Subject
 from engine.errors import UsageError
 from engine.instants import DAY, HOUR, MINUTE, iso
-from engine.store import lane_of
+from engine.lanes import lane_of
 from engine.stores import open_store
 from outreach.addresses import address_key
 from outreach.channel import DeliveryError

@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 
 from engine.decision import Decision, Ended, Mail, Outcome, Subject, decision_id, outreach_id
-from engine.log import EngineEntry, Event, Recorded
 from engine.lanes import lane_of
+from engine.log import EngineEntry, Event, Recorded
 from engine.store import Batch, Claim, DeadLetter, NewEvent, Offset, Store
 from engine.stores.codec import decode
 

@@ -1,0 +1,1 @@
+"""Benchmarks: ``python -m bench`` prints what an event costs, step by step, on this machine."""
