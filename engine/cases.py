@@ -10,7 +10,7 @@ from engine import portfolio
 from engine.account import PORTFOLIO
 from engine.decision import Decision, Ended, Mail
 from engine.events import split_personal
-from engine.instants import DAY, Instant, iso
+from engine.instants import Instant, iso
 from engine.lane import Lane
 from engine.log import EngineEntry, Event, Recorded
 from engine.program import Program
@@ -151,19 +151,19 @@ def judge(program: Program, rule: Rule, case: Case, render: Render | None) -> st
     run = _Run(program, case)
     decided = [row for row in run.go() if row.rule == rule.id]
     if case.short:
-        return _short(case, decided)
+        return _short(case, decided, run)
     return _complete(case, decided, run, render)
 
 
-def _short(case: Case, decided: list[Decision]) -> str | None:
+def _short(case: Case, decided: list[Decision], run: "_Run") -> str | None:
     live = [row for row in decided if row.outcome != "withdrawn"]
     withdrawn = len(decided) - len(live)
     if case.short == "silent":
-        return None if not decided else f"expected silence; {_told(decided)}"
+        return None if not decided else f"expected silence; {_told(decided, run)}"
     groups = {tuple(sorted((mail.to, mail.due_at) for mail in row.mails)) or row.decision_id for row in live}
     if len(groups) == 1 and not withdrawn:
         return None
-    return f"expected exactly one by the end of day {case.until}; {_told(decided)}"
+    return f"expected exactly one by the end of day {case.until}; {_told(decided, run)}"
 
 
 def _complete(case: Case, decided: list[Decision], run: "_Run", render: Render | None) -> str | None:
@@ -173,9 +173,9 @@ def _complete(case: Case, decided: list[Decision], run: "_Run", render: Render |
         if not matched:
             reasons = [_mismatch(expected, [row], run, render) for row in left]
             hint = f"; nearest: {next(filter(None, reasons))}" if any(reasons) else ""
-            return f"expected {_wanted(expected)}; {_told(left)}{hint}"
+            return f"expected {_wanted(expected)}; {_told(left, run)}{hint}"
         left = [row for row in left if row not in matched]
-    return f"expected no more; {_told(left)}" if left else None
+    return f"expected no more; {_told(left, run)}" if left else None
 
 
 def _match(expected: Expected, left: list[Decision], run: "_Run", render: Render | None) -> list[Decision]:
@@ -237,13 +237,13 @@ def _wanted(expected: Expected) -> str:
     return ", ".join(words)
 
 
-def _told(decided: list[Decision]) -> str:
+def _told(decided: list[Decision], run: "_Run") -> str:
     if not decided:
         return "nothing was decided"
     rows = []
     for row in sorted(decided, key=lambda one: (one.at, one.decision_id))[:5]:
         about = f" about {row.subject.id}" if row.subject else ""
-        rows.append(f"{row.outcome} on day {(row.at // DAY) - DAY_ZERO}{about}")
+        rows.append(f"{row.outcome} on day {run.zone_of(row.account_id).day(row.at) - DAY_ZERO}{about}")
     more = f" and {len(decided) - len(rows)} more" if len(decided) > len(rows) else ""
     return f"found {', '.join(rows)}{more}"
 

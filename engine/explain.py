@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from engine.account import Account, event_key, in_holdout
+from engine.account import MAX_OPEN, Account, event_key, in_holdout
 from engine.decision import Decision
 from engine.errors import UsageError
 from engine.instants import Instant, iso
@@ -17,7 +17,7 @@ from engine.program import Program, RuleProgram, read_use
 from engine.questions import events_of, now_of
 from engine.recipients import recipients
 from engine.rulebook.book import Rulebook
-from engine.rulebook.spec import Line, Measure
+from engine.rulebook.spec import Line, Measure, Rule
 from engine.state import in_order
 from engine.store import Store
 from engine.values import to_json
@@ -43,8 +43,8 @@ def explain(
     the holdout; and what was decided by then. Answers with the entries recorded by ``at``; the rulebook may be one that
     is not active. Raises ``UsageError`` for an unknown account or subject.
     """
-    moment = now_of(store, at)
     rule = book.rule(rule_id)
+    moment = _when_asked(store, account_id, rule, about) if at is None else at
     events = events_of(store, account_id, moment)
     if not events:
         msg = f"account '{account_id}': not in the store by {iso(moment)}; look at 'ringfirst who true'"
@@ -67,6 +67,7 @@ def explain(
         "zone": view.moment.zone.key,
         "audience": _audience(asked, view),
         "open": subject.open if isinstance(subject, ThingView) else None,
+        "paused": bool(rule.thing) and len(view.open_things(rule.thing)) > MAX_OPEN,
         "when": _lines(asked, rule.when, asked.when_lines, view, subject, events),
         "unless": _lines(asked, rule.unless, asked.unless_lines, view, subject, events),
         "held_up_by_clear_when": up,
@@ -109,6 +110,17 @@ def replayed(store: Store, book: Rulebook, account_id: str, at: Instant) -> Acco
     if account.program.book.fingerprint != book.fingerprint:
         account.switch(programs[book.fingerprint], at, history)
     return account
+
+
+def _when_asked(store: Store, account_id: str, rule: Rule, about: str | None) -> Instant:
+    """Now; for a rule about events the instant at which it was asked of the event."""
+    now = now_of(store, None)
+    if rule.subject != "event":
+        return now
+    name = (about or "").partition(":")[2]
+    rows = [row for row in events_of(store, account_id, now) if row.event.type == rule.each]
+    asked = [row.recorded_at for row in rows if not name or row.event.id == name]
+    return asked[-1] if asked else now
 
 
 def because(answer: dict[str, Any], decided: Sequence[Decision]) -> str:
@@ -155,6 +167,8 @@ def lines(answer: dict[str, Any]) -> list[str]:
 def _first_no(answer: dict[str, Any]) -> str:
     if answer["open"] is False:
         return "the thing is not open"
+    if answer["paused"]:
+        return f"the rule pauses: the account has more than {MAX_OPEN:,} such things open"
     if answer["audience"] is not None and answer["audience"]["truth"] != "yes":
         return f"audience {answer['audience']['segment']} is {answer['audience']['truth']}"
     for line in answer["when"]:

@@ -7,8 +7,7 @@ from engine.account import PORTFOLIO, Account, History
 from engine.decision import Fact
 from engine.instants import Instant
 from engine.log import EngineEntry, Entry, Recorded
-from engine.numbers import Millionths
-from engine.program import Program
+from engine.program import Part, Program
 from engine.values import Value
 from engine.whole import Whole, number
 
@@ -32,7 +31,7 @@ class Lane:
         self.clock: Instant | None = None
         self.first_at: Instant | None = None
         self.portfolio: dict[str, Value] = {}
-        self._parts: dict[str, tuple[int, dict[str, Millionths]]] = {}
+        self._parts: dict[str, tuple[tuple[int, int], Part]] = {}
 
     def take(self, entry: Entry) -> list[Fact]:
         """Take the next entry of the log: first all looks due up to its recorded_at, then the entry itself."""
@@ -82,11 +81,13 @@ class Lane:
         lane.first_at = self.first_at
         return lane
 
-    def part(self, account: Account, program: Program, at: Instant) -> dict[str, Millionths]:
-        """The account's known values of the portfolio's measures; they are read anew only after a look."""
+    def part(self, account: Account, program: Program, at: Instant) -> Part:
+        """The account's part of the portfolio; it is read anew only after a look, or on another day of the policy's."""
+        mark = (account.looks, program.zone.day(at))
         kept = self._parts.get(account.id)
-        if kept is None or kept[0] != account.looks:
-            kept = self._parts[account.id] = (account.looks, program.part_of(account.view(at)))
+        if kept is None or kept[0] != mark:
+            kept = (mark, program.part_of(account.view(at), account.view(at, program.zone)))
+            self._parts[account.id] = kept
         return kept[1]
 
     def _event(self, entry: Recorded) -> list[Fact]:

@@ -10,6 +10,8 @@ _MILLIONTH = Decimal("0.000001")
 _LARGEST_EXPONENT = 14
 
 Millionths = int
+Exact = int | Fraction
+"""Millionths without any rounding: whole, or a fraction where ``per`` or ``times`` made one."""
 
 
 def millionths(number: object) -> Millionths | None:

@@ -1,16 +1,17 @@
 """The portfolio: values over all accounts, taken at fixed instants, and the rules that look at them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from typing import Any
 
 from engine.account import PORTFOLIO, Account
 from engine.instants import DAY, Instant
 from engine.lane import Lane
-from engine.measures.counts import median
-from engine.numbers import MILLION, exactly, plain
+from engine.numbers import MILLION, Exact, plain
 from engine.program import Program
 from engine.rulebook.book import Rulebook
+
+Things = dict[str, dict[str, dict[str, Exact]]]
 
 
 class Steps:
@@ -45,40 +46,37 @@ def is_daily(step: Instant) -> bool:
 def share(program: Program, lane: Lane, at: Instant) -> dict[str, Any]:
     """One lane's part of the portfolio as of ``at``, in exact millionths, ready to be put together with the others'.
 
-    ``{"accounts": {measure: {"n", "sum", "least", "most", "rows"}}, "things": {kind: {id: {measure: sum}}}}``; accounts
-    whose value is unknown are left out; ``rows`` (every value) only for a median.
+    ``{"accounts": {measure: {"n", "sum", "least", "most", "rows"}}, "things": {kind: {id: {measure: sum}}}}``; exact
+    numbers are written as text (``"5/7"``); unknown ones are left out; ``rows`` (every value) only for a median.
     """
     parts = [lane.part(account, program, at) for account in customers(lane, program)]
     values = {}
     for measure in program.whole:
-        rows = sorted(part[measure.name] for part in parts if measure.name in part)
+        rows = sorted(part[measure.name] for part, _ in parts if measure.name in part)
         values[measure.name] = {
             "n": len(rows),
-            "sum": sum(rows),
-            "least": rows[0] if rows else None,
-            "most": rows[-1] if rows else None,
-            "rows": rows if measure.take == "median" else [],
+            "sum": str(sum(rows)),
+            "least": str(rows[0]) if rows else None,
+            "most": str(rows[-1]) if rows else None,
+            "rows": [str(row) for row in rows] if measure.take == "median" else [],
         }
-    return {"accounts": values, "things": _things(program, lane, at)}
+    return {"accounts": values, "things": _written(_added(things for _, things in parts))}
 
 
 def total(program: Program, shares: Sequence[dict[str, Any]], at: Instant) -> dict[str, Any]:
     """The body of ``portfolio.measured``: all lanes' shares put together.
 
-    Exact: whole millionths are added, so that neither the number of lanes nor their order matters.
+    Exact fractions are added and rounded once, so that neither the number of lanes nor their order matters.
     """
     values = {
         measure.name: take(measure.take, [one["accounts"][measure.name] for one in shares]) for measure in program.whole
     }
-    sums: dict[str, dict[str, dict[str, int]]] = {}
-    for one in shares:
-        for kind, ids in one["things"].items():
-            for key, row in ids.items():
-                into = sums.setdefault(kind, {}).setdefault(key, {})
-                for name, exact in row.items():
-                    into[name] = into.get(name, 0) + exact
+    sums = _added(_read(one["things"]) for one in shares)
     things = {
-        kind: {key: {name: plain(exact / MILLION) for name, exact in row.items()} for key, row in sorted(ids.items())}
+        kind: {
+            key: {name: plain(float(Fraction(exact) / MILLION)) for name, exact in row.items()}
+            for key, row in ids.items()
+        }
         for kind, ids in sums.items()
     }
     return {"at": at, "accounts": values, "things": things}
@@ -87,21 +85,30 @@ def total(program: Program, shares: Sequence[dict[str, Any]], at: Instant) -> di
 def take(how: str, parts: Sequence[dict[str, Any]]) -> int | float | None:
     """Sum, average, median, maximum or minimum over the lanes' parts; None of nothing.
 
-    >>> take("average", [{"n": 2, "sum": 3_000_000, "least": 0, "most": 0, "rows": []}]), take("sum", [])
+    >>> take("average", [{"n": 2, "sum": "3000000", "least": "0", "most": "0", "rows": []}]), take("sum", [])
     (1.5, None)
     """
     known = [part for part in parts if part["n"]]
     if not known:
         return None
-    whole, number = sum(part["sum"] for part in known), sum(part["n"] for part in known)
-    if how == "average":
-        return plain(float(Fraction(whole, number * MILLION)))
+    return plain(float(_taken(how, known) / MILLION))
+
+
+def _taken(how: str, known: Sequence[dict[str, Any]]) -> Fraction:
     if how == "median":
-        found = median(sorted(row for part in known for row in part["rows"]))
-        return None if found is None else plain(found)
+        return middle(sorted(Fraction(row) for part in known for row in part["rows"]))
     if how == "maximum":
-        return plain(max(part["most"] for part in known) / MILLION)
-    return plain((min(part["least"] for part in known) if how == "minimum" else whole) / MILLION)
+        return max(Fraction(part["most"]) for part in known)
+    if how == "minimum":
+        return min(Fraction(part["least"]) for part in known)
+    whole = sum((Fraction(part["sum"]) for part in known), Fraction(0))
+    return whole / sum(part["n"] for part in known) if how == "average" else whole
+
+
+def middle(rows: Sequence[Fraction]) -> Fraction:
+    """The median of sorted exact numbers."""
+    at = len(rows) // 2
+    return rows[at] if len(rows) % 2 else (rows[at - 1] + rows[at]) / 2
 
 
 def customers(lane: Lane, program: Program) -> list[Account]:
@@ -109,16 +116,21 @@ def customers(lane: Lane, program: Program) -> list[Account]:
     return [account for account in lane.accounts.values() if account.id != PORTFOLIO and account.program is program]
 
 
-def _things(program: Program, lane: Lane, at: Instant) -> dict[str, dict[str, dict[str, int]]]:
-    found: dict[str, dict[str, dict[str, int]]] = {}
-    for kind, thing in program.things.items():
-        if not thing.spec.portfolio:
-            continue
-        ids = found.setdefault(kind, {})
-        for account in customers(lane, program):
-            for one in thing.all_views(account.view(at, program.zone)):
-                row = ids.setdefault(one.id, {})
-                for measure in thing.spec.measures:
-                    value = one.value(measure.name)
-                    row[measure.name] = row.get(measure.name, 0) + (exactly(value) if isinstance(value, float) else 0)
-    return found
+def _added(parts: Iterable[Things]) -> Things:
+    found: Things = {}
+    for part in parts:
+        for kind, ids in part.items():
+            into = found.setdefault(kind, {})
+            for key, row in ids.items():
+                sums = into.setdefault(key, {})
+                for name, exact in row.items():
+                    sums[name] = sums.get(name, 0) + exact
+    return {kind: dict(sorted(ids.items())) for kind, ids in found.items()}
+
+
+def _written(things: Things) -> dict[str, Any]:
+    return {k: {key: {n: str(x) for n, x in row.items()} for key, row in ids.items()} for k, ids in things.items()}
+
+
+def _read(things: dict[str, Any]) -> Things:
+    return {k: {key: {n: Fraction(x) for n, x in row.items()} for key, row in ids.items()} for k, ids in things.items()}

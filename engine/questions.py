@@ -15,6 +15,7 @@ from engine.rulebook.expressions import ExpressionError, parse
 from engine.rulebook.findings import Findings, Place, listed, suggestion
 from engine.rulebook.names import Conditions
 from engine.rulebook.spec import Line, Rule
+from engine.state import PERSON
 from engine.store import Store
 from engine.things import ThingState
 from engine.values import Value, to_json
@@ -144,5 +145,6 @@ def _answer(view: AccountView, subject: ThingView | None, uses: Iterable[NameUse
 def _thing(view: ThingView) -> dict[str, Any]:
     state: ThingState = view.state
     shown = {"id": view.id, "properties": {name: row[2] for name, row in sorted(state.props.items())}}
-    names = [*(measure.name for measure in view.program.spec.measures), "open_days", "waiting_hours", "answered"]
+    waits = [] if view.kind == PERSON else ["waiting_hours", "answered"]
+    names = [*(measure.name for measure in view.program.spec.measures), "open_days", *waits]
     return {**shown, **{name: to_json(view.value(name)) for name in names}}

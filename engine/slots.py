@@ -5,7 +5,7 @@ from fractions import Fraction
 from typing import Any
 
 from engine.instants import Instant
-from engine.measures.counts import median
+from engine.measures.counts import Counting, median
 from engine.measures.dates import MovedLater
 from engine.measures.measure import (
     Kept,
@@ -20,7 +20,7 @@ from engine.measures.measure import (
     stretch_of,
     unless_one,
 )
-from engine.numbers import MILLION, exactly, millionths
+from engine.numbers import MILLION, Exact, exactly, millionths
 from engine.rulebook.spec import Measure, Part, Score, Test
 from engine.things import ThingState
 from engine.values import Date, Value, nested, number_in_text, read, read_date
@@ -60,6 +60,12 @@ class KeptValue:
         """The measure's value."""
         return self.kept.read(view.state.kept[self._index], view.seen, view.moment)
 
+    def exact(self, view: AccountView) -> Exact | None:
+        """The value in millionths before any rounding, where it is one that is added up."""
+        kept = self.kept
+        data = view.state.kept[self._index]
+        return kept.exact(data, view.seen, view.moment) if isinstance(kept, Counting) else None
+
     def turns(self, view: AccountView, constants: Sequence[float]) -> Iterable[Instant]:
         """As the measure says."""
         return self.kept.turns(view.state.kept[self._index], view.seen, view.moment, constants)
@@ -77,6 +83,12 @@ class KeptOfThing:
         """The measure's value; a thing without events has none kept."""
         data = view.state.kept[self._index] if view.state.kept else self.kept.fresh()
         return self.kept.read(data, view.state.seen, view.moment)
+
+    def exact(self, view: ThingView) -> Exact | None:
+        """The value in millionths before any rounding, where it is one that is added up."""
+        data = view.state.kept[self._index] if view.state.kept else self.kept.fresh()
+        kept = self.kept
+        return kept.exact(data, view.state.seen, view.moment) if isinstance(kept, Counting) else None
 
     def turns(self, view: ThingView, constants: Sequence[float]) -> Iterable[Instant]:
         """As the measure says."""
@@ -458,3 +470,13 @@ def _points(part: Part, value: Value) -> float | None:
         return part.if_unknown
     share = (value - part.start) / (part.end - part.start)
     return min(max(share, 0.0), 1.0) * 100
+
+
+def exact_part(slot: Slot, view: AccountView | ThingView) -> Exact | None:
+    """A value in exact millionths, to be added over accounts; None for what is unknown or no number."""
+    if isinstance(slot, (KeptValue, KeptOfThing)):
+        found = slot.exact(view)  # type: ignore[arg-type]  # the slot was made for this view
+        if found is not None:
+            return found
+    value = slot.read(view)
+    return exactly(value) if isinstance(value, float) else None

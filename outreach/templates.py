@@ -7,6 +7,7 @@ A template is ``templates/NAME/`` with ``template.yml``, ``subject.txt``, ``body
 
 import re
 from collections.abc import Collection, Mapping
+from functools import lru_cache
 from pathlib import Path
 
 import jinja2
@@ -167,7 +168,7 @@ def _reads(sources: Mapping[str, str]) -> tuple[dict[str, tuple[Read, ...]], lis
     findings: list[Finding] = []
     for path, text in sources.items():
         try:
-            reads[path] = sandbox(html=False).reads(text)
+            reads[path] = _names_read(text)
         except TemplateRefused as err:
             findings += [error(path, refusal.line, refusal.message) for refusal in err.refusals]
         except (jinja2.TemplateError, ValueError, RecursionError, MemoryError) as err:
@@ -220,3 +221,9 @@ def compile_mjml(source: str) -> str:
 
     html: str = mjml.mjml2html(_JINJA.sub(take, source.replace("\ue000", "")), fonts={}, disable_comments=True)
     return _TAKEN.sub(lambda found: taken[int(found.group(1))], html)
+
+
+@lru_cache(maxsize=512)
+def _names_read(text: str) -> tuple[Read, ...]:
+    """What a text reads; layouts are shared by many templates and looked at once."""
+    return sandbox(html=False).reads(text)

@@ -19,11 +19,12 @@ from engine.measures.measure import (
     stretch_of,
     unless_one,
 )
-from engine.numbers import MILLION, millionths
+from engine.numbers import MILLION, Exact, millionths
 from engine.rulebook.spec import Measure
 from engine.values import Value, nested, read
 
 Bucket = Any
+_ADDED = frozenset({"count", "sum"})
 VALUED = frozenset({"sum", "average", "median", "minimum", "maximum"})
 
 
@@ -72,6 +73,15 @@ class Counting:
         return self._result(
             self._exact_buckets(data, moment) if self._exact else self._buckets(data, moment), self._scale
         )
+
+    def exact(self, data: Data, seen: Instant | None, moment: Moment) -> Exact | None:
+        """The value of a count or sum in millionths before any rounding, to be added over accounts; None if unknown."""
+        if self.spec.verb not in _ADDED or not_yet_full(self.spec, seen, moment):
+            return None
+        buckets = self._exact_buckets(data, moment) if self._exact else self._buckets(data, moment)
+        amount: int = sum(buckets) * (MILLION if self.spec.verb == "count" else 1)
+        scale = unless_one(scale_of(self.spec, moment.today))
+        return amount if scale is None else amount * scale
 
     def turns(self, data: Data, seen: Instant | None, moment: Moment, constants: Sequence[float]) -> Iterable[Instant]:
         """Only exact windows turn between midnights."""

@@ -302,7 +302,9 @@ class Reading:
             cut = (
                 "; the line is cut at ' #', quote it" if node.rest.lstrip().startswith("#") and "#" in node.rest else ""
             )
-            self.error(node.column(err.offset), f"{what}: {err}{cut}")
+            torn = any(text.count(left) != text.count(right) for left, right in ("()", "[]"))
+            comma = "; a comma has cut it in two, quote the whole line" if torn and not cut and not node.quoted else ""
+            self.error(node.column(err.offset), f"{what}: {err}{cut}{comma}")
             return Line(text, NO_TERM, node.at)
 
     def lines(self, node: Node, what: str) -> tuple[Line, ...]:

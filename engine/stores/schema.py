@@ -64,7 +64,7 @@ def _version(connection: sa.Connection, url: str, *, create: bool) -> str | None
 
 
 def _missing(url: str) -> str:
-    return f"{url}: there is no store here; nothing was found; make one with 'ringfirst init', or mend the address"
+    return f"{url}: there is no store here; nothing was found; 'ringfirst import FILE' makes one, or mend the address"
 
 
 def _take_turn(connection: sa.Connection) -> None:

@@ -15,7 +15,9 @@ from engine.rulebook.expressions import ExpressionError, parse, source
 from tests.judge import product
 
 EXPRESSION = r"[a-z0-9_, ()\[\].TF-]+"
-CODE = re.compile(rf"def c\d+\(v, s\):\n((    l\d+ = {EXPRESSION}|    if {EXPRESSION}:|    +return {EXPRESSION}[a-z]*)\n)+")
+CODE = re.compile(
+    rf"def c\d+\(v, s\):\n((    l\d+ = {EXPRESSION}|    if {EXPRESSION}:|    +return {EXPRESSION}[a-z]*)\n)+"
+)
 """A function of the generated code: nothing but places, numbers and calls; no quote ever."""
 HOSTILE = (
     "__import__('os').system('true')",
@@ -34,7 +36,12 @@ NAMES = ("T", "v", "s", "c0", "eq", "both", "def_", "os", "builtins", "lambda_",
 
 
 def book(**more: Any) -> dict[str, Any]:
-    rule = {"id": "r", "owner": "o@ringfirst.example", "when": ["true"], "notify": {"template": "n", "to": "rule owner"}}
+    rule = {
+        "id": "r",
+        "owner": "o@ringfirst.example",
+        "when": ["true"],
+        "notify": {"template": "n", "to": "rule owner"},
+    }
     return {"rules": [rule], **more}
 
 
@@ -95,7 +102,7 @@ def test_the_code_can_be_read() -> None:
     shown = Program(product.book_of(book(rules=rules, measures={"uses": {"count": "feature.used"}}))).show()
     lines = shown.splitlines()
     assert lines[:5] == ["# v[0] = uses", "# v[1] = plan", "# T[0] = 'pro'", "", "# r when"]
-    assert "# r when 2: plan == \"pro\"" in lines
+    assert '# r when 2: plan == "pro"' in lines
     assert "ge(v[0], 10.0)" in shown
     assert "eq(v[1], T[0])" in shown
     assert len(ast.parse(shown).body) == shown.count("\ndef ")
@@ -126,13 +133,19 @@ def test_whatever_stands_in_a_condition_the_code_is_only_calls(text: str) -> Non
     compile(code, "<test>", "eval")
 
 
-@given(st.recursive(
-    st.sampled_from(["a", "b.c", "1", "0.5", '"x"', "true", "known(a)"]),
-    lambda inner: st.tuples(
-        inner, st.sampled_from(["+", "-", "*", "/", "==", "<", "and", "or", "in", "if", "**", ":=", "."]), inner
-    ).map(" ".join).map("({})".format),
-    max_leaves=8,
-))
+@given(
+    st.recursive(
+        st.sampled_from(["a", "b.c", "1", "0.5", '"x"', "true", "known(a)"]),
+        lambda inner: (
+            st.tuples(
+                inner, st.sampled_from(["+", "-", "*", "/", "==", "<", "and", "or", "in", "if", "**", ":=", "."]), inner
+            )
+            .map(" ".join)
+            .map("({})".format)
+        ),
+        max_leaves=8,
+    )
+)
 def test_conditions_of_any_form_are_read_or_refused(text: str) -> None:
     try:
         parse(text)

@@ -249,7 +249,9 @@ def test_numbers_keep_every_digit(number: str) -> None:
 
 JSON_VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.text(st.characters(exclude_categories=["Cs"])),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), inner),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), inner)
+    ),
     max_leaves=10,
 )
 
@@ -291,7 +293,7 @@ def test_the_order_of_keys_is_no_content() -> None:
     assert digest(taken(one)) == digest(taken(other))
 
 
-# -- people's data -------------------------------------------------------------------------------------------------------
+# -- people's data ---------------------------------------------------------------------------------------------------
 
 
 def updated(**properties: Any) -> Event:

@@ -52,12 +52,17 @@ def at(text: str) -> Instant:
         pytest.param("2026-03-27T20:00:00Z", 0, OFFICE, "Europe/Berlin", "2026-03-30T06:00:00Z", id="summer begins"),
         pytest.param("2026-10-23T20:00:00Z", 0, OFFICE, "Europe/Berlin", "2026-10-26T07:00:00Z", id="winter begins"),
         pytest.param("2026-03-02T10:00:00Z", 0, OFFICE, "Asia/Kathmandu", "2026-03-02T10:00:00Z", id="15:45 there"),
-        pytest.param("2011-12-29T10:00:00Z", 0, Hours(8 * 60, 18 * 60, (4,)), "Pacific/Apia", "2012-01-05T18:00:00Z", id="a Friday that was not"),
+        pytest.param(
+            "2011-12-29T10:00:00Z",
+            0,
+            Hours(8 * 60, 18 * 60, (4,)),
+            "Pacific/Apia",
+            "2012-01-05T18:00:00Z",
+            id="a Friday that was not",
+        ),
     ],
 )
-def test_the_first_instant_inside_the_hours(
-    decided: str, settle: int, open_at: Hours, key: str, expected: str
-) -> None:
+def test_the_first_instant_inside_the_hours(decided: str, settle: int, open_at: Hours, key: str, expected: str) -> None:
     assert iso(due_at(at(decided), settle, open_at, zone(key))) == expected
 
 

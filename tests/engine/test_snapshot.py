@@ -17,7 +17,11 @@ from tests.judge import product, strategies
 BOOK: dict[str, Any] = {
     "attributes": {"account": {"renewal": "date"}},
     "things": {
-        "ticket": {"id": "ticket_id", "opened_by": "ticket.opened", "measures": {"acts": {"count": "ticket.*", "over": "2d"}}}
+        "ticket": {
+            "id": "ticket_id",
+            "opened_by": "ticket.opened",
+            "measures": {"acts": {"count": "ticket.*", "over": "2d"}},
+        }
     },
     "measures": {"uses": {"count": "feature.used", "over": "7d"}, "total": {"sum": "amount", "of": "feature.used"}},
     "rules": [
@@ -137,7 +141,9 @@ def test_a_snapshot_outlives_an_edit_of_words() -> None:
     ],
 )
 def test_any_trait_comes_back_as_it_was(value: object) -> None:
-    account = one_account(("account.updated", {"x": value, "deep": {"x": value}}), ("ticket.opened", {"ticket_id": "t", "x": value}))
+    account = one_account(
+        ("account.updated", {"x": value, "deep": {"x": value}}), ("ticket.opened", {"ticket_id": "t", "x": value})
+    )
     again = thaw("acme", 2, account.program, freeze(account))
     assert again is not None
     assert again.state.traits == account.state.traits

@@ -66,20 +66,24 @@ def at(text: str) -> Instant:
         pytest.param("Europe/Berlin", "2026-10-25", "2026-10-24T22:00:00Z", 25 * HOUR, id="an hour comes twice"),
         pytest.param("Asia/Kathmandu", "2026-03-02", "2026-03-01T18:15:00Z", 24 * HOUR, id="a quarter of an hour"),
         pytest.param("Australia/Lord_Howe", "2026-04-05", "2026-04-04T13:00:00Z", 24 * HOUR + 30 * MINUTE, id="half"),
-        pytest.param("Australia/Lord_Howe", "2026-10-04", "2026-10-03T13:30:00Z", 24 * HOUR - 30 * MINUTE, id="half back"),
+        pytest.param(
+            "Australia/Lord_Howe", "2026-10-04", "2026-10-03T13:30:00Z", 24 * HOUR - 30 * MINUTE, id="half back"
+        ),
         pytest.param("Antarctica/Troll", "2026-03-29", "2026-03-29T00:00:00Z", 22 * HOUR, id="two hours are left out"),
         pytest.param("Antarctica/Troll", "2026-10-25", "2026-10-24T22:00:00Z", 26 * HOUR, id="two hours come twice"),
-        pytest.param("America/Sao_Paulo", "2018-11-04", "2018-11-04T03:00:00Z", 23 * HOUR, id="midnight does not exist"),
+        pytest.param(
+            "America/Sao_Paulo", "2018-11-04", "2018-11-04T03:00:00Z", 23 * HOUR, id="midnight does not exist"
+        ),
         pytest.param("America/Sao_Paulo", "2018-02-17", "2018-02-17T02:00:00Z", 25 * HOUR, id="23 o'clock comes twice"),
         pytest.param("Pacific/Apia", "2011-12-29", "2011-12-29T10:00:00Z", 24 * HOUR, id="before the day that was not"),
         pytest.param("Pacific/Apia", "2011-12-30", "2011-12-30T10:00:00Z", 0, id="a day that was not"),
         pytest.param("Pacific/Apia", "2011-12-31", "2011-12-30T10:00:00Z", 24 * HOUR, id="after the day that was not"),
-        pytest.param("Asia/Beirut", "2026-03-29", "2026-03-28T22:00:00Z", 23 * HOUR, id="the clock goes on at midnight"),
+        pytest.param(
+            "Asia/Beirut", "2026-03-29", "2026-03-28T22:00:00Z", 23 * HOUR, id="the clock goes on at midnight"
+        ),
     ],
 )
-def test_a_day_begins_at_its_first_instant_and_is_as_long_as_it_is(
-    key: str, of: str, start: str, length: int
-) -> None:
+def test_a_day_begins_at_its_first_instant_and_is_as_long_as_it_is(key: str, of: str, start: str, length: int) -> None:
     where = zone(key)
     assert iso(where.start(day(of))) == start
     assert where.start(day(of) + 1) - where.start(day(of)) == length
@@ -157,7 +161,9 @@ def test_a_date_without_an_offset_is_in_the_accounts_zone(text: str, key: str, e
     assert iso(found.at) == expected
 
 
-@given(st.datetimes(datetime(1990, 1, 1), datetime(2060, 1, 1)), st.sampled_from(ODD), st.sampled_from([10, 16, 19, 26]))
+@given(
+    st.datetimes(datetime(1990, 1, 1), datetime(2060, 1, 1)), st.sampled_from(ODD), st.sampled_from([10, 16, 19, 26])
+)
 def test_dates_are_read_as_the_judge_reads_them(moment: datetime, key: str, length: int) -> None:
     text = moment.isoformat(timespec="microseconds")[:length]
     found, other = read_date(text, zone(key)), judges_date(text, key)
@@ -166,7 +172,9 @@ def test_dates_are_read_as_the_judge_reads_them(moment: datetime, key: str, leng
     assert found.at == other.at
 
 
-@given(st.text(max_size=30) | st.from_regex(r"\d{4}-\d\d-\d\d[T ]?(\d\d:\d\d)?(:\d\d)?(Z|\+\d\d:\d\d)?", fullmatch=True))
+@given(
+    st.text(max_size=30) | st.from_regex(r"\d{4}-\d\d-\d\d[T ]?(\d\d:\d\d)?(:\d\d)?(Z|\+\d\d:\d\d)?", fullmatch=True)
+)
 def test_no_text_whatever_breaks_a_date(text: str) -> None:
     found, other = read_date(text, zone("Pacific/Apia")), judges_date(text, "Pacific/Apia")
     assert text.startswith("0001-01-0") or (found is None) == (other is None)

@@ -55,7 +55,7 @@ def test_a_store_in_memory_has_eight_lanes_and_is_gone_when_closed() -> None:
 
 
 def test_where_nothing_is_nothing_is_made_unless_asked(durable_url: str, tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match=r"there is no store here; .*ringfirst init"):
+    with pytest.raises(StoreError, match=r"there is no store here; .*ringfirst import"):
         open_store(durable_url, create=False)
     assert list(tmp_path.iterdir()) == []
     open_store(durable_url).close()
