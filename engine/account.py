@@ -150,7 +150,7 @@ class Account:
         facts: list[Fact] = []
         for rule in self.program.rules:
             if rule.way == "account":
-                if self.truth(rule, view, None, up=False) is True or self._remembers(rule.rule.id):
+                if rule.plain(view, None) is True or self._remembers(rule.rule.id):
                     self.consider(rule, "", None, view, facts)
             elif rule.way == "thing":
                 self._look_things(rule, view, facts)
@@ -163,11 +163,13 @@ class Account:
 
     def truth(self, rule: RuleProgram, view: AccountView, subject: ThingView | EventView | None, *, up: bool) -> Truth:
         """Truth of a rule for a subject, ``up``: its ``when`` lines are held up by ``clear_when``."""
-        audience = True if rule.audience is None else view[rule.audience]
-        when = True if up or audience is False else rule.when(view, subject)
-        if when is False or audience is False or (isinstance(subject, ThingView) and not subject.open):
+        if up:
+            audience = True if rule.audience is None else view[rule.audience]
+            truth = both(audience, negate(rule.unless(view, subject)))
+        else:
+            truth = rule.plain(view, subject)
+        if truth is not False and isinstance(subject, ThingView) and not subject.open:
             return False
-        truth = both(audience, when, negate(rule.unless(view, subject)))
         if truth is not True or rule.rule.outreach is None:
             return truth
         return True if recipients(rule.rule, rule.rule.outreach, view, subject) else None
@@ -231,10 +233,13 @@ class Account:
 
     def _look_things(self, rule: RuleProgram, view: AccountView, facts: list[Fact]) -> None:
         views = view.open_things(rule.rule.thing)
-        quiet = not self._remembers(rule.rule.id) and len(views) <= MAX_OPEN
-        # Nearly always nothing was true and nothing is: then no key is made and nothing is remembered.
-        if quiet and not any(self.truth(rule, view, one, up=False) is True for one in views):
-            return
+        if not self._remembers(rule.rule.id):
+            # Nearly always nothing was true and nothing is: then no key is made and nothing is remembered.
+            for one in views:
+                if rule.plain(view, one) is True:
+                    break
+            else:
+                return
         for key, inner in self._subjects(rule, view):
             self.consider(rule, key, inner, view, facts)
 

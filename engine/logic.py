@@ -41,16 +41,22 @@ def lt(left: Value, right: Value) -> Truth:
 
 def gt(left: Value, right: Value) -> Truth:
     """``>``."""
+    if isinstance(left, float) and isinstance(right, float):
+        return left > right
     return lt(right, left)
 
 
 def le(left: Value, right: Value) -> Truth:
     """``<=``."""
+    if isinstance(left, float) and isinstance(right, float):
+        return left <= right
     return negate(lt(right, left))
 
 
 def ge(left: Value, right: Value) -> Truth:
     """``>=``."""
+    if isinstance(left, float) and isinstance(right, float):
+        return left >= right
     return negate(lt(left, right))
 
 

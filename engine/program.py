@@ -75,6 +75,8 @@ class RuleProgram:
 
     rule: Rule
     audience: int | None
+    plain: Condition
+    """Audience, every ``when``, no ``unless``: all in one, left as soon as one of them is false."""
     when: Condition
     unless: Condition
     clear_when: Condition | None
@@ -124,9 +126,8 @@ class ThingProgram:
             views = [self.view(account, key) for key in self._elements(account)]
         else:
             states = account.state.things[self.spec.name]
-            views = [
-                ThingView(account, self.spec.name, key, state) for key, state in sorted(states.items()) if state.open
-            ]
+            rows = sorted(states.items()) if len(states) > 1 else states.items()
+            views = [ThingView(account, self.spec.name, key, state) for key, state in rows if state.open]
         return [view for view in views if self.is_such(view)] if self.spec.where else views
 
     def all_views(self, account: AccountView) -> list[ThingView]:
@@ -421,6 +422,7 @@ class Program:
 
         when = self._function(rule.when, f"{label} when", "both", rule.thing, events)
         unless = self._function(rule.unless, f"{label} unless", "either", rule.thing, events)
+        plain = self._function(whole_of(rule), f"{label}", "both", rule.thing, events)
         clear = self.condition(rule.clear_when, f"{label} clear_when", rule.thing, events) if rule.clear_when else None
         names = [name for line in (*rule.when, *rule.unless) for name in line.term.names()]
         names += rule.clear_when.term.names() if rule.clear_when else []
@@ -435,6 +437,7 @@ class Program:
         return RuleProgram(
             rule,
             audience,
+            plain,
             when,
             unless,
             clear,
@@ -509,6 +512,12 @@ def read_use(use: NameUse, view: AccountView, subject: ThingView | EventView | N
     if use.scope == "moment":
         return moment_text(use.name, view.moment)
     return subject[use.index] if subject is not None else None
+
+
+def whole_of(rule: Rule) -> list[Line]:
+    """The lines of a rule's truth in one list: its audience, each ``when``, and the opposite of each ``unless``."""
+    audience = [Line(rule.audience, Term("name", value=rule.audience))] if rule.audience else []
+    return [*audience, *rule.when, *(Line(line.text, Term("negate", (line.term,))) for line in rule.unless)]
 
 
 def moment_text(name: str, moment: Moment) -> str:

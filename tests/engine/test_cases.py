@@ -185,6 +185,10 @@ def test_another_account_is_another_account() -> None:
 
 # -- what is expected ------------------------------------------------------------------------------------------------
 
+TWO_TICKETS = """    given:
+    - {day: 0, event: ticket.opened, with: {ticket_id: t1}}
+    - {day: 0, event: ticket.opened, with: {ticket_id: t2}}
+"""
 THREE = "    given: [{day: 1, times: 3, event: feature.used}]\n"
 
 
@@ -234,29 +238,33 @@ def test_a_failure_says_where_its_case_stands() -> None:
 
 
 def test_the_list_is_complete() -> None:
-    two = "    given: [{day: 0, event: ticket.opened, with: {ticket_id: t1}}, {day: 0, event: ticket.opened, with: {ticket_id: t2}}]\n"
-    passes(TICKET, f"  - name: a\n{two}    expect: [{{day: 1, about: t1}}, {{day: 1, about: t2}}]\n")
-    (found,) = failures(TICKET, f"  - name: a\n{two}    expect: [{{day: 1, about: t1}}]\n")
+    passes(TICKET, f"  - name: a\n{TWO_TICKETS}    expect: [{{day: 1, about: t1}}, {{day: 1, about: t2}}]\n")
+    (found,) = failures(TICKET, f"  - name: a\n{TWO_TICKETS}    expect: [{{day: 1, about: t1}}]\n")
     assert found == "expected no more; found planned on day 1 about t2"
 
 
 def test_joined_decisions_may_be_one_entry() -> None:
-    two = "    given: [{day: 0, event: ticket.opened, with: {ticket_id: t1}}, {day: 0, event: ticket.opened, with: {ticket_id: t2}}]\n"
     passes(
-        TICKET, f"  - name: a\n{two}    expect: [{{day: 1, about: [t2, t1]}}]\n  - name: b\n{two}    expect: sends\n"
+        TICKET,
+        f"  - name: a\n{TWO_TICKETS}    expect: [{{day: 1, about: [t2, t1]}}]\n"
+        f"  - name: b\n{TWO_TICKETS}    expect: sends\n",
     )
-    assert failures(TICKET, f"  - name: a\n{two}    expect: [{{day: 1, about: [t1, t3]}}]\n") != []
+    assert failures(TICKET, f"  - name: a\n{TWO_TICKETS}    expect: [{{day: 1, about: [t1, t3]}}]\n") != []
 
 
 def test_the_short_form_looks_by_the_end_of_its_day() -> None:
     passes(
         BUSY,
-        f"  - name: a\n{THREE}    at: day 2\n    expect: silent\n  - name: b\n{THREE}    at: day 3\n    expect: sends\n",
+        f"  - name: a\n{THREE}    at: day 2\n    expect: silent\n"
+        f"  - name: b\n{THREE}    at: day 3\n    expect: sends\n",
     )
 
 
 def test_silence_forbids_withdrawn_ones_too() -> None:
-    given = '    given: [{day: 1, times: 3, event: feature.used}, {day: 3, at: "12:05", event: ticket.opened, with: {ticket_id: t1}}]\n'
+    given = """    given:
+    - {day: 1, times: 3, event: feature.used}
+    - {day: 3, at: "12:05", event: ticket.opened, with: {ticket_id: t1}}
+"""
     passes(BUSY, f"  - name: a\n{given}    expect: [{{day: 3, outcome: withdrawn}}]\n")
     assert failures(BUSY, f"  - name: a\n{given}    expect: silent\n") == ["expected silence; found withdrawn on day 3"]
     (found,) = failures(BUSY, f"  - name: a\n{given}    at: day 3\n    expect: sends\n")

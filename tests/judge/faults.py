@@ -1,7 +1,7 @@
 """Faults of the engine, sown on purpose: one edit of one function each, and a scene in which the judge sees it.
 
 ``python -m tests.judge.faults --search`` looks for a scene for every fault that has none (or, with names of faults, for
-those), ``--shrink`` makes scenes smaller; both write ``caught.jsonl``. What nothing catches is a hole in the strategies.
+those), ``--shrink`` makes scenes smaller; both write ``caught.jsonl``. What nothing catches is a hole in them.
 A few scenes, for what meets too seldom by chance, were written by hand.
 """
 
@@ -558,7 +558,7 @@ def search(names: list[str], *, scenes_at_most: int, first_seed: int) -> None:
     wanted = [fault for fault in FAULTS if fault.name in names or (not names and fault.name not in found)]
     for fault in wanted:
         edited(fault)  # now: the engine's files may change while this runs
-    product.book_of = cache_books(product.book_of)
+    books_once()
     for number, scene in enumerate(random_scenes(scenes_at_most, first_seed)):
         if not wanted:
             break
@@ -594,8 +594,9 @@ def calls(act: Callable[[], Any]) -> tuple[Any, set[Any]]:
         sys.setprofile(None)
 
 
-def cache_books(read: Callable[[dict[str, Any]], Any]) -> Callable[[dict[str, Any]], Any]:
-    """Rulebooks are read once while searching: no fault here is in their reading."""
+def books_once() -> None:
+    """Read each rulebook once while searching: no fault here is in their reading."""
+    read: Any = product.book_of
     known: dict[str, Any] = {}
 
     def book_of(data: dict[str, Any]) -> Any:
@@ -604,12 +605,12 @@ def cache_books(read: Callable[[dict[str, Any]], Any]) -> Callable[[dict[str, An
             known[key] = read(data)
         return known[key]
 
-    return book_of
+    setattr(product, "book_of", book_of)  # noqa: B010 - mypy will not have a function put in another's place
 
 
 def shrink(names: list[str], *, entries: int) -> None:
     """Make the scenes with more entries than this smaller, and write after each."""
-    product.book_of = cache_books(product.book_of)
+    books_once()
     for fault in FAULTS:
         found = caught()
         scene = found.get(fault.name)

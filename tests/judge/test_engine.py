@@ -12,7 +12,7 @@ from tests.judge.evaluator import judge, outreach_id
 from tests.judge.product import decide
 
 ANY_SPEED = settings(suppress_health_check=list(HealthCheck), deadline=None)
-OFTEN = settings(ANY_SPEED, max_examples=max(300, settings.default.max_examples if settings.default else 0))
+OFTEN = settings(ANY_SPEED, max_examples=max(250, settings().max_examples))
 
 
 @st.composite
@@ -20,7 +20,7 @@ def scenes(draw: Any) -> tuple[dict[str, Any], list[dict[str, Any]], int, frozen
     """A rulebook, a log, the clock at its end, and positions at which the process starts again from snapshots."""
     book = draw(strategies.rulebooks())
     log = draw(strategies.histories(book))
-    if draw(st.integers(0, 3)) == 3:
+    if draw(st.booleans()):
         log = draw(with_ends(book, log))
     until = log[-1]["recorded_at"] + draw(st.sampled_from([0, DAY // 2, 3 * DAY, 10 * DAY]))
     positions = [row["position"] for row in log]
