@@ -15,25 +15,6 @@ from ringfirst.cli import main  # noqa: E402 - the same
 
 PAGES = (FOLDER / "reference" / "rulebook.md", FOLDER / "reference" / "commands.md")
 _BLOCK = re.compile(r"(<!-- generated: (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
-_SHAPES = {
-    "sections": words.SECTIONS,
-    "attributes": words.ATTRIBUTES,
-    "thing": words.THING,
-    "measure": words.MEASURE,
-    "segment": words.SEGMENT,
-    "score": words.SCORE,
-    "part": words.PART,
-    "rule": words.RULE,
-    "send": words.SEND,
-    "notify": words.NOTIFY,
-    "goal": words.GOAL,
-    "policy": words.POLICY,
-    "hours": words.HOURS,
-    "staff": words.STAFF,
-    "case": words.CASE,
-    "given": words.GIVEN,
-    "expect": words.EXPECT,
-}
 
 
 def filled(page: str) -> str:
@@ -43,8 +24,8 @@ def filled(page: str) -> str:
 
 def generated(name: str) -> str:
     """The generated part of that name: a table of the language, or the options of a command."""
-    if name in _SHAPES:
-        return _shape(_SHAPES[name])
+    if name in words.SHAPES:
+        return _shape(words.SHAPES[name])
     if name == "verbs":
         return _verbs()
     if name == "usual":

@@ -6,22 +6,8 @@ from engine.rulebook import words
 from engine.rulebook.words import Key, Shape
 from engine.values import KINDS
 
-_SHAPES: dict[str, Shape] = {
-    "attributes": words.ATTRIBUTES,
-    "thing": words.THING,
-    "segment": words.SEGMENT,
-    "score": words.SCORE,
-    "part": words.PART,
-    "rule": words.RULE,
-    "send": words.SEND,
-    "notify": words.NOTIFY,
-    "goal": words.GOAL,
-    "policy": words.POLICY,
-    "hours": words.HOURS,
-    "staff": words.STAFF,
-    "case": words.CASE,
-    "given": words.GIVEN,
-}
+_APART = ("sections", "measure")
+"""The whole file, and the shape whose verbs exclude each other."""
 _TEXT = {"type": "string"}
 _SCALAR = {"type": ["string", "number", "boolean"]}
 _ONE_OR_MORE_TEXTS = {"oneOf": [_TEXT, {"type": "array", "items": _TEXT}]}
@@ -58,15 +44,14 @@ _KINDS: dict[str, Any] = {
     "day": {"type": ["string", "integer"]},
     "subject": {"type": "string", "pattern": "^(account|portfolio|each \\S+)$"},
     "re-entry": {"type": "string", "pattern": "^(never|every time|every [0-9]+[hdw])$"},
-    "expect": {"oneOf": [{"enum": ["sends", "silent"]}, {"type": "array", "items": {"$ref": "#/$defs/expected"}}]},
+    "expect": {"oneOf": [{"enum": ["sends", "silent"]}, {"type": "array", "items": {"$ref": "#/$defs/expect"}}]},
     "later": {"not": {}, "description": "Not yet: a later release."},
 }
 
 
 def json_schema() -> dict[str, Any]:
     """The schema of one rulebook file (JSON Schema 2020-12)."""
-    definitions = {name: _object(shape) for name, shape in _SHAPES.items()}
-    definitions["expected"] = _object(words.EXPECT)
+    definitions = {name: _object(shape) for name, shape in words.SHAPES.items() if name not in _APART}
     definitions["measure"] = _measure()
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

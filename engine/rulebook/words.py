@@ -253,3 +253,23 @@ THING_NAMES = {
 HOUR_NAMES = frozenset({"open_hours", "waiting_hours"})
 SPELL_NAMES = ("answer_hours", "solve_hours")
 MOMENTS = ("today", "this_week", "this_month")
+SHAPES: dict[str, Shape] = {
+    "sections": SECTIONS,
+    "attributes": ATTRIBUTES,
+    "thing": THING,
+    "measure": MEASURE,
+    "segment": SEGMENT,
+    "score": SCORE,
+    "part": PART,
+    "rule": RULE,
+    "send": SEND,
+    "notify": NOTIFY,
+    "goal": GOAL,
+    "policy": POLICY,
+    "hours": HOURS,
+    "staff": STAFF,
+    "case": CASE,
+    "given": GIVEN,
+    "expect": EXPECT,
+}
+"""Every shape by its name; the JSON Schema and the reference page are made from these."""
