@@ -284,7 +284,9 @@ class Keeper:
         """The portfolio's instants up to ``time``: every lane comes there, and the totals enter the logs."""
         for step in self._steps.due(time):
             deciding = self.kept.get(lane_of(PORTFOLIO, self.store.lanes))
-            lanes = [kept for kept in self.kept.values() if kept.lane.clock is not None or kept is deciding]
+            lanes = list(
+                self.kept.values()
+            )  # a lane that has no event yet must know the totals when its first one comes
             for kept in lanes:
                 kept.facts += kept.lane.advance(step)
                 self._activate(kept, step)

@@ -142,12 +142,15 @@ def _date(text: str, zone_key: str) -> Date | None:
         if found is None:
             return None
         day = day_of(found[0].date())
-        return Date(where.start(day), day)
+        try:
+            return Date(where.start(day), day)
+        except (OverflowError, ValueError):
+            return None
     found = parse_iso(text)
     if found is None:
         return None
     moment, has_offset = found
     try:
         return Date(from_datetime(moment) if has_offset else where.instant(moment))
-    except OverflowError:
+    except (OverflowError, ValueError):
         return None

@@ -11,7 +11,7 @@ Day = int
 """A calendar day as the number of days since 1970-01-01; which instants it holds depends on the zone."""
 
 _EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
-_FIRST_DAY, _LAST_DAY = -719_000, 2_932_000
+_FIRST_DAY, _LAST_DAY = date.min.toordinal() - _EPOCH_ORDINAL, date.max.toordinal() - _EPOCH_ORDINAL
 _MONTHS = {"month": 1, "quarter": 3, "year": 12}
 
 

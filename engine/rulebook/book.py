@@ -5,8 +5,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-import msgspec
-
 from engine.errors import RulebookError
 from engine.rulebook.findings import Finding, Findings, Place, listed, suggestion
 from engine.rulebook.names import Conditions, Names, account_infos, thing_infos
@@ -95,8 +93,9 @@ class Rulebook:
 
 def fingerprint_of(files: Mapping[str, str]) -> str:
     """The fingerprint of a rulebook's files."""
-    text = msgspec.json.encode(sorted((path, body) for path, body in files.items() if decides(path)))
-    return hashlib.sha256(text).hexdigest()[:32]
+    rows = sorted((path, body) for path, body in files.items() if decides(path))
+    text = "\0".join(part for row in rows for part in row)
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:32]
 
 
 def decides(path: str) -> bool:

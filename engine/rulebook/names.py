@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from engine.rulebook.expressions import ARITHMETIC, COMPARISONS, TRUTHS, Kind, Term
 from engine.rulebook.findings import Findings, suggestion
-from engine.rulebook.nodes import Node
 from engine.rulebook.spec import Line, Measure, Score, Segment, Thing
 from engine.rulebook.words import HOUR_NAMES, THING_NAMES
 
@@ -170,8 +169,7 @@ class Conditions:
         return self._names.info(name, self._thing, event=self._event) or Info()
 
     def _error(self, line: Line, term: Term, message: str) -> None:
-        node = Node(line.at)
-        self._findings.error(node.column(term.offset), message)
+        self._findings.error(line.place(term.offset), message)
 
     def _walk(self, line: Line, term: Term, what: str, parent: Term | None) -> None:
         if term.op == "name":
@@ -222,16 +220,14 @@ class Conditions:
                 continue
             lengths = {self._info(name).length for arg in term.args for name in arg.names()} - {""}
             if len(lengths) > 1:
-                node = Node(line.at)
                 self._findings.warning(
-                    node.column(term.offset),
+                    line.place(term.offset),
                     f"{what}: windows of different length are compared; give both per: day",
                 )
             kinds = {self._kind(arg) for arg in term.args} - {"any"}
             if term.op in COMPARISONS and len(kinds) > 1:
-                node = Node(line.at)
                 self._findings.warning(
-                    node.column(term.offset),
+                    line.place(term.offset),
                     f"{what}: compares {' with '.join(sorted(kinds))}; they are never equal",
                 )
 

@@ -64,7 +64,10 @@ def load(path: str, text: str, findings: Findings) -> Node | None:
 
     Aliases, tags, duplicate keys, more than 256 KB and more than 20 levels are refused before anything is built.
     """
-    if len(text.encode(errors="surrogatepass")) > MAX_BYTES:
+    if any("\ud800" <= sign <= "\udfff" for sign in text):
+        findings.error(Place(path), "not UTF-8: it has a lone surrogate; save the file as plain UTF-8 text")
+        return None
+    if len(text.encode()) > MAX_BYTES:
         findings.error(Place(path), "the file is larger than 256 KB; split it by theme")
         return None
     try:
@@ -142,7 +145,7 @@ class _Reader:
 
     def _scalar(self, node: Node, event: Any) -> None:
         node.text = event.value
-        node.quoted = event.style is not None and event.style in "'\""
+        node.quoted = event.style in {"'", '"'}
         node.value = scalar(event.value) if event.style is None or event.style == "" else event.value
         end = event.end_mark
         node.rest = self._lines[end.line][end.column :] if end.line < len(self._lines) else ""

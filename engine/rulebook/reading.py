@@ -297,7 +297,7 @@ class Reading:
             return Line("", NO_TERM, node.at)
         text = str(node.value).lower() if isinstance(node.value, bool) else node.text
         try:
-            return Line(text, expressions.parse(text), node.at)
+            return Line(text, expressions.parse(text), node.at, node.quoted)
         except ExpressionError as err:
             cut = (
                 "; the line is cut at ' #', quote it" if node.rest.lstrip().startswith("#") and "#" in node.rest else ""

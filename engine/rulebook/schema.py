@@ -53,6 +53,7 @@ def json_schema() -> dict[str, Any]:
     """The schema of one rulebook file (JSON Schema 2020-12)."""
     definitions = {name: _object(shape) for name, shape in words.SHAPES.items() if name not in _APART}
     definitions["measure"] = _measure()
+    definitions["thing"].pop("required")  # the built-in person has no id of its own; the reader asks for the others'
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "A Ringfirst rulebook file",

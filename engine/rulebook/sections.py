@@ -67,7 +67,7 @@ def read_measure(reading: Reading, name: str, node: Node, things: frozenset[str]
         return None
     verbs = [key for key in node.keys if key in VERBS]
     if len(verbs) != 1:
-        unknown = next((key for key in node.keys if key not in MEASURE), "")
+        unknown = next((key for key in node.keys if key not in MEASURE), "") if not verbs else ""
         near = suggestion(unknown, VERBS) if unknown else ""
         reading.error(node, f"{what}: needs exactly one verb of {listed(VERBS)}; found {len(verbs)}{near}")
         return None

@@ -163,6 +163,11 @@ class Line:
     text: str
     term: Term
     at: Place = field(default=Place(""), compare=False)
+    quoted: bool = field(default=False, compare=False)
+
+    def place(self, offset: int) -> Place:
+        """The place of a character of the text."""
+        return Place(self.at.path, self.at.line, self.at.column + self.quoted + offset)
 
 
 @dataclass(frozen=True, slots=True)

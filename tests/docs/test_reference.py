@@ -29,12 +29,12 @@ def test_the_tables_are_those_of_the_code(page):
 
 def test_every_table_of_the_vocabulary_is_on_the_page():
     there = set(re.findall(r"<!-- generated: (\S+) -->", LANGUAGE))
-    assert there == {*generate._SHAPES, "verbs", "usual", "thing-names"}
+    assert there == {*words.SHAPES, "verbs", "usual", "thing-names"}
 
 
 def test_every_shape_of_the_vocabulary_has_a_table():
     shapes = {name: one for name, one in vars(words).items() if isinstance(one, dict) and _is_shape(one)}
-    missing = {name for name, one in shapes.items() if not any(one is known for known in generate._SHAPES.values())}
+    missing = {name for name, one in shapes.items() if not any(one is known for known in words.SHAPES.values())}
     assert missing <= {"PERSON"}, "PERSON takes measures alone; the page says so in words"
 
 

@@ -257,7 +257,6 @@ def test_between_two_midnights_the_daily_value_stays(desk: Desk) -> None:
     assert ("cone", "2026-03-03T06:00:00Z") in [(one.account_id, iso(one.at)) for one in decisions]
 
 
-@pytest.mark.xfail(reason="keeper.py: a lane whose first event comes after midnight is never told the daily value")
 def test_how_many_lanes_there_are_changes_no_decision(desk: Desk) -> None:
     desk.opens(5, "acme", "t1").opens(6, "bolt", "t1").opens(30, "cone", "t1").event(40, "dune", "x")
     single = Desk(open_store("sqlite://", lanes=1))

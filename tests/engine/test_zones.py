@@ -177,10 +177,10 @@ def test_dates_are_read_as_the_judge_reads_them(moment: datetime, key: str, leng
 )
 def test_no_text_whatever_breaks_a_date(text: str) -> None:
     found, other = read_date(text, zone("Pacific/Apia")), judges_date(text, "Pacific/Apia")
-    assert text.startswith("0001-01-0") or (found is None) == (other is None)
+    far = found is not None and found.at < -62_100_000_000_000  # the first year: at its edge the judge gives up earlier
+    assert far or (found is None) == (other is None)
 
 
-@pytest.mark.xfail(reason="date_of cuts days off at 0001-06-13: a day before it becomes another one")
 @pytest.mark.parametrize("text", ["0001-01-01", "0001-06-01"])
 def test_a_day_of_the_first_year_is_that_day_or_unknown(text: str) -> None:
     found = read_date(text, zone("UTC"))

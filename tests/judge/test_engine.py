@@ -12,7 +12,7 @@ from tests.judge.evaluator import judge, outreach_id
 from tests.judge.product import decide
 
 ANY_SPEED = settings(suppress_health_check=list(HealthCheck), deadline=None)
-OFTEN = settings(ANY_SPEED, max_examples=max(250, settings().max_examples))
+OFTEN = settings(ANY_SPEED, max_examples=max(150, settings().max_examples))
 
 
 @st.composite
@@ -20,7 +20,7 @@ def scenes(draw: Any) -> tuple[dict[str, Any], list[dict[str, Any]], int, frozen
     """A rulebook, a log, the clock at its end, and positions at which the process starts again from snapshots."""
     book = draw(strategies.rulebooks())
     log = draw(strategies.histories(book))
-    if draw(st.booleans()):
+    if draw(st.integers(0, 3)) == 3:
         log = draw(with_ends(book, log))
     until = log[-1]["recorded_at"] + draw(st.sampled_from([0, DAY // 2, 3 * DAY, 10 * DAY]))
     positions = [row["position"] for row in log]
@@ -30,9 +30,9 @@ def scenes(draw: Any) -> tuple[dict[str, Any], list[dict[str, Any]], int, frozen
 
 @st.composite
 def with_ends(draw: Any, book: dict[str, Any], log: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The log with one to three mails that expired or were rejected, each after its decision and before it left."""
+    """The log with one or two mails that expired or were rejected, each after its decision and before it left."""
     seen: set[tuple[str, int]] = set()
-    for _ in range(draw(st.integers(1, 3))):
+    for _ in range(draw(st.integers(1, 2))):
         place = draw(st.integers(2, len(log)))
         before = log[place - 1]["recorded_at"]
         after = log[place]["recorded_at"] if place < len(log) else before + DAY
@@ -56,7 +56,7 @@ def with_ends(draw: Any, book: dict[str, Any], log: list[dict[str, Any]]) -> lis
 
 
 @given(scenes())
-@settings(ANY_SPEED, max_examples=50)
+@settings(ANY_SPEED, max_examples=30)
 def test_the_engine_decides_what_the_judge_decides(scene: Any) -> None:
     book, log, until, restarts = scene
     assert decide(log, until, restarts) == judge(book, log, until)
