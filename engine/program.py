@@ -1,6 +1,6 @@
 """A rulebook made ready to run: names become slots, conditions become Python functions that can be read."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -190,7 +190,7 @@ class Program:
         self._pending: list[Callable[[], None]] = []
         ours = [measure for measure in book.measures.values() if _is_kept(measure)]
         once = {measure.fingerprint: measure for measure in reversed(ours)}
-        kept = [_kept(measure, _ACCOUNT_TRAITS) for measure in reversed(once.values())]
+        kept = [_kept(measure, _ACCOUNT_TRAITS, book.account_attributes) for measure in reversed(once.values())]
         at_mark = {one.spec.fingerprint: at for at, one in enumerate(kept)}
         self._kept = {measure.name: at_mark[measure.fingerprint] for measure in ours}
         self.things = {name: self._thing(thing) for name, thing in book.things.items()}
@@ -401,12 +401,12 @@ class Program:
     # -- things and rules ------------------------------------------------------------------------------------------
     def _thing(self, spec: Thing) -> ThingProgram:
         sources = Types(("user.updated",)) if spec.name == PERSON else spec.family
-        kept = [_kept(measure, sources) for measure in spec.measures if _is_kept(measure)]
+        declared = self.book.person_attributes if spec.name == PERSON else dict(spec.declared)
+        kept = [_kept(measure, sources, declared) for measure in spec.measures if _is_kept(measure)]
         for measure in self.book.measures.values():
             hidden = measure.verb == "moved_later" and measure.thing == spec.name
             if hidden and not any(_same_history(one, measure) for one in kept):
                 kept.append(MovedLater(measure, sources))
-        declared = self.book.person_attributes if spec.name == PERSON else dict(spec.declared)
         shape = ThingShape(spec, kept, self.zone if spec.portfolio else None)
         return ThingProgram(spec, shape, dict(declared))
 
@@ -553,14 +553,16 @@ def _is_kept(measure: Measure) -> bool:
     return measure.verb in COUNTING | SINCE | {"held_days", "moved_later"}
 
 
-def _kept(measure: Measure, sources: Types) -> Kept:
+def _kept(measure: Measure, sources: Types, declared: Mapping[str, str]) -> Kept:
     if measure.verb in COUNTING:
         return Counting(measure)
     if measure.verb in SINCE:
         return Since(measure)
     if measure.prop == "owner" and sources is _ACCOUNT_TRAITS:
         sources = Types(("account.updated", "owner.changed"))
-    return HeldDays(measure, sources) if measure.verb == "held_days" else MovedLater(measure, sources)
+    if measure.verb == "held_days":
+        return HeldDays(measure, sources, declared.get(measure.prop))
+    return MovedLater(measure, sources)
 
 
 def _same_history(kept: Kept, measure: Measure) -> bool:

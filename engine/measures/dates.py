@@ -10,6 +10,16 @@ from engine.numbers import MILLION, millionths
 from engine.rulebook.spec import Measure, Types
 from engine.values import Value, nested, read_date
 
+_MARKS: dict[str | None, tuple[str, ...]] = {
+    None: ("t", "\0n", "\0b"),
+    "text": ("t",),
+    "number": ("\0n",),
+    "true/false": ("\0b",),
+    "personal": ("\0b",),
+    "list": ("\0l",),
+}
+"""By declared type: how the kept values of that type begin (see ``_plain``)."""
+
 
 class Since:
     """``days_since``, ``hours_since`` (the last event) and ``days_since_first`` (the first)."""
@@ -72,9 +82,10 @@ class Since:
 class _History:
     """Keeps every value that a trait or property had, in the order of time."""
 
-    def __init__(self, spec: Measure, sources: Types) -> None:
+    def __init__(self, spec: Measure, sources: Types, declared: str | None = None) -> None:
         self.spec = spec
         self.sources = sources
+        self._declared = declared
         self._path = tuple(spec.prop.split("."))
         self._scale = unless_one(spec.times)
 
@@ -109,14 +120,25 @@ class HeldDays(_History):
     def read(self, data: Data, seen: Instant | None, moment: Moment) -> Value:
         """Days since the day on which the present run of equal values began; unknown without a value."""
         del seen
-        if not data or data[-1][2] is None:
+        value = self._typed(data[-1][2], moment) if data else None
+        if value is None:
             return None
-        begin = data[-1]
+        begin = moment.at
         for row in reversed(data):
-            if row[2] != begin[2]:
+            if self._typed(row[2], moment) != value:
                 break
-            begin = row
-        return double((moment.today - moment.zone.day(begin[0])) * MILLION, self._scale)
+            begin = row[0]
+        return double((moment.today - moment.zone.day(begin)) * MILLION, self._scale)
+
+    def _typed(self, kept: str | None, moment: Moment) -> object:
+        """A kept value as its declared type: what is not of it is unknown, and no part of a run."""
+        if kept is None:
+            return None
+        mark = kept[:2] if kept.startswith("\0") else "t"
+        if self._declared == "date":
+            found = read_date(kept, moment.zone) if mark == "t" else None
+            return None if found is None else found.at
+        return kept if mark in _MARKS[self._declared] else None
 
 
 class MovedLater(_History):
@@ -138,4 +160,8 @@ def _plain(raw: object) -> object:
     if raw is None or isinstance(raw, str):
         return raw
     exact = millionths(raw)
-    return f"\0n{exact}" if exact is not None else f"\0{raw!r}"
+    if exact is not None:
+        return f"\0n{exact}"
+    if isinstance(raw, bool):
+        return f"\0b{raw}"
+    return f"\0l{raw!r}" if isinstance(raw, (list, tuple)) else "\0?"  # a number beyond the limits, a mapping

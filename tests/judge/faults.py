@@ -106,9 +106,9 @@ FAULTS: tuple[Fault, ...] = (
     # truth
     Fault(
         "an unknown unless lets through",
-        _account.truth,
-        "negate(rule.unless(view, subject))",
-        "rule.unless(view, subject) is not True",
+        logic.negate,
+        "return None if value is None or",
+        "return True if value is None or",
     ),
     Fault("nobody to write to is no obstacle", _account.truth, "subject) else None", "subject) else True"),
     Fault("clear_when is ignored on edge and after", _account.held_up, "rule.clear_when is not None and", "False and"),
@@ -381,7 +381,12 @@ FAULTS: tuple[Fault, ...] = (
     ),
     Fault("what never happened is unknown", dates.Since._base, "return seen", "return None"),
     Fault("days since the first look at the last", dates.Since.fold, "if self._first else max", "if False else max"),
-    Fault("a value set again begins anew", dates.HeldDays.read, "row[2] != begin[2]", "row is not begin"),
+    Fault(
+        "a value set again begins anew",
+        dates.HeldDays.read,
+        "self._typed(row[2], moment) != value",
+        "row is not data[-1]",
+    ),
     Fault("a date moved earlier counts as put off", dates.MovedLater.moves, "after > before", "after != before"),
     Fault(
         "a missing property is not that value",
@@ -426,7 +431,7 @@ FAULTS: tuple[Fault, ...] = (
         "if left is None or right is None:\n        return None",
         "if left is None or right is None:\n        return False",
     ),
-    Fault("less or equal is less", logic.le, "negate(lt(right, left))", "lt(left, right)"),
+    Fault("less or equal is less", logic.le, "return left <= right", "return left < right"),
     Fault("an or with an unknown is false", logic.either, "return None if unknown else False", "return False"),
     Fault("an unknown is in no list", logic.among, "if value is None or not", "if not"),
     Fault("dividing by nothing gives nothing", logic.div, "return None if right == 0", "return 0.0 if right == 0"),

@@ -130,7 +130,7 @@ def holds(store: Store, journey: list[tuple[str, Any]]) -> None:
 
 
 @given(journeys())
-@settings(suppress_health_check=list(HealthCheck), deadline=None, max_examples=40)
+@settings(suppress_health_check=list(HealthCheck), deadline=None, max_examples=20)
 def test_sqlite_holds_what_the_judge_decides(journey: list[tuple[str, Any]]) -> None:
     store = open_store("sqlite://", lanes=2)
     try:
