@@ -17,6 +17,7 @@ from engine.program import Program, RuleProgram, read_use
 from engine.questions import events_of, now_of
 from engine.recipients import recipients
 from engine.rulebook.book import Rulebook
+from engine.rulebook.findings import suggestion
 from engine.rulebook.spec import Line, Measure, Rule
 from engine.state import in_order
 from engine.store import Store
@@ -74,6 +75,7 @@ def explain(
         "to": recipients(rule, rule.outreach, view, subject) if rule.outreach else [],
         "true_since": iso(memory.since) if memory else None,
         "holds_for_hours": rule.holds_for / 3_600_000 if rule.holds_for else None,
+        "again": _again(rule),
         "holdout": in_holdout(rule, account_id),
         "status": rule.status,
         "decisions": [_decision(one) for one in decided],
@@ -112,6 +114,18 @@ def replayed(store: Store, book: Rulebook, account_id: str, at: Instant) -> Acco
     return account
 
 
+def _again(rule: Rule) -> str:
+    """When the rule may decide for the same subject once more."""
+    if rule.subject == "event" and rule.re_entry.kind == "never":
+        return "once for each event"
+    return {
+        "never": "once for ever, it does not fire for it again",
+        "every_time": "it fires again when it has become untrue and true again",
+        "every": f"it fires again at an edge at least {rule.re_entry.span // 3_600_000:,} hours later",
+        "once_per": f"it fires again when {rule.re_entry.name} has another value",
+    }[rule.re_entry.kind]
+
+
 def _when_asked(store: Store, account_id: str, rule: Rule, about: str | None) -> Instant:
     """Now; for a rule about events the instant at which it was asked of the event."""
     now = now_of(store, None)
@@ -127,7 +141,7 @@ def because(answer: dict[str, Any], decided: Sequence[Decision]) -> str:
     """One sentence that says it."""
     if decided and answer["truth"] == "yes":
         last = decided[-1]
-        return f"true now; last decided {iso(last.at)} ({last.outcome}), so its occasion is used until it comes again"
+        return f"true now; decided {iso(last.at)} ({last.outcome}); {answer['again']}"
     if decided:
         last = decided[-1]
         return f"decided {iso(last.at)} ({last.outcome}); not true now: {_first_no(answer)}"
@@ -145,6 +159,7 @@ def lines(answer: dict[str, Any]) -> list[str]:
     text.append(f"  {answer['because']}")
     if answer["audience"] is not None:
         text.append(f"  audience {answer['audience']['segment']}: {answer['audience']['truth']}")
+        text += [f"      {name} = {_shown(value)}" for name, value in answer["audience"]["values"].items()]
     if answer["open"] is not None:
         text.append(f"  open: {_WORDS[answer['open']]}")
     for section in ("when", "unless"):
@@ -169,16 +184,17 @@ def _first_no(answer: dict[str, Any]) -> str:
         return "the thing is not open"
     if answer["paused"]:
         return f"the rule pauses: the account has more than {MAX_OPEN:,} such things open"
-    if answer["audience"] is not None and answer["audience"]["truth"] != "yes":
-        return f"audience {answer['audience']['segment']} is {answer['audience']['truth']}"
-    for line in answer["when"]:
-        if line["truth"] != "yes" and not answer["held_up_by_clear_when"]:
-            unknown = [name for name, value in line["values"].items() if value is None]
-            why = f" (unknown: {', '.join(unknown)})" if line["truth"] == "unknown" and unknown else ""
-            return f"when {line['line']} is {line['truth']}{why}"
-    for line in answer["unless"]:
-        if line["truth"] != "no":
-            return f"unless {line['line']} is {line['truth']}"
+    rows = [] if answer["held_up_by_clear_when"] else [("when", line, "yes") for line in answer["when"]]
+    rows += [("unless", line, "no") for line in answer["unless"]]
+    if answer["audience"] is not None:
+        line = {**answer["audience"], "line": answer["audience"]["segment"]}
+        rows.insert(0, ("audience", line, "yes"))
+    failed = [row for row in rows if row[1]["truth"] != row[2]]
+    # A plain no says more than an unknown: mending what is unknown would change nothing.
+    for section, line, _ in sorted(failed, key=lambda row: row[1]["truth"] == "unknown"):
+        unknown = [name for name, value in line["values"].items() if value is None]
+        why = f" (unknown: {', '.join(unknown)})" if line["truth"] == "unknown" and unknown else ""
+        return f"{section} {line['line']} is {line['truth']}{why}"
     return "nobody of 'to' is known" if not answer["to"] else "all conditions hold"
 
 
@@ -189,12 +205,19 @@ def _shown(value: Any) -> str:
 def _subject(rule: RuleProgram, view: AccountView, events: list[Recorded], about: str | None) -> tuple[str, Subject]:
     spec = rule.rule
     if spec.subject in {"account", "portfolio"}:
+        if about:
+            msg = f"explain: rule {spec.id} is about the whole account; leave --about out"
+            raise UsageError(msg)
         return "", None
     kind, _, name = (about or "").partition(":")
     if spec.subject == "thing":
         if kind != spec.each or not name:
             known = ", ".join(f"{spec.each}:{one.id}" for one in view.open_things(spec.each)[:5]) or "none is open"
             msg = f"explain: rule {spec.id} is for each {spec.each}; say --about {spec.each}:ID ({known})"
+            raise UsageError(msg)
+        if name not in view.state.things[kind] and not view.program.things[kind].spec.each_in:
+            known = suggestion(name, view.state.things[kind]) or "; look at 'ringfirst accounts show'"
+            msg = f"explain: the account has no {kind} '{name[:60]}'{known}"
             raise UsageError(msg)
         return f"{kind}\0{name}", view.thing(kind, name)
     rows = [row for row in events if row.event.type == spec.each and (not name or row.event.id == name)]
@@ -210,7 +233,14 @@ def _audience(rule: RuleProgram, view: AccountView) -> dict[str, Any] | None:
     if rule.audience is None:
         return None
     value = view[rule.audience]
-    return {"segment": rule.rule.audience, "truth": _WORDS[value if isinstance(value, bool) else None]}
+    lines = view.program.book.segments[rule.rule.audience].when
+    names = _grounds(view.program, [name for line in lines for name in line.term.names()])
+    values = {name: to_json(view.value(name)) for name in names}
+    return {
+        "segment": rule.rule.audience,
+        "truth": _WORDS[value if isinstance(value, bool) else None],
+        "values": values,
+    }
 
 
 def _lines(

@@ -1,10 +1,24 @@
 """When a mail may leave: a pure function of when it was decided and of the hours in its reader's zone."""
 
-from engine.instants import Instant
+from engine.instants import MINUTE, Instant
 from engine.rulebook.spec import Hours
 from engine.zones import Zone, date_of, round_up_quarter
 
+DAY_MINUTES = 24 * 60
 _DAYS_AHEAD = 15
+
+
+def longest_closed(hours: Hours) -> int:
+    """The longest stretch of a week in which nobody may be written to, in milliseconds (clock changes left out).
+
+    >>> longest_closed(Hours(days=(0, 1, 2, 3, 4))) // 3_600_000  # Friday 18:00 to Monday 08:00
+    62
+    """
+    length = (hours.end - hours.start) % DAY_MINUTES or DAY_MINUTES
+    begins = sorted(day * DAY_MINUTES + hours.start for day in hours.days)
+    following = [*begins[1:], begins[0] + 7 * DAY_MINUTES]
+    gaps = [after - before - length for before, after in zip(begins, following, strict=True)]
+    return max(0, *gaps) * MINUTE if len(gaps) > 1 else max(0, gaps[0]) * MINUTE
 
 
 def due_at(at: Instant, settle: int, hours: Hours, where: Zone) -> Instant:

@@ -190,7 +190,9 @@ class Keeper:
             body = one.body
             traits: dict[str, Any] = {}
             if pseudonym is not None:
-                event = msgspec.structs.replace(event, user_id=pseudonym)
+                kept = {} if event.type == "user.updated" else event.properties  # no trait brings a forgotten one back
+                event = msgspec.structs.replace(event, user_id=pseudonym, properties=kept)
+                body = body if kept else b"{}"
             if event.type == "user.updated":
                 event, traits = split_personal(event, self.book.personal)
                 body = encode_properties(event.properties) if traits else body
@@ -198,7 +200,7 @@ class Keeper:
             key = (event.account_id, event.id)
             if key in stored:
                 taken.duplicates += 1
-                taken.conflicting += stored[key] != mark
+                taken.conflicting += stored[key] != mark and pseudonym is None
                 continue
             stored[key] = mark
             taken.new += 1

@@ -25,7 +25,7 @@ LARGEST_PART = 64 * 1024
 BODY = "[[ body ]]"
 _BASE = "_base"
 _JINJA = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
-_TAKEN = re.compile("\ue000(\\d+)\ue001")
+_TAKEN = re.compile(r"ringfirst-jinja-(\d+)-taken")
 _SLUG = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 
 
@@ -217,9 +217,9 @@ def compile_mjml(source: str) -> str:
 
     def take(found: re.Match[str]) -> str:
         taken.append(found.group())
-        return f"\ue000{len(taken) - 1}\ue001"
+        return f"ringfirst-jinja-{len(taken) - 1}-taken"  # plain letters: mrml escapes others where a reader hears them
 
-    html: str = mjml.mjml2html(_JINJA.sub(take, source.replace("\ue000", "")), fonts={}, disable_comments=True)
+    html: str = mjml.mjml2html(_JINJA.sub(take, _TAKEN.sub("", source)), fonts={}, disable_comments=True)
     return _TAKEN.sub(lambda found: taken[int(found.group(1))], html)
 
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from engine.errors import RulebookError
+from engine.hours import longest_closed
+from engine.instants import HOUR
 from engine.rulebook.findings import Finding, Findings, Place, listed, suggestion
 from engine.rulebook.names import Conditions, Names, account_infos, thing_infos
 from engine.rulebook.nodes import Node, load
@@ -485,9 +487,22 @@ class _Checks:
             self._findings.error(outreach.at, f"rule {rule.id}: unknown template '{outreach.template[:60]}'{hint}")
         else:
             self._fits(rule, outreach, template)
+        self._reaches_the_hours(rule, outreach)
         for reader in outreach.to:
             for text in reader.alternatives:
                 self._reader(rule, outreach, text)
+
+    def _reaches_the_hours(self, rule: Rule, outreach: Outreach) -> None:
+        policy = self._book.policy
+        if outreach.audience == "staff" or outreach.mail_class == "transactional":
+            return
+        closed = longest_closed(policy.hours)
+        if closed + policy.settle > rule.max_age:
+            self._findings.warning(
+                rule.at,
+                f"rule {rule.id}: nobody may be written to for up to {closed // HOUR} hours, and max_age is "
+                f"{rule.max_age // HOUR}: what is decided then expires before it may leave; raise max_age, to 4d say",
+            )
 
     def _fits(self, rule: Rule, outreach: Outreach, template: TemplateNeeds) -> None:
         if template.audience and template.audience != outreach.audience:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 from engine.rulebook.expressions import ARITHMETIC, COMPARISONS, TRUTHS, Kind, Term
 from engine.rulebook.findings import Findings, suggestion
@@ -180,6 +181,7 @@ class Conditions:
     def _name(self, line: Line, term: Term, what: str, parent: Term | None) -> None:
         name = str(term.value)
         info = self._names.info(name, self._thing, event=self._event)
+        self._near_miss(line, term, what)
         if info is None:
             self._error(line, term, f"{what}: unknown name '{name[:60]}'{self._hint(name)}")
         elif info.template_only:
@@ -192,6 +194,16 @@ class Conditions:
                 term,
                 f"{what}: '{name}' moves with the clock; write it alone against a number, such as {name} >= 4",
             )
+
+    def _near_miss(self, line: Line, term: Term, what: str) -> None:
+        """A thing's properties are free, so that a misspelt name of its own would be a silent unknown."""
+        owner, _, rest = str(term.value).partition(".")
+        known = self._names.things.get(owner, {}) if owner == self._thing else {}
+        near = get_close_matches(rest, sorted(known), n=1, cutoff=0.85) if rest and rest not in known else []
+        if near:
+            place = line.place(term.offset)
+            message = f"{what}: '{owner}.{rest}' is read as a property; did you mean '{owner}.{near[0]}'?"
+            self._findings.warning(place, message)
 
     def _hint(self, name: str) -> str:
         near = suggestion(name, self._names.near(self._thing, event=self._event))

@@ -4,7 +4,15 @@ from pathlib import Path
 
 import click
 
-from ringfirst.commands.options import asked_book, at_option, json_option, opened, other_rules_option, store_option
+from ringfirst.commands.options import (
+    asked_book,
+    at_option,
+    by_active_book,
+    json_option,
+    opened,
+    other_rules_option,
+    store_option,
+)
 
 
 @click.command(short_help="Say why a rule did or did not fire for an account.")
@@ -32,7 +40,7 @@ def explain(
     from engine import explain as explaining
     from ringfirst.answers import print_json, shown
 
-    with opened(store_url) as store:
+    with opened(store_url) as store, by_active_book(rules):
         answer = explaining.explain(store, asked_book(store, rules), account_id, rule_id, about=about, at=at)
     if as_json:
         print_json(answer)

@@ -38,7 +38,7 @@ def forget(
     from ringfirst.answers import print_json, print_table, shown
 
     with opened(store_url) as store:
-        _known(store, account_id)
+        _known(store, account_id, person)
         whom = f"person {person} of account {account_id}" if person else f"account {account_id} and everything of it"
         if not yes:
             click.confirm(shown(f"Forget {whom}? {WARNING}"), abort=True, err=True)
@@ -49,9 +49,20 @@ def forget(
         print_table(["rows of", "forgotten"], list(done.items()))
 
 
-def _known(store: "Store", account_id: str) -> None:
+def _known(store: "Store", account_id: str, person: str | None) -> None:
+    """Refuse what the store has never seen: who believes that a person is erased must not owe it to a typing error."""
     from engine.errors import UsageError
+    from engine.log import Recorded
+    from engine.rulebook.findings import suggestion
 
+    if person is not None:
+        rows = [entry.event for entry in store.account_entries(account_id) if isinstance(entry, Recorded)]
+        people = {event.user_id for event in rows if event.user_id} | set(store.people(account_id))
+        if person not in people and not store.pseudonyms([(account_id, person)]):
+            raise UsageError(
+                f"forget: account '{account_id}' has no such person; nothing was done{suggestion(person, people)}"
+            )
+        return
     letters = any(one.account_id == account_id for one in store.dead_letters())
     if not letters and not store.tombstones([account_id]) and not store.account_entries(account_id):
         raise UsageError(

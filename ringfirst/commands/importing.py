@@ -63,14 +63,10 @@ def import_(
 
 
 def _say(report: "ImportReport") -> None:
-    from ringfirst.answers import plural
-
     rate = report.read / report.seconds if report.seconds else 0
     click.echo(f"read          {report.read:>12,}  in {report.seconds:.1f} s, {rate:,.0f} a second")
     click.echo(f"new           {report.new:>12,}")
-    same = (
-        f"  {plural(report.conflicting, 'of them')} with other content; the first is kept" if report.conflicting else ""
-    )
+    same = f"  {report.conflicting:,} of them with other content; the first is kept" if report.conflicting else ""
     click.echo(f"duplicates    {report.duplicates:>12,}{same}")
     letters = "  ringfirst dead-letters list" if report.dead_letters else ""
     click.echo(f"dead letters  {report.dead_letters:>12,}{letters}")

@@ -113,6 +113,22 @@ def asked_book(store: "Store", rules: Path | None) -> "Rulebook":
     return active or checked_book(rules)[0]
 
 
+@contextmanager
+def by_active_book(rules: Path | None) -> Iterator[None]:
+    """Says by which rulebook a question was answered, when it asks for a name that this one does not have."""
+    from engine.errors import RulebookError, UsageError
+
+    try:
+        yield
+    except (RulebookError, UsageError) as err:
+        strange = "unknown name" in str(err) or "not in the rulebook" in str(err)
+        if rules is not None or not strange:
+            raise
+        raise type(err)(
+            f"{err} (asked of the store's active rulebook; --rules . asks the one in this folder)"
+        ) from None
+
+
 def active_book(store: "Store") -> "Rulebook | None":
     """The rulebook that the store's lanes decide by; None before the first event."""
     from engine.keeper import stored_program

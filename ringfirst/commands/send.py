@@ -58,6 +58,7 @@ def send(
     if not ours:
         talk(f"no sender is set: the mails carry an example, {sender.address}; set RINGFIRST_SENDER")
     place = outbox or found.outbox
+    _not_ahead(at, simulate=simulate)
     with opened(store_url) as store:
         channel = FileChannel(place)
         report = (
@@ -71,6 +72,17 @@ def send(
         print_json(msgspec.to_builtins(report))
     else:
         _say(report, place)
+
+
+def _not_ahead(at: int | None, *, simulate: bool) -> None:
+    """A real run in the future would let mails expire that have not had their time."""
+    from engine.errors import UsageError
+    from ringfirst.intake import now
+
+    if at is not None and not simulate and at > now():
+        raise UsageError(
+            "send --at: lies ahead; only --simulate may look at what is to come; leave --at out, or add it"
+        )
 
 
 def rehearse(

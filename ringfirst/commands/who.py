@@ -4,7 +4,15 @@ from pathlib import Path
 
 import click
 
-from ringfirst.commands.options import asked_book, at_option, json_option, opened, other_rules_option, store_option
+from ringfirst.commands.options import (
+    asked_book,
+    at_option,
+    by_active_book,
+    json_option,
+    opened,
+    other_rules_option,
+    store_option,
+)
 
 
 @click.command(short_help="List the accounts for which a condition holds.")
@@ -30,7 +38,7 @@ def who(
     from engine import questions
     from ringfirst.answers import plural, print_json, print_table, shown, talk
 
-    with opened(store_url) as store:
+    with opened(store_url) as store, by_active_book(rules):
         found = questions.who(store, asked_book(store, rules), condition, each=each, at=at)
     if as_json:
         print_json(found)
