@@ -136,6 +136,7 @@ class Account:
         view = self.view(at)
         for rule in changed:
             self.settle(rule, view)
+            self._strangers(rule.rule, at, facts)
         return facts + self.look(at)
 
     # -- looking ---------------------------------------------------------------------------------------------------
@@ -219,11 +220,10 @@ class Account:
         views = {f"{kind}\0{one.id}": one for one in view.open_things(kind)}
         if len(views) > MAX_OPEN:
             return
-        before = self.truths.get(rule.rule.id)
-        if before:
-            for key in before:
-                if key not in views:
-                    views[key] = view.thing(kind, key.partition("\0")[2])
+        mailed = (key_of(planned.decision.subject) for planned in self.open.get(rule.rule.id, {}).values())
+        for key in (*self.truths.get(rule.rule.id, ()), *mailed):
+            if key not in views and key.startswith(f"{kind}\0"):
+                views[key] = view.thing(kind, key.partition("\0")[2])
         for key in sorted(views):
             yield key, views[key]
 
@@ -458,7 +458,7 @@ class Account:
             return
         for planned in list(open_now.values()):
             decision = planned.decision
-            if (f"{decision.subject.kind}\0{decision.subject.id}" if decision.subject else "") != key:
+            if key_of(decision.subject) != key:
                 continue
             if at >= max(mail[1] for mail in planned.mails):
                 open_now.pop(decision.decision_id)
@@ -484,10 +484,21 @@ class Account:
         if left:
             return
         facts.append(msgspec.structs.replace(decision, outcome="withdrawn", withdrawn_at=at))
-        key = f"{decision.subject.kind}\0{decision.subject.id}" if decision.subject else ""
-        used = self.used.get(_world(rule, key), {}).get(decision.occasion)
+        used = self.used.get(f"live\0{rule.id}\0{key_of(decision.subject)}", {}).get(decision.occasion)
         if used is not None:
             used.given_back = True
+
+    def _strangers(self, rule: Rule, at: Instant, facts: list[Fact]) -> None:
+        """Open mail about what the rule is no longer about: another kind of thing, an event, the account."""
+        for planned in list(self.open.get(rule.id, {}).values()):
+            of_event, subject = planned.event is not None, planned.decision.subject
+            same = (
+                of_event
+                if rule.subject == "event"
+                else not of_event and (subject.kind if subject else "") == rule.thing
+            )
+            if not same:
+                self._take_back(rule, planned, at, facts, "the rule is about something else now")
 
     def _removed(self, at: Instant) -> Iterator[Fact]:
         kept = {rule.rule.id for rule in self.program.rules}
@@ -553,6 +564,11 @@ def account_view(program: Program, events: list[Recorded], at: Instant) -> Accou
         where = wanted
         state = program.shape.build(events, where, at)
     return AccountView(program, state, Moment(at, where.day(at), where), {}, events[0].account_id if events else "")
+
+
+def key_of(subject: Subject | None) -> Key:
+    """A decision's subject as a key."""
+    return f"{subject.kind}\0{subject.id}" if subject else ""
 
 
 def event_key(rule: Rule, event: Event) -> Key:

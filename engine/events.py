@@ -145,6 +145,10 @@ def _fault(wire: _Wire, at: Instant | None, wall: Instant, *, from_inbox: bool) 
         return f"type: {wire.type} is written by Ringfirst itself; give events of your own another name"
     if at is None:
         return "time: not an ISO 8601 instant with its offset, such as 2026-03-01T09:00:00Z"
+    if at < 0:
+        return (
+            f"time: before 1970; found {iso(at)}; a zero time means that the sender did not know it, send the real one"
+        )
     if at > wall + _FAR_AHEAD:
         return f"time: more than 24 h ahead of the clock; found {iso(at)}; check the sender's clock"
     return None

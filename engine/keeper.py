@@ -124,6 +124,7 @@ class Keeper:
         self._history_mode = history
         self._programs: dict[str, Program] = {book.fingerprint: Program(book)}
         self._pending: dict[str, list[Recorded]] = {}
+        self._roles = sorted({prop for thing in book.things.values() for _, prop in thing.people} | {"user_id"})
         self._since_snapshot = 0
         self._new_on_lane: list[DeadLetter] = []
         store.put_rulebook(book.fingerprint, book.files, at=at)
@@ -178,21 +179,17 @@ class Keeper:
         """Only what is new, in order, people's pseudonyms in place; the first of equal ids wins."""
         stored = self.store.existing([(one.event.account_id, one.event.id) for one in arrived])
         gone = self.store.tombstones(list({one.event.account_id for one in arrived}))
-        names = self.store.pseudonyms(
-            list({(one.event.account_id, one.event.user_id) for one in arrived if one.event.user_id is not None})
-        )
+        names = self.store.pseudonyms(list({key for one in arrived for key in self._people_in(one.event)}))
         for one in arrived:
             event = one.event
             if event.account_id in gone:
                 taken.forgotten += 1
                 continue
-            pseudonym = names.get((event.account_id, event.user_id or ""))
-            body = one.body
-            traits: dict[str, Any] = {}
-            if pseudonym is not None:
-                kept = {} if event.type == "user.updated" else event.properties  # no trait brings a forgotten one back
-                event = msgspec.structs.replace(event, user_id=pseudonym, properties=kept)
-                body = body if kept else b"{}"
+            body, traits = one.body, dict[str, Any]()
+            forgotten = any(key in names for key in self._people_in(event))
+            if forgotten:
+                event = self._without_names(event, names)
+                body = encode_properties(event.properties)
             if event.type == "user.updated":
                 event, traits = split_personal(event, self.book.personal)
                 body = encode_properties(event.properties) if traits else body
@@ -200,13 +197,34 @@ class Keeper:
             key = (event.account_id, event.id)
             if key in stored:
                 taken.duplicates += 1
-                taken.conflicting += stored[key] != mark and pseudonym is None
+                taken.conflicting += stored[key] != mark and not forgotten
                 continue
             stored[key] = mark
             taken.new += 1
-            if traits and pseudonym is None:
+            if traits and not forgotten:
                 self._personal(event, traits)
             yield Arrived(event, body)
+
+    def _people_in(self, event: Event) -> Iterator[tuple[str, str]]:
+        """Whom the event names, where the rulebook expects a person's id."""
+        if event.user_id is not None:
+            yield event.account_id, event.user_id
+        for name in self._roles:
+            named = event.properties.get(name)
+            if isinstance(named, str):
+                yield event.account_id, named
+
+    def _without_names(self, event: Event, names: Mapping[tuple[str, str], str]) -> Event:
+        """The event with pseudonyms in the place of forgotten people; their traits do not bring them back."""
+        account = event.account_id
+        user = event.user_id and names.get((account, event.user_id), event.user_id)
+        properties = dict(event.properties)
+        if event.type == "user.updated" and user != event.user_id:
+            properties = {}
+        for name in self._roles:
+            if isinstance(properties.get(name), str):
+                properties[name] = names.get((account, properties[name]), properties[name])
+        return msgspec.structs.replace(event, user_id=user, properties=properties)
 
     def _personal(self, event: Event, traits: Mapping[str, object]) -> None:
         kept = self._of(event.account_id)
@@ -380,6 +398,8 @@ def restore(lane: Lane, store: Store, number: int, position: int) -> None:
     start = min((account.position for account in good.values()), default=0)
     if good:
         lane.resume(list(good.values()))
+    if lane_of(PORTFOLIO, store.lanes) == number:
+        known.append(PORTFOLIO)
     for account_id in known:
         if start and account_id not in good:
             _replay_alone(lane, store, account_id, start)

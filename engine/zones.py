@@ -35,12 +35,14 @@ class Zone:
         """
         found = self._starts.get(day)
         if found is None:
-            found = self._starts[day] = self.wall(day, 0)
+            found = self._starts[day] = self.wall(day, 0) if _FIRST_DAY + 3 < day < _LAST_DAY - 3 else day * DAY
         return found
 
     def day(self, at: Instant) -> Day:
         """The local day an instant belongs to."""
         bucket = at // DAY
+        if not _FIRST_DAY + 5 < bucket < _LAST_DAY - 5:
+            return bucket  # at the ends of the calendar there are no local days, and nobody to have them
         found = self._days.get(bucket)
         if found is not None and found[0] <= at < found[1]:
             return found[2]

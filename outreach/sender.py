@@ -167,7 +167,7 @@ class _Run:
         left = [
             row
             for row in self._store.outreach(states=["claimed", "posting"])
-            if self._channel.local or row.state_at <= self._at - lease
+            if self._ours(row) or row.state_at <= self._at - lease
         ]
         posted: dict[tuple[str, str], list[OutreachRow]] = {}
         for row in left:
@@ -177,6 +177,10 @@ class _Run:
                 posted.setdefault(_posted(row), []).append(row)
         for (channel, mail_id), rows in posted.items():
             self._settle(rows, channel, mail_id)
+
+    def _ours(self, row: OutreachRow) -> bool:
+        """Was it left by an earlier run on this very channel? Another outbox may be at work on its own right now."""
+        return self._channel.local and (row.state == "claimed" or _posted(row)[0] == self._channel.name)
 
     def ask(self, row: OutreachRow, behind: Collection[int]) -> bool:
         """Whether a mail may leave now; if not, it is moved to where it belongs."""

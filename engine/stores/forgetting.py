@@ -103,12 +103,16 @@ class _Swap:
         return self._rewrite(
             tables.events,
             keys,
-            ("user_id", "body"),
-            lambda row: (
-                self.new if row.user_id == self.old else row.user_id,
-                self._body(row.body, properties),
-            ),
+            ("user_id", "body", "digest"),
+            lambda row: self._event(row, properties),
         )
+
+    def _event(self, row: Any, properties: frozenset[str]) -> tuple[Any, ...]:
+        """A digest goes with what it was of: a hash would let whoever guesses an id confirm it."""
+        user_id = self.new if row.user_id == self.old else row.user_id
+        body = self._body(row.body, properties)
+        same = user_id == row.user_id and body == row.body
+        return user_id, body, row.digest if same else bytes(16)
 
     def decisions(self) -> int:
         """Swap the subject when it is the person, and every mention in what was frozen."""

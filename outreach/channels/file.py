@@ -23,11 +23,12 @@ class FileChannel:
     has a file gets no second one.
     """
 
-    name = "file"
     local = True
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        # Which outbox: a run on another one must not take a mail under way here for one that was left behind.
+        self.name = "file-" + hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:8]
         self._ids: set[str] | None = None
 
     @contextmanager

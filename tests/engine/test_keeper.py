@@ -9,13 +9,14 @@ import pytest
 from engine import account as account_at_work
 from engine import explain, questions, replay
 from engine.errors import Conflict, Fenced, LaneTaken
-from engine.events import Arrived, encode_properties
+from engine.events import Arrived, BadEvent, decode, encode_properties
 from engine.instants import DAY, HOUR, MINUTE, parse_instant
 from engine.keeper import Keeper
 from engine.log import Event, Recorded
 from engine.rulebook.book import Rulebook, load_rulebook
 from engine.store import Store
 from engine.stores import open_store
+from engine.zones import zone
 
 MONDAY = parse_instant("2026-03-02T09:00:00Z") or 0
 WALL = MONDAY + 400 * DAY
@@ -288,3 +289,68 @@ def test_personal_traits_are_split_off_before_anything_is_stored(store: Store) -
     stored = [entry.event for entry in store.account_entries("acme") if isinstance(entry, Recorded)]
     assert stored[0].properties == {"role": "champion", "email": True}
     assert store.people("acme") == {"u1": {"email": "ada@acme.example"}}
+
+
+TICKETS = """
+things:
+  ticket: {id: ticket_id, opened_by: OPENED, closed_by: ticket.closed}
+measures:
+  tickets: {open: ticket}
+rules:
+  - id: rr
+    owner: us@ringfirst.example
+    why: It is open.
+    FOR
+    send: {template: hello, to: champion, class: relationship, mode: auto}
+"""
+EACH, WHOLE = "for: each ticket\n    when: [ticket.open == true]", "when: [tickets > 0]"
+
+
+def tickets(what: str, opened: str = "ticket.opened") -> Rulebook:
+    return book_of(TICKETS.replace("FOR", what).replace("OPENED", opened))
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        pytest.param(tickets(EACH), tickets(WHOLE), id="from each ticket to the account"),
+        pytest.param(tickets(WHOLE), tickets(EACH), id="from the account to each ticket"),
+        pytest.param(tickets(EACH), tickets(EACH, "ticket.raised"), id="what opens a ticket is another event"),
+    ],
+)
+def test_a_rule_that_is_about_something_else_takes_its_open_mail_back(
+    store: Store, before: Rulebook, after: Rulebook
+) -> None:
+    at = MONDAY + 12 * HOUR
+    live(store, [champion(), event("t1", "ticket.opened", at, ticket_id="t1")], book=before)
+    first = store.outreach()[0].outreach_id
+    live(store, [event("x", "other", at + MINUTE)], book=after)
+    live(store, [event("t2", "ticket.closed", at + 2 * MINUTE, ticket_id="t1")], book=after)
+    states = {mail.outreach_id: mail.state for mail in store.outreach()}
+    assert states[first] == "withdrawn"
+    assert "queued" not in states.values()
+    assert replay.verify(store)["different"] == 0
+
+
+def test_a_forgotten_person_does_not_come_back_by_name_or_by_traits(store: Store) -> None:
+    roles = TICKETS.replace("FOR", WHOLE).replace("OPENED", "ticket.opened, people: {signer: signer}")
+    live(store, [champion()], book=book_of(roles))
+    claims = store.claim([0, 1], "forget", at=WALL)
+    (claim,) = [one for one in claims if _has(store, one.lane, "acme")]
+    store.forget_person(claim, "acme", "u1", properties=["signer"], at=WALL)
+    store.release(claims)
+    again = event("again", "user.updated", MONDAY + DAY, "acme", "u1", role="champion", email="ada@acme.example")
+    signed = event("signed", "ticket.opened", MONDAY + DAY, "acme", "u2", ticket_id="t1", signer="u1")
+    live(store, [again, signed], book=book_of(roles))
+    stored = [entry.event for entry in store.account_entries("acme") if isinstance(entry, Recorded)]
+    assert all("u1" not in (row.user_id, *row.properties.values()) for row in stored)
+    assert stored[1].properties == {}
+    assert store.people("acme") == {}
+
+
+def test_a_zero_time_is_no_event_and_hangs_nothing() -> None:
+    raw = b'{"id":"e","type":"t","account_id":"a","time":"0001-01-01T00:00:00Z"}'
+    found = decode(raw, wall=WALL)
+    assert isinstance(found, BadEvent)
+    assert found.reason.startswith("time: before 1970")
+    assert zone("Europe/Berlin").day(parse_instant("0001-01-02T00:00:00Z") or 0) < 0

@@ -128,7 +128,17 @@ class Account:
             known = old.get(rule["id"])
             if known is None or essence(before, known) != essence(books, rule):
                 self._start_over(view, rule)
+                self._withdraw_of_other_kinds(rule, at)
         self._look(at)
+
+    def _withdraw_of_other_kinds(self, rule: dict, at: int) -> None:
+        """A rule that is about something else now keeps no mail about what it was about before."""
+        for decision in self.decisions.values():
+            of_event = decision.event is not None
+            kind = decision.subject.kind if decision.subject else None
+            same = of_event if is_event_rule(self.picture, rule) else not of_event and kind == thing_kind(rule)
+            if decision.rule == rule["id"] and not same:
+                withdraw(decision, at)
 
     def _remove_all_but(self, kept: set[str], at: int) -> None:
         """Open mail of removed rules is withdrawn, their truth forgotten; their occasions stay."""
@@ -186,6 +196,12 @@ class Account:
             return [(None, None)]
         things = self.picture.things(kind)
         remembered = {key[1].id for key in self.truths if key[0] == rule["id"] and key[1] and key[1].kind == kind}
+        remembered |= {
+            decision.subject.id
+            for decision in self.decisions.values()
+            if decision.rule == rule["id"] and decision.subject and decision.subject.kind == kind
+            if decision.outcome == "planned" and any(mail.may_leave(self.clock) for mail in decision.mails)
+        }
         ids = {id_ for id_, thing in things.items() if thing.open} | remembered
         return [(Subject(kind, id_), things.get(id_)) for id_ in sorted(ids)]
 

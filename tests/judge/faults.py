@@ -102,7 +102,12 @@ FAULTS: tuple[Fault, ...] = (
     ),
     Fault("a date over things passes unseen", slots.ToDateOfThings.turns, "yield date.at + 1", "pass"),
     Fault("looks due at the instant of an entry come after it", lane.Lane.advance, "[0] <= until", "[0] < until"),
-    Fault("things that closed are not looked at again", _account._subjects, "if before:", "if False:"),
+    Fault(
+        "things that closed are not looked at again",
+        _account._subjects,
+        "for key in (*self.truths.get(rule.rule.id, ()), *mailed):",
+        "for key in ():",
+    ),
     # truth
     Fault(
         "an unknown unless lets through",
