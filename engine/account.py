@@ -555,15 +555,17 @@ class Account:
             self.state = self.program.shape.build(events, self.zone, at)
 
 
-def account_view(program: Program, events: list[Recorded], at: Instant) -> AccountView:
-    """The view of an account as of ``at``, built from its events alone."""
+def account_view(program: Program, events: list[Recorded], at: Instant, portfolio: Mapping[str, Value]) -> AccountView:
+    """The view of an account as of ``at``, built from its events alone; ``portfolio`` is the day's totals."""
     where = program.zone
     state = program.shape.build(events, where, at)
     wanted = zone(account_zone(program.zone, state.trait("timezone")))
     if wanted is not where:
         where = wanted
         state = program.shape.build(events, where, at)
-    return AccountView(program, state, Moment(at, where.day(at), where), {}, events[0].account_id if events else "")
+    return AccountView(
+        program, state, Moment(at, where.day(at), where), portfolio, events[0].account_id if events else ""
+    )
 
 
 def key_of(subject: Subject | None) -> Key:

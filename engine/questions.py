@@ -8,7 +8,7 @@ from typing import Any
 from engine.account import account_view
 from engine.errors import UsageError
 from engine.instants import Instant, iso
-from engine.log import Recorded
+from engine.log import EngineEntry, Entry, Recorded
 from engine.program import NameUse, Program, read_use
 from engine.rulebook.book import Rulebook
 from engine.rulebook.expressions import ExpressionError, parse
@@ -20,6 +20,7 @@ from engine.store import Store
 from engine.things import ThingState
 from engine.values import Value, to_json
 from engine.views import AccountView, ThingView
+from engine.whole import number
 
 
 def now_of(store: Store, at: Instant | None) -> Instant:
@@ -69,7 +70,8 @@ def account(store: Store, book: Rulebook, account_id: str, *, at: Instant | None
     if not events:
         msg = f"account '{account_id}': not in the store by {iso(moment)}; look at 'ringfirst who true'"
         raise UsageError(msg)
-    view = account_view(program, events, moment)
+    totals = _totals(store.account_entries(account_id, until_at=moment), {})
+    view = account_view(program, events, moment, totals)
     return {
         "account_id": account_id,
         "at": iso(moment),
@@ -108,12 +110,25 @@ def events_of(store: Store, account_id: str, until: Instant) -> list[Recorded]:
 def views(store: Store, program: Program, at: Instant) -> Iterator[AccountView]:
     """Every account as of ``at``, by id, from the entries recorded by then; only what the program asks is folded."""
     found: dict[str, list[Recorded]] = {}
-    for number in range(store.lanes):
-        for entry in store.entries(number, until_at=at):
+    totals: dict[str, dict[str, Value]] = {}
+    for lane_number in range(store.lanes):
+        lane: dict[str, Value] = {}
+        for entry in store.entries(lane_number, until_at=at):
             if isinstance(entry, Recorded):
                 found.setdefault(entry.account_id, []).append(entry)
+                totals[entry.account_id] = lane
+            else:
+                lane.update(_totals([entry], {}))
     for account_id in sorted(found):
-        yield account_view(program, found[account_id], at)
+        yield account_view(program, found[account_id], at, totals[account_id])
+
+
+def _totals(entries: Iterable[Entry], known: dict[str, Value]) -> dict[str, Value]:
+    """The portfolio's last daily values among these entries: what rules of accounts read."""
+    for entry in entries:
+        if isinstance(entry, EngineEntry) and entry.kind == "portfolio.measured" and entry.body.get("daily"):
+            known.update({name: number(value) for name, value in entry.body["accounts"].items()})
+    return known
 
 
 def _question(book: Rulebook, text: str, each: str | None) -> Rule:

@@ -49,6 +49,8 @@ def test(ctx: click.Context, rules: Path | None, only: tuple[str, ...], *, mutat
         print_json(answer | ({"unneeded": [_plain(one, folder) for one in unneeded]} if mutate else {}))
     else:
         _say(report, unneeded, folder)
+        if mutate and not unneeded and not report.failed:
+            click.echo("every line of when and unless is needed by a case")
     ctx.exit(1 if report.failed or unneeded else 0)
 
 

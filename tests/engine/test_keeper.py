@@ -354,3 +354,11 @@ def test_a_zero_time_is_no_event_and_hangs_nothing() -> None:
     assert isinstance(found, BadEvent)
     assert found.reason.startswith("time: before 1970")
     assert zone("Europe/Berlin").day(parse_instant("0001-01-02T00:00:00Z") or 0) < 0
+
+
+def test_questions_read_the_totals_that_the_rules_read(store: Store) -> None:
+    load = BOOK.replace("measures:\n", "measures:\n  all_open: {portfolio: tickets}\n")
+    opened = [event(f"t{at}", "ticket.opened", MONDAY + at * MINUTE, f"a{at}", ticket_id="t") for at in range(3)]
+    live(store, opened, [event("x", "other", MONDAY + 2 * DAY)], book=book_of(load))
+    assert questions.account(store, book_of(load), "acme")["measures"]["all_open"] == 3
+    assert questions.who(store, book_of(load), "all_open == 3")["count"] == 4

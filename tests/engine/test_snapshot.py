@@ -67,6 +67,7 @@ def lanes(draw: Any) -> Lane:
     return lane_after(book, log[: draw(st.integers(2, len(log)))] if len(log) > 1 else log)
 
 
+@pytest.mark.slow
 @given(lanes())
 @settings(suppress_health_check=list(HealthCheck), max_examples=40)
 def test_an_account_comes_back_from_its_bytes_as_it_was(lane: Lane) -> None:
@@ -80,6 +81,7 @@ def test_an_account_comes_back_from_its_bytes_as_it_was(lane: Lane) -> None:
             assert getattr(again, name) == getattr(account, name), name
 
 
+@pytest.mark.slow
 @given(lanes())
 @settings(suppress_health_check=list(HealthCheck), max_examples=25)
 def test_a_thawed_account_reads_the_same_values(lane: Lane) -> None:

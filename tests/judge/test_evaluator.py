@@ -705,6 +705,7 @@ def test_the_mean_of_hours_turns_at_its_own_instant():
     assert ats(log.judge()) == ["2026-03-02T12:00:00Z"]
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.data())
 def test_more_looks_change_nothing(data):

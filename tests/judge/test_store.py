@@ -129,6 +129,7 @@ def holds(store: Store, journey: list[tuple[str, Any]]) -> None:
     assert not early, "a mail whose time has passed in history is past, and never queued"
 
 
+@pytest.mark.slow
 @given(journeys())
 @settings(suppress_health_check=list(HealthCheck), deadline=None, max_examples=20)
 def test_sqlite_holds_what_the_judge_decides(journey: list[tuple[str, Any]]) -> None:
@@ -139,6 +140,7 @@ def test_sqlite_holds_what_the_judge_decides(journey: list[tuple[str, Any]]) -> 
         store.close()
 
 
+@pytest.mark.slow
 @pytest.mark.postgres
 def test_postgres_holds_what_the_judge_decides(fresh_postgres: str) -> None:
     @given(journeys())
