@@ -56,7 +56,7 @@ def with_ends(draw: Any, book: dict[str, Any], log: list[dict[str, Any]]) -> lis
 
 
 @given(scenes())
-@settings(ANY_SPEED, max_examples=30)
+@settings(ANY_SPEED, max_examples=12)
 def test_the_engine_decides_what_the_judge_decides(scene: Any) -> None:
     book, log, until, restarts = scene
     assert decide(log, until, restarts) == judge(book, log, until)

@@ -12,6 +12,8 @@ from engine.stores import open_store
 from tests.stores.made import T0, account_in
 from tests.stores.writer import EVENTS, LANES
 
+pytestmark = pytest.mark.slow
+
 
 def _start(what: str, url: str) -> "subprocess.Popen[str]":
     return subprocess.Popen(

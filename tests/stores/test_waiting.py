@@ -15,6 +15,8 @@ from engine.stores import arrivals, mails, ownership
 from engine.stores.sql import SqlStore
 from tests.stores.made import ACME, MINUTE, T0, claimed, committed, decision, ended, event, withdrawn
 
+pytestmark = pytest.mark.slow
+
 
 def _second(store: Store, first: Callable[[Any], object], second: Callable[[], object]) -> "Future[Any]":
     """Do ``second`` in a thread while the transaction that did ``first`` is still open; returns how it ended."""
