@@ -13,7 +13,7 @@ from engine.store import Store
 from engine.stores import open_store
 from engine.stores.tables import inbox_heads, lanes, metadata, settings
 
-DURABLE = ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)]
+DURABLE = ["sqlite", pytest.param("postgres", marks=[pytest.mark.postgres, pytest.mark.slow])]
 _EMPTY = (
     "TRUNCATE "
     + ", ".join(table.name for table in metadata.sorted_tables if table is not settings)
