@@ -91,13 +91,11 @@ def shown_path(path: Path) -> Path:
 
 def checked(folder: Folder) -> tuple[Rulebook | None, list[Finding]]:
     """Everything that can be found in a rulebook and its templates; with an error there is no rulebook."""
-    from engine.cases import check_cases
     from ringfirst.template_check import check_templates
 
     book, findings = load_rulebook(folder.files)
     found = [*folder.unread, *folder.shown(findings)]
     found += check_templates(book, folder)
-    found += folder.shown(check_cases(book)) if book is not None else []
     found = sorted(set(found))
     return (None if any(one.severity == "error" for one in found) else book), found
 

@@ -112,6 +112,12 @@ def load_rulebook(files: Mapping[str, str], *, duties: bool = True) -> tuple[Rul
     """
     findings = Findings()
     book = _Builder(findings, duties=duties).build(files)
+    if duties:
+        # Cases run on the engine, which reads rulebooks: only here is it asked to read one's cases.
+        from engine.cases import read_cases  # noqa: PLC0415
+
+        for rule in book.rules:
+            read_cases(rule, book.sources[rule.id], findings)
     return (None if findings.errors else book), findings.all()
 
 
