@@ -380,7 +380,7 @@ class Account:
         """Does the decision rest on an age, a "never" or an open count, of an account possibly older than the log?"""
         state = view.state
         first = state.first_event
-        if not rule.ages or state.created is not None or view.program.shape is None or first is None:
+        if not rule.ages or state.created is not None or first is None:
             return False
         if isinstance(state.trait("created_at"), str) or first > self.log_began + OLD_LOG:
             return False

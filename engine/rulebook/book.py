@@ -70,7 +70,6 @@ class Rulebook:
                 self.scores.values(),
             ),
             {name: thing_infos(thing, self.person_attributes) for name, thing in self.things.items()},
-            thing_infos(self.things["person"], self.person_attributes),
         )
 
     @property
@@ -312,11 +311,11 @@ class _Checks:
         account = dict(names.account)
         quiet = Findings()
         for _ in self._book.segments:
-            conditions = Conditions(Names(account, names.things, names.person), quiet)
+            conditions = Conditions(Names(account, names.things), quiet)
             for segment in self._book.segments.values():
                 nullable = any(conditions.nullable(line) for line in segment.when)
                 account[segment.name] = replace(account[segment.name], nullable=nullable)
-        return Names(account, names.things, names.person)
+        return Names(account, names.things)
 
     def _cycles(self) -> None:
         uses = {

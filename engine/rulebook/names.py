@@ -47,7 +47,6 @@ class Names:
 
     account: Mapping[str, Info]
     things: Mapping[str, Mapping[str, Info]]
-    person: Mapping[str, Info]
 
     def info(self, name: str, thing: str, *, event: bool = False) -> Info | None:
         """What a dotted name means in a rule for each ``thing`` (or each event); None if nothing."""

@@ -43,7 +43,6 @@ def read_rule(reading: Reading, node: Node, things: frozenset[str]) -> Rule | No
         clear_when=reading.line(keys["clear_when"], "clear_when") if "clear_when" in keys else None,
         holds_for=reading.span(keys["holds_for"], "holds_for") if "holds_for" in keys else 0,
         re_entry=_re_entry(reading, keys),
-        re_entry_written="re_entry" in keys or "once_per" in keys,
         outreach=_outreach(reading, keys, node),
         status=_status(reading, keys),
         holdout=reading.share(keys["holdout"], "holdout") if "holdout" in keys else 0.0,

@@ -159,8 +159,6 @@ def _window(reading: Reading, what: str, verb: str, prop: str, thing: str, keys:
     if "over" not in keys:
         if "ending" in keys:
             reading.error(keys["ending"], f"{what}: 'ending' needs 'over'")
-        if verb == "days_active":
-            return EVER
         return EVER
     if thing and verb in OVER_THINGS and prop not in SPELL_NAMES:
         reading.error(keys["over"], f"{what}: over the open ones there is no window; take 'over' out")

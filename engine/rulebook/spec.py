@@ -274,7 +274,6 @@ class Rule:
     clear_when: Line | None = None
     holds_for: int = 0
     re_entry: ReEntry = ReEntry()
-    re_entry_written: bool = False
     outreach: Outreach | None = None
     status: Literal["live", "draft"] = "live"
     holdout: float = 0.0
