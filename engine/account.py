@@ -29,6 +29,7 @@ FORGIVEN = 90 * MINUTE
 OLD_LOG = 2 * DAY
 OLDER = "may be older than our log"
 PORTFOLIO = "*"
+FOREVER: Instant = 2**62
 
 History = Callable[[str, int], list[Recorded]]
 """All stored events of an account up to a position."""
@@ -72,6 +73,9 @@ class Account:
         self.state: AccountState = program.shape.fresh()
         self.zone: Zone = program.zone
         self.position = 0
+        self.seat: Any = None
+        self.opened: Any = None
+        self.wild = False
         self.clock: Instant = first_at
         self.looks = 0
         self.next_at: Instant | None = None
@@ -90,11 +94,11 @@ class Account:
         try:
             self.program.shape.fold(self.state, happening)
         except OutOfTurn:
-            self._build(history, at)
-        if recorded.event.type == "account.updated" and self._wanted_zone() is not self.zone:
-            self._build(history, at)
+            self.build(history, at)
+        if recorded.event.type == "account.updated" and self.wanted_zone() is not self.zone:
+            self.build(history, at)
         if recorded.event.type == "outreach.sent":
-            self._left(recorded.event, at)
+            self.left(recorded.event, at)
         return self.look(at, happening)
 
     def advance(self, until: Instant) -> list[Fact]:
@@ -103,6 +107,12 @@ class Account:
         while self.next_at is not None and self.next_at <= until:
             facts += self.look(self.next_at)
         return facts
+
+    @property
+    def next_look(self) -> Instant | None:
+        """When it is looked at next: a midnight or a wake-up."""
+        midnight = self.seat.sheet.midnight if self.seat is not None else None
+        return min((at for at in (self.next_at, midnight) if at is not None), default=None)
 
     def ended(self, body: Mapping[str, Any]) -> None:
         """A mail expired or was rejected before it left: its occasion is given back once no mail of it is left."""
@@ -124,8 +134,8 @@ class Account:
         """Go over to another rulebook as of ``at`` (RULEBOOK 12)."""
         before = {rule.rule.id: rule.fingerprint for rule in self.program.rules}
         old_shape, self.program = self.program.shape, program
-        if self._wanted_zone() is not self.zone:
-            self._build(history, at)
+        if self.wanted_zone() is not self.zone:
+            self.build(history, at)
         else:
             self.state, kept, things = program.shape.carry(old_shape, self.state)
             if kept or things:
@@ -143,7 +153,8 @@ class Account:
     def view(self, at: Instant, where: Zone | None = None) -> AccountView:
         """The account's values as of ``at``, in its own zone or another."""
         where = where or self.zone
-        return AccountView(self.program, self.state, Moment(at, where.day(at), where), self.portfolio, self.id)
+        moment = Moment(at, where.day(at), where)
+        return AccountView(self.program, self.state, moment, self.portfolio, self.id, self.opened)
 
     def look(self, at: Instant, happening: Happening | None = None) -> list[Fact]:
         """Look at every rule as of ``at``; ``happening`` is the event that was just folded, if any."""
@@ -156,10 +167,10 @@ class Account:
             elif rule.way == "thing":
                 self._look_things(rule, view, facts)
             elif rule.way == "event":
-                self._look_events(rule, view, happening, facts)
+                self.look_events(rule, view, happening, facts)
         self.clock = at
         self.looks += 1
-        self._schedule(view)
+        self.schedule(view)
         return facts
 
     def truth(self, rule: RuleProgram, view: AccountView, subject: ThingView | EventView | None, *, up: bool) -> Truth:
@@ -188,12 +199,18 @@ class Account:
         subject: ThingView | EventView | None,
         view: AccountView,
         facts: list[Fact],
+        *,
+        plain: bool = False,
     ) -> None:
-        """One look at one rule for one subject: withdraw, then decide."""
+        """One look at one rule for one subject: withdraw, then decide. ``plain``: its ``plain`` is known to be true."""
         at = view.moment.at
         memories = self.truths.setdefault(rule.rule.id, {})
         memory = memories.get(key)
-        true = self.truth(rule, view, subject, up=self.held_up(rule, view, subject, memory)) is True
+        if plain:
+            outreach = rule.rule.outreach
+            true = outreach is None or bool(recipients(rule.rule, outreach, view, subject))
+        else:
+            true = self.truth(rule, view, subject, up=self.held_up(rule, view, subject, memory)) is True
         value = occasion(read_use(rule.once_per, view, subject)) if true and rule.once_per else None
         self._withdraw(rule.rule, key, at, facts, true=true, value=value)
         if not true:
@@ -243,13 +260,14 @@ class Account:
         for key, inner in self._subjects(rule, view):
             self.consider(rule, key, inner, view, facts)
 
-    def _look_events(
+    def look_events(
         self,
         rule: RuleProgram,
         view: AccountView,
         happening: Happening | None,
         facts: list[Fact],
     ) -> None:
+        """One look at a rule about events: at the event that was just folded, and at what may be taken back."""
         at = view.moment.at
         opened = self.open.get(rule.rule.id)
         for planned in list(opened.values()) if opened else ():
@@ -393,7 +411,7 @@ class Account:
         slot = slots[use.index] if use.index < len(slots) else None
         kept = getattr(slot, "kept", None)
         if isinstance(kept, Since) and kept.spec.verb != "days_since_first":
-            data = view.state.kept[slot._index] if isinstance(slot, KeptValue) else subject.state.kept[slot._index]  # type: ignore[union-attr]  # noqa: SLF001
+            data = view.state.kept[slot.index] if isinstance(slot, KeptValue) else subject.state.kept[slot.index]  # type: ignore[union-attr]
             return kept.rests_on_never(data)
         return True
 
@@ -511,7 +529,8 @@ class Account:
         for rule_id in [rule_id for rule_id in self.truths if rule_id not in kept]:
             self.truths.pop(rule_id)
 
-    def _left(self, event: Event, at: Instant) -> None:
+    def left(self, event: Event, at: Instant) -> None:
+        """A mail is out: it can no longer be taken back."""
         gone = event.properties.get("outreach_id")
         for rule_open in self.open.values():
             for planned in rule_open.values():
@@ -532,24 +551,27 @@ class Account:
                 seen = occasion(read_use(rule.once_per, view, subject)) if rule.once_per else None
                 memories[key] = Memory(at, held=spec.holds_for == 0, seen=seen)
 
-    def _schedule(self, view: AccountView) -> None:
+    def schedule(self, view: AccountView) -> None:
+        """When it must be looked at next, if no event comes; an account in columns has its sheet's midnights."""
         at = view.moment.at
-        midnight = self.zone.start(view.moment.today + 1)
-        self.next_at = self.program.wakes(view, midnight) or midnight if self.program.moving else midnight
-        for rule in self.program.rules:
-            if rule.rule.holds_for:
-                for memory in self.truths.get(rule.rule.id, {}).values():
-                    end = memory.since + rule.rule.holds_for
-                    if not memory.held and at < end < self.next_at:
-                        self.next_at = end
+        midnight = self.zone.start(view.moment.today + 1) if self.seat is None else FOREVER
+        next_at = self.program.wakes(view, midnight) or midnight if self.program.moving else midnight
+        for rule in self.program.holding:
+            for memory in self.truths.get(rule.id, {}).values():
+                end = memory.since + rule.holds_for
+                if not memory.held and at < end < next_at:
+                    next_at = end
+        self.next_at = next_at if next_at < FOREVER else None
 
-    def _wanted_zone(self) -> Zone:
+    def wanted_zone(self) -> Zone:
+        """The zone that its trait names, else the policy's."""
         return zone(account_zone(self.program.zone, self.state.trait("timezone")))
 
-    def _build(self, history: History, at: Instant) -> None:
+    def build(self, history: History, at: Instant) -> None:
+        """State and zone anew from all stored events."""
         events = history(self.id, self.position)
         self.state = self.program.shape.build(events, self.zone, at)
-        wanted = self._wanted_zone()
+        wanted = self.wanted_zone()
         if wanted is not self.zone:
             self.zone = wanted
             self.state = self.program.shape.build(events, self.zone, at)

@@ -1,6 +1,7 @@
 """Instants as the engine keeps them: whole milliseconds since 1970-01-01T00:00:00Z, and their ISO text."""
 
 import re
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta, timezone
 
 SECOND = 1_000
@@ -12,7 +13,14 @@ Instant = int
 """Milliseconds since 1970 in UTC. One integer compares, stores and adds up exactly; ``iso`` makes it readable."""
 
 _PLAIN = len("2026-03-02T09:00:00Z")
+_FINE = len("2026-03-02T09:00:00.000Z")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_CLOCK = {f"{minute // 60:02d}:{minute % 60:02d}:": minute * MINUTE for minute in range(24 * 60)}
+_SECONDS = {f"{second:02d}{end}": second * SECOND for second in range(60) for end in "Z."}
+_FRACTIONS = {f"{part:03d}": part for part in range(1000)}
+_DAYS: dict[str, Instant] = {}
+_MOST_DAYS = 20_000
+_DATE = re.compile(r"\d{4}-\d\d-\d\dT", re.ASCII)
 _ISO = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d{1,12}))?)?\s?([Zz]|[+-]\d\d:?\d\d)?",
     re.ASCII,
@@ -67,11 +75,13 @@ def parse_instant(text: str) -> Instant | None:
     >>> parse_instant("2026-03-02T10:00:00+01:00") == parse_instant("2026-03-02T09:00:00Z")
     True
     """
-    if len(text) == _PLAIN and text[10] == "T" and text[19] == "Z" and text[4] == text[7] == "-":
-        try:
-            return from_datetime(datetime.fromisoformat(text))
-        except ValueError:
-            return None
+    try:  # nearly every time of a stream is on a day and in a spelling that was met before
+        if len(text) == _PLAIN:
+            return _DAYS[text[:11]] + _CLOCK[text[11:17]] + _SECONDS[text[17:]]
+        if len(text) == _FINE and text[23] == "Z":
+            return _DAYS[text[:11]] + _CLOCK[text[11:17]] + _SECONDS[text[17:20]] + _FRACTIONS[text[20:23]]
+    except KeyError:
+        _note_day(text[:11])
     found = parse_iso(text)
     if found is None or not found[1]:
         return None
@@ -79,6 +89,14 @@ def parse_instant(text: str) -> Instant | None:
         return from_datetime(found[0])
     except OverflowError:
         return None
+
+
+def _note_day(text: str) -> None:
+    """Remember the start of a day in UTC by its ``YYYY-MM-DDT``; the days of a stream are few."""
+    if _DATE.fullmatch(text) is None or len(_DAYS) > _MOST_DAYS:
+        return
+    with suppress(ValueError):
+        _DAYS[text] = from_datetime(datetime(int(text[:4]), int(text[5:7]), int(text[8:10]), tzinfo=UTC))
 
 
 def _offset(text: str) -> timezone:

@@ -71,6 +71,9 @@ class Lane:
         for account in accounts:
             self.adopt(account)
 
+    def settle(self) -> None:
+        """Every restored account is where the lane's clock is; nothing is to be done for plain ones."""
+
     def program_of(self, fingerprint: str) -> Program:
         """The program of a rulebook by its fingerprint."""
         return self._programs(fingerprint)
@@ -140,9 +143,13 @@ class Lane:
                 if account.id != PORTFOLIO and account.position < entry.position:
                     account.position = entry.position
                     account.portfolio = self.portfolio
-                    facts += account.look(entry.recorded_at)
+                    facts += self.daily_totals(account, entry.recorded_at)
                     self._schedule(account)
         return facts
+
+    def daily_totals(self, account: Account, at: Instant) -> list[Fact]:
+        """An account gets the portfolio's new totals and is looked at."""
+        return account.look(at)
 
     def _in_order(self) -> Iterator[Account]:
         return (self.accounts[key] for key in sorted(self.accounts))

@@ -34,6 +34,7 @@ from engine.slots import (
 )
 from engine.state import PERSON, Shape, ThingShape
 from engine.things import ThingState
+from engine.uses import uses_of
 from engine.values import Date, Value, read, thing_id
 from engine.views import AccountView, EventView, Slot, ThingView
 from engine.zones import Zone, calendar_window, date_of, monday, zone, zone_names
@@ -125,9 +126,12 @@ class ThingProgram:
         if self.spec.each_in:
             views = [self.view(account, key) for key in self._elements(account)]
         else:
-            states = account.state.things[self.spec.name]
-            rows = sorted(states.items()) if len(states) > 1 else states.items()
-            views = [ThingView(account, self.spec.name, key, state) for key, state in rows if state.open]
+            name = self.spec.name
+            states = account.state.things[name]
+            keys = (
+                [key for key, state in states.items() if state.open] if account.opened is None else account.opened[name]
+            )
+            views = [ThingView(account, name, key, states[key]) for key in sorted(keys)]
         return [view for view in views if self.is_such(view)] if self.spec.where else views
 
     def all_views(self, account: AccountView) -> list[ThingView]:
@@ -156,9 +160,9 @@ class ThingProgram:
         if name in HOUR_SLOTS:
             return HOUR_SLOTS[name]()
         if name in _THING_READERS:
-            return Computed(_THING_READERS[name])
+            return Computed(_THING_READERS[name], daily=name == "open_days")
         if name == "last_seen" and self.spec.name == PERSON:
-            return Computed(lambda view: _date(view.state.last))
+            return Computed(lambda view: _date(view.state.last), recent=True)
         if name in dict(self.spec.people):
             return Computed(lambda view: role_of(self.spec, view, name))
         return self._property(name)
@@ -177,10 +181,14 @@ class ThingProgram:
 
 
 class Program:
-    """A rulebook ready to run; made once, used for every account."""
+    """A rulebook ready to run; made once, used for every account.
 
-    def __init__(self, book: Rulebook) -> None:
+    Only what some rule uses is kept of events; ``everything`` keeps whatever the rulebook names, for questions.
+    """
+
+    def __init__(self, book: Rulebook, *, everything: bool = False) -> None:
         self.book = book
+        self.used = uses_of(book) if not everything else None
         self.zone = zone(book.policy.timezone)
         self.slots: list[Slot] = []
         self.index: dict[str, int] = {}
@@ -188,14 +196,18 @@ class Program:
         self.listing: list[str] = []
         self._constants: dict[tuple[str, int], set[float]] = {}
         self._pending: list[Callable[[], None]] = []
-        ours = [measure for measure in book.measures.values() if _is_kept(measure)]
+        ours = [m for m in book.measures.values() if _is_kept(m) and (self.used is None or m.name in self.used.names)]
         once = {measure.fingerprint: measure for measure in reversed(ours)}
         kept = [_kept(measure, _ACCOUNT_TRAITS, book.account_attributes) for measure in reversed(once.values())]
         at_mark = {one.spec.fingerprint: at for at, one in enumerate(kept)}
         self._kept = {measure.name: at_mark[measure.fingerprint] for measure in ours}
         self.things = {name: self._thing(thing) for name, thing in book.things.items()}
-        self.shape = Shape(kept, {name: thing.shape for name, thing in self.things.items()})
+        kinds = {
+            name: thing.shape for name, thing in self.things.items() if self.used is None or name in self.used.kinds
+        }
+        self.shape = Shape(kept, kinds)
         self.rules = [self._rule(rule) for rule in book.rules]
+        self.holding = [rule for rule in book.rules if rule.holds_for]
         self.whole = [measure for measure in book.measures.values() if measure.verb == "portfolio"]
         for measure in self.whole:
             self.slot(measure.prop)
@@ -288,7 +300,7 @@ class Program:
     def _make(self, name: str) -> Slot:
         book = self.book
         if name == "account_age_days":
-            return Computed(_account_age)
+            return Computed(_account_age, daily=True)
         if name in book.measures:
             return self._measure(book.measures[name])
         if name in book.segments:
@@ -340,8 +352,8 @@ class Program:
         spec = self.book.scores[owner]
         parts = []
         for one in spec.parts:
-            function = self._value_function(one.value, f"score {owner}.{one.name}")
-            parts.append((one, function))
+            function = self.value_function(one.value, f"score {owner}.{one.name}")
+            parts.append((one, lambda view, function=function: function(view, None)))
         return ScoreValue(spec, parts, part)
 
     # -- code ------------------------------------------------------------------------------------------------------
@@ -364,10 +376,10 @@ class Program:
             steps += [f"l{at} = {body}", f"if l{at} is {decides}:", f"    return {decides}"]
         return self._compile(label, [*steps, f"return {join}({', '.join(f'l{at}' for at in range(len(bodies)))})"])
 
-    def _value_function(self, line: Line, label: str) -> Callable[[AccountView], Value]:
-        body = source(line.term, lambda name: self._place_text(name, "", None), self.texts)
-        function = self._compile(label, [f"return {body}"])
-        return lambda view: function(view, None)
+    def value_function(self, line: Line, label: str, thing: str = "") -> Callable[[Any, Any], Value]:
+        """An expression as a function of the account's view and the thing's."""
+        body = source(line.term, lambda name: self._place_text(name, thing, None), self.texts)
+        return self._compile(label, [f"return {body}"])
 
     def _compile(self, label: str, body: Sequence[str]) -> Condition:
         name = f"c{len(self.listing)}"
@@ -402,9 +414,12 @@ class Program:
     def _thing(self, spec: Thing) -> ThingProgram:
         sources = Types(("user.updated",)) if spec.name == PERSON else spec.family
         declared = self.book.person_attributes if spec.name == PERSON else dict(spec.declared)
-        kept = [_kept(measure, sources, declared) for measure in spec.measures if _is_kept(measure)]
+        used = self.used
+        mine = [m for m in spec.measures if used is None or spec.portfolio or f"{spec.name}.{m.name}" in used.names]
+        kept = [_kept(measure, sources, declared) for measure in mine if _is_kept(measure)]
         for measure in self.book.measures.values():
             hidden = measure.verb == "moved_later" and measure.thing == spec.name
+            hidden = hidden and (used is None or measure.name in used.names)
             if hidden and not any(_same_history(one, measure) for one in kept):
                 kept.append(MovedLater(measure, sources))
         shape = ThingShape(spec, kept, self.zone if spec.portfolio else None)

@@ -63,7 +63,7 @@ def account(store: Store, book: Rulebook, account_id: str, *, at: Instant | None
     Raises ``UsageError`` when the store has never seen the account by then.
     """
     moment = now_of(store, at)
-    program = Program(replace(book, rules=()))
+    program = Program(replace(book, rules=()), everything=True)
     for name in (*book.measures, *book.segments, *book.scores):
         program.slot(name)
     events = events_of(store, account_id, moment)

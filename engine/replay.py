@@ -5,9 +5,9 @@ from typing import Any
 
 import msgspec
 
+from engine.columns.lane import ColumnLane
 from engine.decision import Decision
 from engine.keeper import stored_program
-from engine.lane import Lane
 from engine.log import Recorded
 from engine.program import Program
 from engine.store import Store
@@ -50,7 +50,9 @@ def _lane(store: Store, number: int, progress: Progress | None) -> tuple[int, di
             programs[mark] = stored_program(store, mark)
         return programs[mark]
 
-    lane = Lane(program, lambda account, position: [row for row in stored.get(account, []) if row.position <= position])
+    lane = ColumnLane(
+        program, lambda account, position: [row for row in stored.get(account, []) if row.position <= position]
+    )
     found: dict[str, Decision] = {}
     read = events = 0
     for entry in store.entries(number):

@@ -42,57 +42,62 @@ class Still:
 
 
 class Computed(Still):
-    """A value that a function gives: built-in names and attributes."""
+    """A value that a function gives: built-in names and attributes.
 
-    def __init__(self, reader: Reader) -> None:
+    ``daily``: an age in days, one more at each midnight. ``recent``: it changes with any event of the thing.
+    """
+
+    def __init__(self, reader: Reader, *, daily: bool = False, recent: bool = False) -> None:
         self.read = reader
+        self.daily = daily
+        self.recent = recent
 
 
 class KeptValue:
     """A measure over the account's events."""
 
     def __init__(self, index: int, kept: Kept) -> None:
-        self._index = index
+        self.index = index
         self.kept = kept
         self.moves = kept.spec.window.kind == "exact" or kept.spec.verb == "hours_since"
 
     def read(self, view: AccountView) -> Value:
         """The measure's value."""
-        return self.kept.read(view.state.kept[self._index], view.seen, view.moment)
+        return self.kept.read(view.state.kept[self.index], view.seen, view.moment)
 
     def exact(self, view: AccountView) -> Exact | None:
         """The value in millionths before any rounding, where it is one that is added up."""
         kept = self.kept
-        data = view.state.kept[self._index]
+        data = view.state.kept[self.index]
         return kept.exact(data, view.seen, view.moment) if isinstance(kept, Counting) else None
 
     def turns(self, view: AccountView, constants: Sequence[float]) -> Iterable[Instant]:
         """As the measure says."""
-        return self.kept.turns(view.state.kept[self._index], view.seen, view.moment, constants)
+        return self.kept.turns(view.state.kept[self.index], view.seen, view.moment, constants)
 
 
 class KeptOfThing:
     """A measure over a thing's own events."""
 
     def __init__(self, index: int, kept: Kept) -> None:
-        self._index = index
+        self.index = index
         self.kept = kept
         self.moves = kept.spec.window.kind == "exact" or kept.spec.verb == "hours_since"
 
     def read(self, view: ThingView) -> Value:
         """The measure's value; a thing without events has none kept."""
-        data = view.state.kept[self._index] if view.state.kept else self.kept.fresh()
+        data = view.state.kept[self.index] if view.state.kept else self.kept.fresh()
         return self.kept.read(data, view.state.seen, view.moment)
 
     def exact(self, view: ThingView) -> Exact | None:
         """The value in millionths before any rounding, where it is one that is added up."""
-        data = view.state.kept[self._index] if view.state.kept else self.kept.fresh()
+        data = view.state.kept[self.index] if view.state.kept else self.kept.fresh()
         kept = self.kept
         return kept.exact(data, view.state.seen, view.moment) if isinstance(kept, Counting) else None
 
     def turns(self, view: ThingView, constants: Sequence[float]) -> Iterable[Instant]:
         """As the measure says."""
-        data = view.state.kept[self._index] if view.state.kept else self.kept.fresh()
+        data = view.state.kept[self.index] if view.state.kept else self.kept.fresh()
         return self.kept.turns(data, view.state.seen, view.moment, constants)
 
 
@@ -101,7 +106,7 @@ class Trait(Still):
 
     def __init__(self, path: tuple[str, ...], declared: str | None, *, as_number: bool = False) -> None:
         self._path = path
-        self._declared = declared
+        self.declared = declared
         self._as_number = as_number
 
     def read(self, view: AccountView) -> Value:
@@ -114,7 +119,7 @@ class Trait(Still):
             raw = nested(raw, self._path[1:]) if isinstance(raw, dict) else None
         if self._as_number:
             raw = number_in_text(raw)
-        return read(raw, self._declared, zone)
+        return read(raw, self.declared, zone)
 
 
 class Property(Trait):
@@ -129,7 +134,7 @@ class ToDate:
     """``days_to`` and ``hours_to`` of one date."""
 
     def __init__(self, spec: Measure, date: Slot) -> None:
-        self._spec = spec
+        self.spec = spec
         self._date = date
         self._hours = spec.verb == "hours_to"
         self.moves = self._hours
@@ -141,7 +146,7 @@ class ToDate:
             return None
         if self._hours:
             return hours(date.at - view.moment.at)
-        return double((day_of_date(date, view.moment.zone) - view.moment.today) * MILLION, unless_one(self._spec.times))
+        return double((day_of_date(date, view.moment.zone) - view.moment.today) * MILLION, unless_one(self.spec.times))
 
     def turns(self, view: AccountView | ThingView, constants: Sequence[float]) -> Iterable[Instant]:
         """Hours turn where they reach a constant."""
@@ -162,20 +167,20 @@ class ThingTest:
 
     def __init__(self, test: Test, slot: Slot | None) -> None:
         self._test = test
-        self._slot = slot
+        self.slot = slot
         self.moves = slot is not None and slot.moves
 
     def holds(self, view: ThingView) -> bool:
         """Does the thing match as of the view's moment?"""
-        if self._slot is None:
+        if self.slot is None:
             return matches(self._test, property_at(view.state, self._test.path))
-        return value_matches(self._test, self._slot.read(view), view.moment.zone)
+        return value_matches(self._test, self.slot.read(view), view.moment.zone)
 
     def turns(self, view: ThingView) -> Iterator[Instant]:
         """When the answer may turn without an event."""
-        if self._slot is not None:
+        if self.slot is not None:
             numbers = [millionths(operand) for operand in self._test.operands]
-            yield from self._slot.turns(view, [number / MILLION for number in numbers if number is not None])
+            yield from self.slot.turns(view, [number / MILLION for number in numbers if number is not None])
 
 
 def property_at(state: ThingState, path: tuple[str, ...]) -> object:
@@ -329,6 +334,11 @@ def _of_hours(spec: Measure, ages: list[int]) -> Value:
 class Spells(OverThings):
     """``opened answered closed`` in a window, and measures of ``answer_hours`` and ``solve_hours``."""
 
+    @property
+    def act(self) -> str:
+        """What is looked for in each spell: ``opened``, ``answered`` or ``closed``."""
+        return {"answer_hours": "answered", "solve_hours": "closed"}.get(self.spec.prop, self.spec.verb)
+
     def read(self, view: AccountView) -> Value:
         """The count, or the aggregate of exact hours."""
         spec = self.spec
@@ -336,7 +346,7 @@ class Spells(OverThings):
             return None
         after, until = stretch_of(spec, view.moment)
         scale = scale_of(spec, view.moment.today)
-        found = [length for when, length in self._acts(view) if after < when <= until]
+        found = [length for when, length in self.acts(view) if after < when <= until]
         if spec.prop:
             return aggregate(spec.verb, [length * MILLION for length in found], scale / 3_600_000)
         return double(len(found) * MILLION, unless_one(scale))
@@ -345,7 +355,7 @@ class Spells(OverThings):
         """Exact windows turn as acts leave them; a ``where`` as its things turn."""
         del constants
         if self.spec.window.kind == "exact":
-            yield from exact_turns(self.spec, [when for when, _ in self._acts(view)], view.seen)
+            yield from exact_turns(self.spec, [when for when, _ in self.acts(view)], view.seen)
         for one in self._all(view):
             for test in self.tests:
                 yield from test.turns(one)
@@ -354,15 +364,19 @@ class Spells(OverThings):
         program = view.program.things[self.spec.thing]
         return [one for one in program.all_views(view) if program.is_such(one)]
 
-    def _acts(self, view: AccountView) -> Iterator[tuple[Instant, int]]:
-        act = {"answer_hours": "answered", "solve_hours": "closed"}.get(self.spec.prop, self.spec.verb)
+    def acts(self, view: AccountView) -> Iterator[tuple[Instant, int]]:
+        """When each of the acts was, and how long it took from the opening, in milliseconds."""
         for one in self._all(view):
-            if not all(test.holds(one) for test in self.tests):
-                continue
-            for spell in one.state.spells:
-                when = spell.opened_at if act == "opened" else getattr(spell, f"{act}_at")
-                if when is not None:
-                    yield when, when - spell.opened_at
+            if all(test.holds(one) for test in self.tests):
+                yield from acts_of(one.state, self.act)
+
+
+def acts_of(state: ThingState, act: str) -> Iterator[tuple[Instant, int]]:
+    """When an act happened to one thing, spell by spell, and how long it took from the opening, in milliseconds."""
+    for spell in state.spells:
+        when = spell.opened_at if act == "opened" else spell.answered_at if act == "answered" else spell.closed_at
+        if when is not None:
+            yield when, when - spell.opened_at
 
 
 class ToDateOfThings(OverThings):
@@ -401,14 +415,14 @@ class MovedLaterOfThings(OverThings):
 
     def __init__(self, spec: Measure, index: int, kept: MovedLater) -> None:
         super().__init__(spec, ())
-        self._index = index
+        self.index = index
         self._kept = kept
 
     def read(self, view: AccountView) -> Value:
         """How often, over all."""
         program = view.program.things[self.spec.thing]
         ours = [one for one in program.all_views(view) if program.is_such(one) and one.state.kept]
-        moves = sum(self._kept.moves(one.state.kept[self._index], view.moment) for one in ours)
+        moves = sum(self._kept.moves(one.state.kept[self.index], view.moment) for one in ours)
         return double(moves * MILLION, unless_one(self.spec.times))
 
 
@@ -442,27 +456,40 @@ class ScoreValue(Still):
 
     def read(self, view: AccountView) -> Value:
         """The asked-for part of the score."""
-        points = [(part, _points(part, value(view))) for part, value in self._parts]
-        known = [(part, point) for part, point in points if point is not None]
-        coverage = sum(part.weight for part, _ in known) / sum(part.weight for part, _ in points)
+        points = [_points(part, value(view)) for part, value in self._parts]
+        if self._name == "worst":
+            known = [(part, point) for (part, _), point in zip(self._parts, points, strict=True) if point is not None]
+            return min(known, key=lambda row: row[1])[0].name if known else None
+        score, coverage = weighed(self._spec, points)
         if self._name == "coverage":
             return coverage
-        if not known:
-            return None
-        worst_part, worst = min(known, key=lambda row: row[1])
-        if self._name == "worst":
-            return worst_part.name
-        if coverage < self._spec.needs:
-            return None
-        score = sum(point * part.weight for part, point in known) / sum(part.weight for part, _ in known)
-        if self._spec.cap_above_worst is not None:
-            score = min(score, worst + self._spec.cap_above_worst)
-        score = round(score * MILLION) / MILLION
-        return self._band(score) if self._name == "band" else score
+        return self._band(score) if self._name == "band" and score is not None else score
 
     def _band(self, score: float) -> str | None:
         found = [band for band, lower in self._spec.bands if score >= lower]
         return found[-1] if found else None
+
+
+def weighed(spec: Score, points: Sequence[float | None]) -> tuple[float | None, float]:
+    """A score from the points of its parts (None: unknown), and its coverage.
+
+    Added up step by step: ``sum`` of doubles differs between versions of Python, and a decision must not.
+    """
+    weight = whole = total = 0.0
+    worst: float | None = None
+    for part, point in zip(spec.parts, points, strict=True):
+        whole += part.weight
+        if point is not None:
+            weight += part.weight
+            total += point * part.weight
+            worst = point if worst is None else min(worst, point)
+    coverage = weight / whole
+    if worst is None or coverage < spec.needs:
+        return None, coverage
+    score = total / weight
+    if spec.cap_above_worst is not None:
+        score = min(score, worst + spec.cap_above_worst)
+    return round(score * MILLION) / MILLION, coverage
 
 
 def _points(part: Part, value: Value) -> float | None:

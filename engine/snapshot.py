@@ -8,7 +8,7 @@ from engine.account import PORTFOLIO, Account, Memory, Planned, Used
 from engine.instants import Instant
 from engine.program import Program
 from engine.rulebook.spec import fingerprint
-from engine.state import AccountState, pack, unpack
+from engine.state import AccountState, pack, plain_state, unpack
 from engine.whole import Whole
 from engine.zones import zone
 
@@ -48,9 +48,9 @@ def freeze(account: Account) -> bytes:
             shape_of(account.program),
             account.zone.key,
             account.clock,
-            account.next_at,
+            account.next_look,
             account.log_began,
-            _each_raw(account.state, pack),
+            _each_raw(plain_state(account.state), pack),
             account.portfolio,
             account.truths,
             account.used,

@@ -172,6 +172,19 @@ class Shape:
                 self.things[name].fold(state.things[name], happening)
 
 
+def plain_state(state: AccountState) -> AccountState:
+    """A state whose measures are lists, also where they are rows of columns."""
+    things = {
+        kind: {key: one if type(one.kept) is list else _plain_thing(one) for key, one in rows.items()}
+        for kind, rows in state.things.items()
+    }
+    return msgspec.structs.replace(state, kept=list(state.kept), things=things)
+
+
+def _plain_thing(state: ThingState) -> ThingState:
+    return msgspec.structs.replace(state, kept=list(state.kept))
+
+
 def routes(kept: list[Kept], event_type: str) -> list[int]:
     """Which of the measures an event type concerns."""
     found = []

@@ -37,7 +37,7 @@ class Slot(Protocol):
 class AccountView:
     """An account as of one moment; ``view[i]`` is the value of the program's slot ``i``."""
 
-    __slots__ = ("_cache", "_seen", "account_id", "moment", "portfolio", "program", "state", "things")
+    __slots__ = ("_cache", "_seen", "account_id", "moment", "opened", "portfolio", "program", "state", "things")
 
     def __init__(
         self,
@@ -46,7 +46,9 @@ class AccountView:
         moment: Moment,
         portfolio: Mapping[str, Value],
         account_id: str,
+        opened: Mapping[str, Mapping[str, None]] | None = None,
     ) -> None:
+        self.opened = opened
         self.program = program
         self.account_id = account_id
         self.state = state

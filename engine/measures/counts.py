@@ -112,7 +112,7 @@ class Counting:
         if verb in VALUED:
             return millionths(raw)
         if verb == "unique":
-            return _different(raw)
+            return different(raw)
         return read(raw, None, None)  # type: ignore[arg-type]  # without a declared date no zone is asked
 
     def _fold_exact(self, data: Data, happening: Happening, value: object) -> None:
@@ -146,7 +146,8 @@ class Counting:
         return [self._add(None, row[2], row[0], row[1]) for row in rows]
 
 
-def _different(raw: object) -> str | None:
+def different(raw: object) -> str | None:
+    """A property's value as ``unique`` tells values apart: by kind and content; None for what is no plain value."""
     if isinstance(raw, bool):
         return f"b{raw}"
     if isinstance(raw, str):

@@ -23,12 +23,16 @@ BOOK: dict[str, Any] = {
             "measures": {"acts": {"count": "ticket.*", "over": "2d"}},
         }
     },
-    "measures": {"uses": {"count": "feature.used", "over": "7d"}, "total": {"sum": "amount", "of": "feature.used"}},
+    "measures": {
+        "uses": {"count": "feature.used", "over": "7d"},
+        "total": {"sum": "amount", "of": "feature.used"},
+        "tickets": {"open": "ticket"},
+    },
     "rules": [
         {
             "id": "busy",
             "owner": "o@ringfirst.example",
-            "when": ["uses >= 2"],
+            "when": ["uses >= 2", "tickets >= 0"],
             "holds_for": "6h",
             "notify": {"template": "note", "to": "rule owner"},
         }

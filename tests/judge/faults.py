@@ -65,15 +65,17 @@ _zone: Any = zones.Zone
 
 FAULTS: tuple[Fault, ...] = (
     # looks and wake-ups
-    Fault("the midnight look is skipped every other day", _account._schedule, "moment.today + 1)", "moment.today + 2)"),
+    Fault("the midnight look is skipped every other day", _account.schedule, "moment.today + 1)", "moment.today + 2)"),
     Fault(
         "midnight is 24 hours after midnight",
-        _account._schedule,
+        _account.schedule,
         "self.zone.start(view.moment.today + 1)",
         "next(m for n in (1, 2) if (m := self.zone.start(view.moment.today) + n * 86_400_000) > at)",
     ),
-    Fault("there are no wake-ups", _account._schedule, "self.program.wakes(view, midnight) or midnight", "midnight"),
-    Fault("the end of holds_for wakes nobody", _account._schedule, "if rule.rule.holds_for:", "if False:"),
+    Fault("there are no wake-ups", _account.schedule, "self.program.wakes(view, midnight) or midnight", "midnight"),
+    Fault(
+        "the end of holds_for wakes nobody", _account.schedule, "for rule in self.program.holding:", "for rule in ():"
+    ),
     Fault(
         "a wake-up at the very instant of a midnight is lost",
         program.Program.wakes,
@@ -93,7 +95,7 @@ FAULTS: tuple[Fault, ...] = (
         "yield seen + window.shift + window.size",
         "pass",
     ),
-    Fault("a where over things turns unseen", slots.ThingTest.turns, "if self._slot is not None:", "if False:"),
+    Fault("a where over things turns unseen", slots.ThingTest.turns, "if self.slot is not None:", "if False:"),
     Fault(
         "the age of the oldest thing reaches a constant unseen",
         slots.OfOpenThings.turns,
@@ -146,15 +148,13 @@ FAULTS: tuple[Fault, ...] = (
         "if value is not None and value != memory.seen:",
         "if value is not None and begins:",
     ),
+    Fault("an event may be as old as it likes", _account.look_events, "or at - happening.time > rule.rule.max_age", ""),
     Fault(
-        "an event may be as old as it likes", _account._look_events, "or at - happening.time > rule.rule.max_age", ""
-    ),
-    Fault(
-        "an event of exactly max_age is too old", _account._look_events, "> rule.rule.max_age", ">= rule.rule.max_age"
+        "an event of exactly max_age is too old", _account.look_events, "> rule.rule.max_age", ">= rule.rule.max_age"
     ),
     Fault(
         "an unless that comes true does not take an event's mail back",
-        _account._look_events,
+        _account.look_events,
         "rule.unless(view, past) is True",
         "False",
     ),
@@ -250,13 +250,13 @@ FAULTS: tuple[Fault, ...] = (
     Fault(
         "another zone does not move the days",
         _account.take,
-        'recorded.event.type == "account.updated" and self._wanted_zone() is not self.zone',
+        'recorded.event.type == "account.updated" and self.wanted_zone() is not self.zone',
         "False",
     ),
     Fault(
         "a late removal of a person is left out",
         _account.take,
-        "except OutOfTurn:\n        self._build(history, at)",
+        "except OutOfTurn:\n        self.build(history, at)",
         "except OutOfTurn:\n        pass",
     ),
     Fault(
@@ -380,7 +380,7 @@ FAULTS: tuple[Fault, ...] = (
     Fault("active days are counted as events", counts._mark, "return 1", "return (_bucket or 0) + 1"),
     Fault(
         "true is one",
-        counts._different,
+        counts.different,
         'if isinstance(raw, bool):\n        return f"b{raw}"',
         "if isinstance(raw, bool):\n        raw = int(raw)",
     ),
@@ -410,18 +410,18 @@ FAULTS: tuple[Fault, ...] = (
     Fault("only open things count as opened", slots.Spells._all, "program.all_views(view)", "program.open_views(view)"),
     Fault(
         "an answer counts on the day of its opening",
-        slots.Spells._acts,
+        slots.acts_of,
         "yield when, when",
         "yield spell.opened_at, when",
     ),
     Fault("a part of a score that is unknown counts as nothing", slots._points, "return part.if_unknown", "return 0.0"),
     Fault(
         "a score is not held down by its worst part",
-        slots.ScoreValue.read,
-        "if self._spec.cap_above_worst is not None:",
+        slots.weighed,
+        "if spec.cap_above_worst is not None:",
         "if False:",
     ),
-    Fault("a score needs nothing known", slots.ScoreValue.read, "if coverage < self._spec.needs:", "if False:"),
+    Fault("a score needs nothing known", slots.weighed, "worst is None or coverage < spec.needs", "worst is None"),
     Fault("a band begins above its bound", slots.ScoreValue._band, "score >= lower", "score > lower"),
     # logic
     Fault(

@@ -26,15 +26,20 @@ def book_of(data: dict[str, Any]) -> Rulebook:
     return book
 
 
-def decide(log: list[dict[str, Any]], until: int, thaw_at: frozenset[int] = frozenset()) -> list[dict[str, Any]]:
-    """The product's decisions over a judge's log; at ``thaw_at`` every account goes through its snapshot."""
+def decide(
+    log: list[dict[str, Any]], until: int, thaw_at: frozenset[int] = frozenset(), kind: type[Lane] = Lane
+) -> list[dict[str, Any]]:
+    """The product's decisions over a judge's log; at ``thaw_at`` every account goes through its snapshot.
+
+    ``kind`` is the lane: the plain one or its twin in columns.
+    """
     programs: dict[str, Program] = {}
     stored: dict[str, list[Recorded]] = {}
 
     def history(account_id: str, position: int) -> list[Recorded]:
         return [row for row in stored.get(account_id, []) if row.position <= position]
 
-    lane = Lane(programs.__getitem__, history)
+    lane = kind(programs.__getitem__, history)
     decisions: dict[str, Decision] = {}
     gone: set[str] = set()
     for row in log:
@@ -49,7 +54,7 @@ def decide(log: list[dict[str, Any]], until: int, thaw_at: frozenset[int] = froz
 
 
 def _again(lane: Lane, programs: dict[str, Program], history: Any) -> Lane:
-    again = Lane(programs.__getitem__, history)
+    again = type(lane)(programs.__getitem__, history)
     again.program, again.clock, again.first_at = lane.program, lane.clock, lane.first_at
     for account in lane.accounts.values():
         restored = thaw(account.id, account.position, account.program, freeze(account))

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from engine.columns.lane import ColumnLane
 from engine.instants import DAY
 from tests.judge import strategies
 from tests.judge.evaluator import judge, outreach_id
@@ -59,7 +60,9 @@ def with_ends(draw: Any, book: dict[str, Any], log: list[dict[str, Any]]) -> lis
 @settings(ANY_SPEED, max_examples=12)
 def test_the_engine_decides_what_the_judge_decides(scene: Any) -> None:
     book, log, until, restarts = scene
-    assert decide(log, until, restarts) == judge(book, log, until)
+    judged = judge(book, log, until)
+    assert decide(log, until, restarts) == judged
+    assert decide(log, until, restarts, ColumnLane) == judged
 
 
 @pytest.mark.slow
@@ -67,4 +70,6 @@ def test_the_engine_decides_what_the_judge_decides(scene: Any) -> None:
 @OFTEN
 def test_the_engine_decides_what_the_judge_decides_in_many_more_scenes(scene: Any) -> None:
     book, log, until, restarts = scene
-    assert decide(log, until, restarts) == judge(book, log, until)
+    judged = judge(book, log, until)
+    assert decide(log, until, restarts) == judged
+    assert decide(log, until, restarts, ColumnLane) == judged

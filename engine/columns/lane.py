@@ -1,0 +1,631 @@
+"""One lane over columns: the same facts as ``engine.lane.Lane``, which is its judge, many times as fast.
+
+Columns only find out where a truth has turned; what is decided there, the plain code decides (``Account.consider``).
+An account that columns cannot hold is kept plainly in the same lane.
+"""
+
+import heapq
+from typing import Any
+
+from engine.account import FOREVER, MAX_OPEN, PORTFOLIO, Account, History
+from engine.columns.layout import Layout, OddError
+from engine.columns.rows import KeptRow
+from engine.columns.sheet import SPECIAL, Handler, Narrow, Printed, Sheet, Touched
+from engine.columns.table import WildError
+from engine.columns.trends import full_from
+from engine.decision import Fact
+from engine.instants import Instant
+from engine.lane import Lane, Programs
+from engine.log import EngineEntry, Entry, Event, Recorded
+from engine.measures.measure import Happening, matches
+from engine.program import Program
+from engine.slots import acts_of, property_at
+from engine.state import PERSON, happening_of
+from engine.things import OutOfTurn, ThingState, fold_thing
+from engine.values import thing_id
+from engine.views import AccountView
+from engine.whole import Whole
+from engine.zones import Zone
+
+Things = list[tuple[str, str, int]]
+"""Things that have rows: kind, id, row."""
+NO_THINGS: Things = []
+NO_ROWS: dict[str, int] = {}
+Hit = tuple[int, str]
+"""A rule (``~rule`` when it is no longer true) and a thing's id (empty: the account): what must be considered."""
+
+
+class Seat:
+    """Where an account sits: its sheet, its row, the rows of its things, and whether every look must be a whole one."""
+
+    __slots__ = ("own", "restless", "row", "sheet", "things")
+
+    def __init__(self, sheet: Sheet, row: int, own: list[Any]) -> None:
+        self.sheet = sheet
+        self.row = row
+        self.own = own
+        self.things: dict[str, dict[str, int]] = {}
+        self.restless = False
+
+
+class ColumnLane(Lane):
+    """A lane whose accounts are rows."""
+
+    def __init__(self, programs: Programs, history: History) -> None:
+        super().__init__(programs, history)
+        self._printed: dict[int, Printed | None] = {}
+        self._sheets: dict[str, Sheet] = {}
+        self._next: Instant = -FOREVER
+        """No look is due before it."""
+
+    def take(self, entry: Entry) -> list[Fact]:
+        """Take the next entry of the log: first all looks due up to its recorded_at, then the entry itself."""
+        at = entry.recorded_at
+        if at >= self._next or self.first_at is None or not isinstance(entry, Recorded):
+            return super().take(entry)
+        self.clock = at
+        return self._event(entry)
+
+    # -- time --------------------------------------------------------------------------------------------------------
+    def advance(self, until: Instant) -> list[Fact]:
+        """Move the clock: midnights of whole sheets, and the looks that single accounts are due."""
+        facts: list[Fact] = []
+        while True:
+            sheet = min(self._sheets.values(), key=lambda one: one.midnight, default=None)
+            night = sheet.midnight if sheet is not None else None
+            due = self._due[0][0] if self._due else None
+            if night is not None and night <= until and (due is None or night <= due):
+                facts += self._night(sheet)  # type: ignore[arg-type]  # there is a night, so there is a sheet
+            elif due is not None and due <= until:
+                at, account_id = heapq.heappop(self._due)
+                account = self.accounts[account_id]
+                if account.next_at == at:
+                    facts += self._whole_look(account, at) if account.seat else account.look(at)
+                    self._schedule(account)
+            else:
+                break
+        self.clock = until if self.clock is None else max(self.clock, until)
+        nights = min((one.midnight for one in self._sheets.values()), default=FOREVER)
+        self._next = min(nights, self._due[0][0]) if self._due else nights
+        return facts
+
+    def _night(self, sheet: Sheet) -> list[Fact]:
+        at = sheet.midnight
+        sheet.turn()
+        for kind, table in sheet.tables.items():
+            for trend in table.scope.trends.values():
+                for row in table.expired(trend):
+                    self._read_trend(sheet, kind, trend, table.owners[row], row, at)
+        hits: dict[str, list[Hit]] = {}
+        for rule, owner in sheet.night():
+            account, thing = owner[:2] if isinstance(owner, tuple) else (owner, "")
+            hits.setdefault(account.id, []).append((rule, thing))
+        for account in sheet.restless.values():
+            hits.setdefault(account.id, [])
+        facts: list[Fact] = []
+        for account_id in sorted(hits):
+            account = self.accounts[account_id]
+            if account.seat.restless:
+                facts += self._whole_look(account, at)
+            else:
+                facts += self._consider(account, hits[account_id], at, None)
+            self._schedule(account)
+        return facts
+
+    def _read_trend(self, sheet: Sheet, kind: str, trend: Any, owner: Any, row: int, at: Instant) -> None:
+        account = owner[0] if kind else owner
+        view = account.view(at)
+        sheet.read((), (trend,), row, view, view.thing(kind, owner[1]) if kind else None)
+
+    # -- one event ---------------------------------------------------------------------------------------------------
+    def _event(self, entry: Recorded) -> list[Fact]:
+        account = self.accounts.get(entry.event.account_id)
+        if account is None or account.seat is None:
+            return self._unseated(entry, account)
+        event, at = entry.event, entry.recorded_at
+        seat: Seat = account.seat
+        sheet = seat.sheet
+        account.position = entry.position
+        account.looks += 1
+        handler = sheet.handlers.get(event.type) or sheet.handler(event.type)
+        time = min(at, event.time)
+        rows: Things | None = NO_THINGS
+        if handler.default is None or time < sheet.start or time < (account.state.first_event or time):
+            rows = None
+        elif (handler.person and event.user_id is not None) or not handler.ids.isdisjoint(event.properties):
+            rows = self._light(handler, account, event, time)
+        if rows is None or handler.default is None:
+            return self._wide_event(account, entry, handler)
+        narrow = handler.default
+        if handler.prop:
+            value = event.properties.get(handler.prop)
+            if type(value) is str:
+                narrow = handler.by_value.get(value, narrow)
+        return self._narrow_event(account, entry, handler, narrow, rows, time)
+
+    def _narrow_event(
+        self, account: Account, entry: Recorded, handler: Handler, narrow: Narrow, rows: Things, time: Instant
+    ) -> list[Fact]:
+        """An event in its turn that changes nothing but measures: the printed code of its type takes it in."""
+        seat: Seat = account.seat
+        event, at = entry.event, entry.recorded_at
+        try:
+            narrow.fold(seat.row, event, time)
+            for kind, _, inner in rows:
+                narrow.things[kind][0](inner, event, time)
+        except WildError:
+            return self._plain(account, entry)
+        if narrow.touched is not None:
+            self._slow_measures(account, narrow, entry)
+        if seat.restless:
+            return self._looked(account, self._whole_look(account, at, self._happening(account, entry)))
+        hits: list[Hit] = [(rule, "") for rule in narrow.check(seat.row, False)]
+        for kind, key, inner in rows:
+            hits += [(rule, key) for rule in narrow.things[kind][1](seat.row, inner, False)]
+        for kind, check in narrow.all_things.items():
+            for key, inner in seat.things.get(kind, NO_ROWS).items():
+                hits += [(rule, key) for rule in check(seat.row, inner, False)]
+        if hits or handler.events:
+            return self._looked(account, self._consider(account, hits, at, self._happening(account, entry)))
+        return []
+
+    def _light(self, handler: Handler, account: Account, event: Event, time: Instant) -> Things | None:
+        """Note an event with things that it leaves as they are, but for measures and ``last``; gives those with rows.
+
+        None, and nothing noted, when one of them may change.
+        """
+        properties = event.properties
+        for kind, path in handler.active:
+            if (event.user_id if kind == PERSON else _at(properties, path)) is not None:
+                return None
+        things, seats = account.state.things, account.seat.things
+        noted: list[ThingState] = []
+        found: Things = []
+        for kind, path, routed in handler.inert:
+            raw = (
+                event.user_id
+                if kind == PERSON
+                else properties.get(path[0])
+                if len(path) == 1
+                else _at(properties, path)
+            )
+            if raw is None:
+                continue
+            key = raw if type(raw) is str else thing_id(raw)
+            if not key:
+                continue
+            state = things[kind].get(key)
+            if state is None or time < (state.last or 0):
+                return None
+            row = seats.get(kind, NO_ROWS).get(key)
+            if row is not None:
+                found.append((kind, key, row))
+            elif routed or (kind == PERSON and not state.open):
+                return None
+            noted.append(state)
+        for state in noted:
+            state.last = time
+        return found
+
+    def _slow_measures(self, account: Account, narrow: Any, entry: Recorded) -> None:
+        """Measures without columns, and what is read from them."""
+        seat: Seat = account.seat
+        if narrow.own:
+            seat.sheet.tables[""].fold(seat.row, seat.own, self._happening(account, entry), narrow.own)
+        self._read(account, narrow.touched, entry.recorded_at)
+
+    def _read(self, account: Account, touched: Any, at: Instant) -> None:
+        seat: Seat = account.seat
+        view = account.view(at)
+        self._read_all(seat, touched, view)
+        if touched.moves:
+            account.schedule(view)
+            self._schedule(account)
+
+    # -- events that change more than measures -------------------------------------------------------------------------
+    def _wide_event(self, account: Account, entry: Recorded, handler: Handler) -> list[Fact]:
+        event, at = entry.event, entry.recorded_at
+        seat: Seat = account.seat
+        happening = self._happening(account, entry)
+        shape = account.program.shape
+        first, created = account.state.first_event, account.state.trait("created_at")
+        shape.fold_account(account.state, happening)
+        try:
+            seat.sheet.tables[""].fold(seat.row, seat.own, happening, shape.route(event.type))
+            kinds = self._fold_things(account, happening)
+        except (WildError, OutOfTurn):
+            return self._anew(account, entry, happening)
+        if event.type == "account.updated" and account.wanted_zone() is not account.zone:
+            return self._anew(account, entry, happening)
+        if event.type == "outreach.sent":
+            account.left(event, at)
+        late = (
+            happening.time < seat.sheet.start
+            or first != account.state.first_event
+            or created != account.state.trait("created_at")
+        )
+        touched = seat.sheet.touched(event.type, frozenset(kinds), all_=late)
+        if late or event.type == "subscription.created":
+            self._seen(account)
+        self._read(account, touched, at)
+        view = account.view(at)
+        hits: list[Hit] = []
+        for kind, key in kinds.items():
+            hits += self._thing(account, kind, key, view)
+        if event.type == "account.updated":
+            hits += [hit for kind in seat.sheet.tables if kind for hit in self._listed(account, kind, view)]
+        if seat.restless:
+            return self._looked(account, self._whole_look(account, at, happening))
+        # Whom a rule writes to is part of its truth, and people may have changed: then every rule is asked.
+        every = late or event.type in SPECIAL or PERSON in kinds
+        checks = seat.sheet.check if every else touched.check
+        hits += [(rule, "") for rule in checks[""](seat.row, True)]
+        for kind, rows in seat.things.items():
+            for key, row in rows.items():
+                check = seat.sheet.check[kind] if kinds.get(kind) == key else checks[kind]
+                hits += [(rule, key) for rule in check(seat.row, row, True)]
+        if hits or handler.events:
+            return self._looked(account, self._consider(account, hits, at, happening))
+        return []
+
+    def _fold_things(self, account: Account, happening: Happening) -> dict[str, str]:
+        """Fold the event into the things it belongs to; gives them by kind."""
+        seat: Seat = account.seat
+        found: dict[str, str] = {}
+        for kind, shape in account.program.shape.things.items():
+            key = shape.thing_of(happening.event)
+            if key is None:
+                continue
+            found[kind] = key
+            states = account.state.things[kind]
+            acts = kind in seat.sheet.layout.act_kinds
+            if acts:
+                self._acts(account, kind, states.get(key), -1)
+            table = seat.sheet.tables.get(kind)
+            if table is None or shape.zone is not None:
+                shape.fold(states, happening)
+                self._noted(account, kind, key, acts=acts)
+                continue
+            row = seat.things.get(kind, {}).get(key)
+            state = states.get(key)
+            if state is None:
+                state = states[key] = ThingState(kept=[kept.fresh() for kept in shape.kept])
+                if row is not None:
+                    state.kept = KeptRow(table, row, table.owners[row][2])  # type: ignore[assignment]
+            if row is None:
+                shape.fold(states, happening)
+            else:
+                fold_thing(shape.spec, state, happening)
+                table.fold(row, table.owners[row][2], happening, shape.route(happening.event.type))
+            self._noted(account, kind, key, acts=acts)
+        return found
+
+    def _noted(self, account: Account, kind: str, key: str, *, acts: bool) -> None:
+        """Keep account of which things are open, and of what happened to them."""
+        state = account.state.things[kind][key]
+        if state.open:
+            account.opened[kind][key] = None
+        else:
+            account.opened[kind].pop(key, None)
+        if acts:
+            self._acts(account, kind, state, 1)
+
+    def _acts(self, account: Account, kind: str, state: ThingState | None, amount: int) -> None:
+        """Add or take away what happened to one thing."""
+        if state is None:
+            return
+        seat: Seat = account.seat
+        spec = account.program.things[kind].spec
+        if spec.where and not all(matches(test, property_at(state, test.path)) for test in spec.where):
+            return
+        table = seat.sheet.tables[""]
+        for (of, name), acts in table.scope.acts.items():
+            if of == kind:
+                for when, length in acts_of(state, name.partition(" ")[0]):
+                    table.act(acts, seat.row, account.zone.day(when), length, amount)
+
+    def _thing(self, account: Account, kind: str, key: str, view: AccountView) -> list[Hit]:
+        """Give a thing that opened a row, take one that closed out; what its closing ends must be considered."""
+        seat: Seat = account.seat
+        table = seat.sheet.tables.get(kind)
+        if table is None:
+            return []
+        one = view.thing(kind, key)
+        rows = seat.things.setdefault(kind, {})
+        row = rows.get(key)
+        if one.open:
+            if row is None:
+                row = self._seat_thing(account, kind, key)
+            scope = seat.sheet.layout.scopes[kind]
+            table.arrays[f"{scope.prefix}g"][row] = full_from(one.state.seen, account.zone)
+            seat.sheet.read(scope.leaves.values(), scope.trends.values(), row, view, one)
+            if len(rows) > MAX_OPEN:
+                self._restless(account, on=True)
+            return []
+        if row is None:
+            return []
+        prefix = table.scope.prefix
+        remembered = [rule for rule in table.scope.rules if table.arrays[f"{prefix}m{rule}"][row]]
+        self._unseat_thing(account, kind, key)
+        return [(~rule, key) for rule in remembered]
+
+    def _listed(self, account: Account, kind: str, view: AccountView) -> list[Hit]:
+        """Things that are the elements of a list attribute, after the account's attributes changed."""
+        program = account.program.things[kind]
+        if not program.spec.each_in:
+            return []
+        seat: Seat = account.seat
+        keys = {*(one.id for one in view.open_things(kind)), *seat.things.get(kind, ())}
+        return [hit for key in sorted(keys) for hit in self._thing(account, kind, key, view)]
+
+    def _seat_thing(self, account: Account, kind: str, key: str) -> int:
+        seat: Seat = account.seat
+        table = seat.sheet.tables[kind]
+        own = table.fresh_own()
+        row = seat.sheet.add(kind, (account, key, own))
+        seat.things.setdefault(kind, {})[key] = row
+        table.arrays[f"{table.scope.prefix}parent"][row] = seat.row
+        state = account.state.things[kind].get(key)
+        if state is not None:
+            if len(state.kept):
+                table.load(row, own, state.kept)
+            state.kept = KeptRow(table, row, own)  # type: ignore[assignment]  # it reads like the list it stands for
+        return row
+
+    def _unseat_thing(self, account: Account, kind: str, key: str) -> None:
+        seat: Seat = account.seat
+        row = seat.things[kind].pop(key)
+        state = account.state.things[kind].get(key)
+        if state is not None:
+            state.kept = list(state.kept)
+        seat.sheet.tables[kind].drop(row)
+
+    def _seen(self, account: Account) -> None:
+        seat: Seat = account.seat
+        seat.sheet.tables[""].arrays["g"][seat.row] = full_from(account.state.seen(account.zone), account.zone)
+
+    # -- looking -------------------------------------------------------------------------------------------------------
+    def _consider(self, account: Account, hits: list[Hit], at: Instant, happening: Happening | None) -> list[Fact]:
+        """Look at the rules and things whose truth may have turned."""
+        seat: Seat = account.seat
+        todo: list[tuple[int, str, bool]] = []
+        rules = account.program.rules
+        for rule_at, key in hits:
+            if rule_at >= 0:
+                todo.append((rule_at, key, True))
+            else:
+                self._forgot(account, ~rule_at, key)
+        if happening is not None:
+            todo += [(rule_at, "", False) for rule_at in seat.sheet.handler(happening.event.type).events]
+        facts: list[Fact] = []
+        if not todo:
+            return facts
+        view = account.view(at)
+        todo.sort()
+        for rule_at, key, _ in todo:
+            rule = rules[rule_at]
+            if rule.way == "event":
+                account.look_events(rule, view, happening, facts)
+                continue
+            kind = rule.rule.thing
+            subject = view.thing(kind, key) if kind else None
+            name = f"{kind}\0{key}" if kind else ""
+            account.consider(rule, name, subject, view, facts, plain=True)
+            row = seat.things[kind][key] if kind else seat.row
+            seat.sheet.memory[rule_at][row] = 1 if name in account.truths[rule.rule.id] else 2
+        self._after(account, view)
+        return facts
+
+    def _forgot(self, account: Account, rule_at: int, key: str) -> None:
+        """A rule is no longer true; there is no mail to take back, for then every look would be a whole one."""
+        seat: Seat = account.seat
+        rule = account.program.rules[rule_at].rule
+        account.truths.get(rule.id, {}).pop(f"{rule.thing}\0{key}" if rule.thing else "", None)
+        row = seat.things.get(rule.thing, {}).get(key) if rule.thing else seat.row
+        if row is not None:
+            seat.sheet.memory[rule_at][row] = 0
+
+    def _whole_look(self, account: Account, at: Instant, happening: Happening | None = None) -> list[Fact]:
+        """Look at everything, as the plain lane does."""
+        facts = account.look(at, happening)
+        seat: Seat = account.seat
+        view = account.view(at)
+        self._read_all(seat, seat.sheet.moving(), view)
+        self._remember(account)
+        self._after(account, view, scheduled=True)
+        return facts
+
+    def _remember(self, account: Account) -> None:
+        """Write what the account remembers into the columns."""
+        seat: Seat = account.seat
+        for kind, table in seat.sheet.tables.items():
+            rows = seat.things.get(kind, {}) if kind else {"": seat.row}
+            for rule in table.scope.rules:
+                known = account.truths.get(account.program.rules[rule].rule.id, {})
+                column = table.arrays[f"{table.scope.prefix}m{rule}"]
+                for key, row in rows.items():
+                    column[row] = (f"{kind}\0{key}" if kind else "") in known
+
+    def _after(self, account: Account, view: AccountView, *, scheduled: bool = False) -> None:
+        if not scheduled:
+            account.clock = view.moment.at
+            account.schedule(view)
+        sticky = account.seat.sheet.sticky
+        on = any(account.open.values()) or any(rows for rule, rows in account.truths.items() if rule in sticky)
+        crowded = any(len(rows) > MAX_OPEN for rows in account.seat.things.values())
+        self._restless(account, on=on or crowded)
+
+    def _restless(self, account: Account, *, on: bool) -> None:
+        account.seat.restless = on
+        if on:
+            account.seat.sheet.restless[account.id] = account
+        else:
+            account.seat.sheet.restless.pop(account.id, None)
+
+    def _looked(self, account: Account, facts: list[Fact]) -> list[Fact]:
+        self._schedule(account)
+        return facts
+
+    def _happening(self, account: Account, entry: Recorded) -> Happening:
+        return happening_of(entry, account.zone, entry.recorded_at)
+
+    # -- seats ---------------------------------------------------------------------------------------------------------
+    def _unseated(self, entry: Recorded, account: Account | None) -> list[Fact]:
+        """An event of an account that has no row yet, or never will."""
+        facts = super()._event(entry)
+        account = self.accounts.get(entry.account_id)
+        if account is not None and not account.wild:
+            self.seat(account, entry.recorded_at)
+            self._schedule(account)
+        return facts
+
+    def seat(self, account: Account, at: Instant) -> None:
+        """Give an account that was looked at as of ``at`` its rows, if columns can hold it."""
+        program = account.program
+        if self.program is not program or isinstance(account, Whole) or account.state.first_event is None:
+            return
+        printed = self._printed_of(program)
+        if printed is None:
+            return
+        sheet = self._sheet(printed, account.zone, at)
+        table = sheet.tables[""]
+        own = table.fresh_own()
+        seat = account.seat = Seat(sheet, sheet.add("", account), own)
+        try:
+            table.load(seat.row, own, account.state.kept)
+            account.state.kept = KeptRow(table, seat.row, own)  # type: ignore[assignment]
+            account.opened = {
+                kind: {key: None for key in sorted(states) if states[key].open}
+                for kind, states in account.state.things.items()
+            }
+            for kind in sheet.layout.act_kinds:
+                for state in account.state.things[kind].values():
+                    self._acts(account, kind, state, 1)
+            self._seen(account)
+            view = account.view(at)
+            for kind in sheet.tables:
+                if kind:
+                    for one in view.open_things(kind):
+                        self._thing(account, kind, one.id, view)
+            sheet.read(table.scope.leaves.values(), table.scope.trends.values(), seat.row, view, None)
+        except WildError:
+            self._unseat(account, at)
+            account.wild = True
+            return
+        self._remember(account)
+        self._after(account, view)
+
+    def _unseat(self, account: Account, at: Instant) -> None:
+        """Take an account out of the columns: from here on it is kept plainly."""
+        seat: Seat = account.seat
+        for kind, rows in list(seat.things.items()):
+            for key in list(rows):
+                self._unseat_thing(account, kind, key)
+        account.state.kept = list(account.state.kept)
+        seat.sheet.restless.pop(account.id, None)
+        seat.sheet.tables[""].drop(seat.row)
+        account.seat = None
+        account.opened = None
+        account.schedule(account.view(at))
+
+    def _plain(self, account: Account, entry: Recorded) -> list[Fact]:
+        """An account with sums beyond what columns hold: it is built anew and kept plainly."""
+        account.wild = True
+        return self._anew(account, entry, self._happening(account, entry))
+
+    def _anew(self, account: Account, entry: Recorded, happening: Happening) -> list[Fact]:
+        """Build an account from its stored events, this one included, and look."""
+        at = entry.recorded_at
+        self._unseat(account, at)
+        account.build(self._history, at)
+        facts = account.look(at, happening)
+        if not account.wild:
+            self.seat(account, at)
+        self._schedule(account)
+        return facts
+
+    def _schedule(self, account: Account) -> None:
+        super()._schedule(account)
+        if account.next_at is not None and account.next_at < self._next:
+            self._next = account.next_at
+
+    def _sheet(self, printed: Printed, zone: Zone, at: Instant) -> Sheet:
+        found = self._sheets.get(zone.key)
+        if found is None:
+            found = self._sheets[zone.key] = Sheet(printed, zone, at)
+            self._next = min(self._next, found.midnight)
+        return found
+
+    def _printed_of(self, program: Program) -> Printed | None:
+        mark = id(program)
+        if mark not in self._printed:
+            self._printed = {mark: printed_of(program)}
+        return self._printed[mark]
+
+    # -- other entries and restored accounts ---------------------------------------------------------------------------
+    def adopt(self, account: Account) -> None:
+        """Take in an account that was restored; it gets its rows when the lane's clock is where it stood."""
+        super().adopt(account)
+        if self.clock is not None:
+            self.seat(account, self.clock)
+            self._schedule(account)
+
+    def settle(self) -> None:
+        """All restored accounts are where the lane's clock is: give them rows."""
+        if self.clock is None:
+            return
+        for account in self._in_order():
+            if account.seat is None and not account.wild:
+                self.seat(account, self.clock)
+                self._schedule(account)
+
+    def _activate(self, entry: EngineEntry) -> list[Fact]:
+        seated = [account for account in self._in_order() if account.seat is not None]
+        for account in seated:
+            self._unseat(account, entry.recorded_at)
+        self._sheets.clear()
+        facts = super()._activate(entry)
+        for account in seated:
+            self.seat(account, entry.recorded_at)
+            self._schedule(account)
+        return facts
+
+    def daily_totals(self, account: Account, at: Instant) -> list[Fact]:
+        """An account gets the portfolio's new totals; it is looked at if one of its rules reads them."""
+        seat: Seat | None = account.seat
+        if seat is None:
+            return super().daily_totals(account, at)
+        totals = seat.sheet.totals()
+        if totals is None:
+            account.looks += 1
+            return []
+        self._read_all(seat, totals, account.view(at))
+        return self._whole_look(account, at)
+
+    def _read_all(self, seat: Seat, touched: Touched | None, view: AccountView) -> None:
+        """Read these cached values and trends anew, of the account and of all its things."""
+        if touched is None:
+            return
+        seat.sheet.read(touched.leaves[""], touched.trends[""], seat.row, view, None)
+        for kind, rows in seat.things.items():
+            if touched.leaves[kind] or touched.trends[kind]:
+                for key, row in rows.items():
+                    seat.sheet.read(touched.leaves[kind], touched.trends[kind], row, view, view.thing(kind, key))
+
+
+def printed_of(program: Program) -> Printed | None:
+    """A program's columns, or None when there is something in it that columns cannot hold."""
+    try:
+        return Printed(Layout(program))
+    except OddError:
+        return None
+
+
+def _at(properties: Any, path: tuple[str, ...]) -> object:
+    raw: Any = properties
+    for name in path:
+        raw = raw.get(name) if isinstance(raw, dict) else None
+    return raw
+
+
+__all__ = ["PORTFOLIO", "ColumnLane", "printed_of"]

@@ -1,0 +1,471 @@
+"""The columns of one lane's accounts in one zone, and the printed code that runs over them."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from math import nan
+from typing import Any
+
+import numpy as np
+
+from engine.columns.code import NARROW, WIDE, Coder, score_text
+from engine.columns.layout import LARGEST, Layout, Leaf, OddError, Ring, Scope, Trend, daily, is_inert, touches
+from engine.columns.table import Table, WildError
+from engine.columns.trends import outlook
+from engine.instants import Instant
+from engine.measures.counts import different
+from engine.measures.measure import passes
+from engine.numbers import millionths
+from engine.rulebook.spec import Test
+from engine.values import nested
+from engine.views import AccountView, ThingView
+from engine.zones import Zone
+
+Check = Callable[..., list[int]]
+SPECIAL = frozenset({"account.updated", "owner.changed", "subscription.created", "user.updated", "user.removed"})
+"""Event types after which more than measures may have changed."""
+
+
+@dataclass(slots=True)
+class Touched:
+    """What must be read anew after an event: cached values and trends, by scope, and the rules to ask."""
+
+    leaves: dict[str, list[Leaf]]
+    trends: dict[str, list[Trend]]
+    rules: dict[str, list[int]]
+    moves: bool
+    check: dict[str, Check]
+
+
+@dataclass(slots=True)
+class Handler:
+    """How an event type is taken in, the common way: in its turn, about nothing but measures."""
+
+    prop: str = ""
+    by_value: dict[str, "Narrow"] = field(default_factory=dict)
+    default: "Narrow | None" = None
+    inert: tuple[tuple[str, tuple[str, ...], tuple[int, ...]], ...] = ()
+    active: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    events: tuple[int, ...] = ()
+    ids: frozenset[str] = frozenset()
+    """Properties that name a thing."""
+    person: bool = False
+
+
+@dataclass(slots=True)
+class Narrow:
+    """The printed code of one event type (and one value of its telling property)."""
+
+    fold: Callable[..., None]
+    check: Check
+    own: tuple[int, ...]
+    touched: Touched | None
+    things: dict[str, tuple[Callable[..., None], Check]]
+    all_things: dict[str, Check]
+
+
+class Printed:
+    """What a layout prints: conditions for rows and for nights. Raises ``OddError`` when columns cannot hold a rule."""
+
+    def __init__(self, layout: Layout) -> None:
+        self.layout = layout
+        self.yes: dict[int, str] = {}
+        self.nights: list[tuple[int, str]] = []
+        self.codes: dict[str, Any] = {}
+        for at, term in layout.terms.items():
+            kind = layout.program.rules[at].rule.thing
+            narrow, wide = Coder(layout, kind, wide=False), Coder(layout, kind, wide=True)
+            self.yes[at] = narrow.yes(term).replace("{A}", "r").replace("{S}", "s")
+            text = wide.yes(term)
+            if not layout.still(term, kind):
+                account, thing = ("p", ":n") if kind else (":n", "")
+                self.nights.append((at, text.replace("{A}", account).replace("{S}", thing)))
+
+    def code(self, text: str) -> Any:
+        """Compiled text, once for all sheets."""
+        found = self.codes.get(text)
+        if found is None:
+            found = self.codes[text] = compile(text, "<columns>", "exec")
+        return found
+
+
+class Sheet:
+    """All rows of one lane in one zone. ``midnight`` is when its next day begins."""
+
+    def __init__(self, printed: Printed, zone: Zone, at: Instant) -> None:
+        self.printed = printed
+        self.layout = printed.layout
+        self.zone = zone
+        self.today = zone.day(at)
+        self.start = zone.start(self.today)
+        self.midnight = zone.start(self.today + 1)
+        self.tables = {kind: Table(scope) for kind, scope in self.layout.scopes.items()}
+        for table in self.tables.values():
+            table.today = self.today
+        self.handlers: dict[str, Handler] = {}
+        self.restless: dict[str, Any] = {}
+        self.sticky = {
+            rule.rule.id
+            for rule in self.layout.program.rules
+            if rule.clear_when is not None or self._restless_value(rule)
+        }
+        self._touched: dict[Any, Touched] = {}
+        self._moving: Touched | None = None
+        self._totals: Touched | None = None
+        self.memory: dict[int, Any] = {}
+        """By rule what is remembered of each row: 0 nothing, 1 it is true, 2 it is, but nobody to write to is known."""
+        self._tests: list[tuple[Test, ...]] = []
+        self._paths: list[Any] = []
+        scores = [self.layout.program.book.scores[name] for name in sorted(self.layout.program.book.scores)]
+        common = {"__builtins__": {}, "scores": scores}
+        self.narrow: dict[str, Any] = {
+            **common,
+            **NARROW,
+            "T": self.layout.program.texts,
+            "passes": passes,
+            "millionths": millionths,
+            "different": different,
+            "nested": nested,
+            "type": type,
+            "str": str,
+            "W": self._tests,
+            "P": self._paths,
+            "Wild": WildError,
+        }
+        self.wide: dict[str, Any] = {**common, **WIDE}
+        for number, spec in enumerate(scores):
+            for coverage in (False, True):
+                exec(printed.code(score_text(spec, number, coverage=coverage)), self.narrow)  # noqa: S102 - numbers only
+        self._grown = -1
+        self.bind()
+        self.check = {kind: self._check(kind, scope.rules) for kind, scope in self.layout.scopes.items()}
+        self._nights = [(at, self._night(at, text)) for at, text in printed.nights]
+
+    # -- arrays under the names that printed code uses ---------------------------------------------------------------
+    def bind(self) -> None:
+        """Give the printed code the arrays as they are now (after growth, after a new day)."""
+        grown = sum(table.grown for table in self.tables.values())
+        for table in self.tables.values():
+            if grown != self._grown:
+                for name, array in table.arrays.items():
+                    self.narrow[name] = _view(array)
+                    self.wide[name] = array
+                for rule in table.scope.rules:
+                    self.memory[rule] = self.narrow[f"{table.scope.prefix}m{rule}"]
+                self.narrow.update({f"{name}_of": marks for name, marks in table.marks.items()})
+                self.narrow[f"{table.scope.prefix}size"] = table.size
+            for ring in table.scope.rings:
+                if ring.days:
+                    self.narrow[f"{ring.name}_at"] = self.today % ring.days * table.size
+        self.narrow["today"] = self.wide["today"] = self.today
+        self._grown = grown
+
+    def add(self, kind: str, owner: Any) -> int:
+        """A row in one of the tables."""
+        table = self.tables[kind]
+        row = table.add(owner)
+        if table.grown + sum(one.grown for one in self.tables.values() if one is not table) != self._grown:
+            self.bind()
+        return row
+
+    # -- midnight ----------------------------------------------------------------------------------------------------
+    def turn(self) -> None:
+        """The next local day begins."""
+        self.today += 1
+        self.start = self.midnight
+        self.midnight = self.zone.start(self.today + 1)
+        for table in self.tables.values():
+            table.turn(self.today)
+        self.bind()
+
+    def night(self) -> list[tuple[int, Any]]:
+        """Rules (``~rule`` for those now untrue) and owners for which the night changed a truth: [(rule, owner)]."""
+        found: list[tuple[int, Any]] = []
+        with np.errstate(all="ignore"):
+            for at, (kind, ask) in self._nights:
+                table = self.tables[kind]
+                if table.rows:
+                    found += [(at if rises else ~at, table.owners[row]) for row, rises in ask(table.rows)]
+        return found
+
+    def _night(self, at: int, text: str) -> tuple[str, Callable[[int], Sequence[tuple[int, bool]]]]:
+        kind = self.layout.program.rules[at].rule.thing
+        prefix = self.layout.scopes[kind].prefix
+        scope = self.wide
+
+        def ask(rows: int) -> Sequence[tuple[int, bool]]:
+            names = scope
+            memory = names[f"{prefix}m{at}"][:rows]
+            turned = np.flatnonzero(
+                np.not_equal(code(rows, names[f"{prefix}parent"][:rows] if kind else None), memory != 0)
+            )
+            if not turned.size:
+                return ()
+            alive = names[f"{prefix}alive"]
+            return [(row, memory[row] == 0) for row in turned.tolist() if alive[row]]
+
+        body = f"def night(n, p):\n    return {text}\n"
+        exec(self.printed.code(body), scope)  # noqa: S102 - printed from checked trees alone
+        code = scope.pop("night")
+        return kind, ask
+
+    # -- rows --------------------------------------------------------------------------------------------------------
+    def _check(self, kind: str, rules: Iterable[int]) -> Check:
+        """A function that gives the rules whose truth is not what is remembered: ``~rule`` for those now untrue."""
+        args = "r, s, q" if kind else "r, q"
+        prefix, at = self.layout.scopes[kind].prefix, "s" if kind else "r"
+        lines = [f"def check({args}):", "    h = []"]
+        for rule in rules:
+            memory = f"{prefix}m{rule}[{at}]"
+            if self.layout.program.rules[rule].once_per is not None:
+                lines.append(f"    if (t := {self.printed.yes[rule]}) or {memory}: h.append({rule} if t else {~rule})")
+            else:
+                turned = f"(t := {self.printed.yes[rule]}) != (m := {memory}) and (m != 2 or q or not t)"
+                lines.append(f"    if {turned}: h.append({rule} if t else {~rule})")
+        return self._function([*lines, "    return h"], "check")
+
+    def _function(self, lines: list[str], name: str) -> Callable[..., Any]:
+        exec(self.printed.code("\n".join(lines) + "\n"), self.narrow)  # noqa: S102 - printed from checked trees alone
+        found: Callable[..., Any] = self.narrow.pop(name)
+        return found
+
+    def touched(self, event_type: str, kinds: frozenset[str], *, all_: bool = False) -> Touched:
+        """What an event of a type, of things of these kinds, may change."""
+        key = (event_type, kinds, all_)
+        found = self._touched.get(key)
+        if found is None:
+            ask = touches(self.layout, event_type, kinds)
+            found = self._touched[key] = self._touched_by((lambda _read: True) if all_ else ask)
+        return found
+
+    def _touched_by(self, ask: Callable[[tuple[str, int]], bool], *, trends: bool = True) -> Touched:
+        layout = self.layout
+        leaves = {
+            k: [one for one in s.leaves.values() if any(ask(r) for r in one.reads)] for k, s in layout.scopes.items()
+        }
+        lines = {k: [one for one in s.trends.values() if ask((k, one.slot))] for k, s in layout.scopes.items()}
+        rules = {k: [at for at in s.rules if any(ask(r) for r in layout.reads[at])] for k, s in layout.scopes.items()}
+        moves = any(ask((scope, index)) for scope, index, _ in layout.program.moving)
+        check = {kind: self._check(kind, rows) for kind, rows in rules.items()}
+        return Touched(leaves, lines if trends else {k: [] for k in lines}, rules, moves, check)
+
+    def _restless_value(self, rule: Any) -> bool:
+        """May the value of ``once_per`` change with no event?"""
+        use = rule.once_per
+        if use is None or use.scope == "event":
+            return False
+        return use.scope == "moment" or daily(
+            self.layout.slot((rule.rule.thing if use.scope == "thing" else "", use.index))
+        )
+
+    def moving(self) -> Touched | None:
+        """What must be read anew when an account wakes up; None when nothing moves by the clock."""
+        if self._moving is None and self.layout.program.moving:
+            reads = {(scope, index) for scope, index, _ in self.layout.program.moving}
+            self._moving = self._touched_by(reads.__contains__)
+        return self._moving
+
+    def totals(self) -> Touched | None:
+        """What must be read anew when the portfolio's totals enter the log; None when no rule reads them."""
+        program = self.layout.program
+        reads = {("", program.index[one.name]) for one in program.whole if one.name in program.index}
+        used = {read for found in self.layout.reads.values() for read in found}
+        if not reads & used:
+            return None
+        if self._totals is None:
+            self._totals = self._touched_by(reads.__contains__)
+        return self._totals
+
+    def read(
+        self, leaves: Iterable[Leaf], trends: Iterable[Trend], row: int, view: AccountView, one: ThingView | None
+    ) -> None:
+        """Read cached values and trends of a row anew."""
+        for leaf in leaves:
+            value = leaf.value(view, one)
+            array = self.narrow[leaf.name]
+            if leaf.name[len(self.layout.scopes[leaf.scope].prefix)] == "k":
+                array[row] = 1 if value is True else 0 if value is False else 2
+            else:
+                array[row] = value if isinstance(value, float) else nan
+        for trend in trends:
+            slot = self.layout.slot((trend.scope, trend.slot))
+            number, step, until = outlook(slot, one if trend.scope else view)
+            self.narrow[trend.name][row] = number
+            self.narrow[f"{trend.name}_step"][row] = step
+            self.narrow[f"{trend.name}_until"][row] = until
+
+    # -- event types -------------------------------------------------------------------------------------------------
+    def handler(self, event_type: str) -> Handler:
+        """How events of a type are taken in; printed when the first one comes."""
+        found = self.handlers.get(event_type)
+        if found is None:
+            found = self.handlers[event_type] = self._handler(event_type)
+        return found
+
+    def _handler(self, event_type: str) -> Handler:
+        layout, program = self.layout, self.layout.program
+        events = tuple(
+            at for at, rule in enumerate(program.rules) if rule.way == "event" and rule.rule.each == event_type
+        )
+        if event_type in SPECIAL or event_type.startswith("outreach."):
+            return Handler(events=events)
+        inert, active = [], []
+        for kind, thing in program.things.items():
+            if kind not in program.shape.things:
+                continue
+            path = () if kind == "person" else tuple(thing.spec.id.split("."))
+            if is_inert(layout, kind, event_type):
+                inert.append((kind, path, tuple(thing.shape.route(event_type))))
+            else:
+                active.append((kind, path))
+        routed = program.shape.route(event_type)
+        prop = self._telling(layout.scopes[""], routed)
+        handler = Handler(prop=prop, inert=tuple(inert), active=tuple(active), events=events)
+        handler.ids = frozenset([path[0] for _, path, _ in inert if path] + [path[0] for _, path in active if path])
+        handler.person = "person" in [kind for kind, _, _ in inert] + [kind for kind, _ in active]
+        values = self._values(layout.scopes[""], routed, prop) if prop else []
+        handler.by_value = {value: self._narrow(event_type, prop, value) for value in values}
+        handler.default = self._narrow(event_type, prop, None)
+        return handler
+
+    @staticmethod
+    def _telling(scope: Scope, routed: Iterable[int]) -> str:
+        """The property that most tests of these measures compare with a text; nothing if there is none."""
+        counts: dict[str, int] = {}
+        for index in routed:
+            for test in scope.kept[index].spec.where:
+                if _plain_text(test):
+                    counts[test.path[0]] = counts.get(test.path[0], 0) + 1
+        return max(sorted(counts), key=lambda name: counts[name], default="")
+
+    @staticmethod
+    def _values(scope: Scope, routed: Iterable[int], prop: str) -> list[str]:
+        tests = [test for index in routed for test in scope.kept[index].spec.where]
+        return sorted(
+            {str(text) for test in tests if _plain_text(test) and test.path == (prop,) for text in test.operands}
+        )
+
+    def _narrow(self, event_type: str, prop: str, value: str | None) -> Narrow:
+        layout = self.layout
+        scope = layout.scopes[""]
+        counted = [at for at in layout.program.shape.route(event_type) if _may(scope.kept[at].spec.where, prop, value)]
+        own = tuple(at for at in counted if at in scope.own)
+        fold = self._fold(scope, counted, prop, value, {at for at in counted if at not in own})
+        reads = {
+            ("", index)
+            for index, slot in enumerate(layout.program.slots)
+            if getattr(slot, "index", None) in counted and hasattr(slot, "kept")
+        }
+        touched = self._touched_by(reads.__contains__)
+        touched.trends = {k: [one for one in rows if not one.since] for k, rows in touched.trends.items()}
+        slow = any(touched.leaves.values()) or any(touched.trends.values()) or touched.moves or own
+        things: dict[str, tuple[Callable[..., None], Check]] = {}
+        for kind, inner in layout.scopes.items():
+            if kind:
+                routed = layout.program.things[kind].shape.route(event_type)
+                inner_fold = self._fold(inner, routed, "", None, set(routed))
+                seen = {
+                    (kind, at)
+                    for at, slot in enumerate(layout.program.things[kind].slots)
+                    if hasattr(slot, "kept") and getattr(slot, "index", None) in routed
+                }
+                rules = [at for at in inner.rules if layout.reads[at] & (seen | reads)]
+                things[kind] = inner_fold, self._check(kind, rules)
+        many = {k: touched.check[k] for k, rows in touched.rules.items() if k and rows}
+        return Narrow(fold, touched.check[""], own, touched if slow else None, things, many)
+
+    def _fold(
+        self, scope: Scope, counted: Iterable[int], prop: str, value: str | None, wanted: set[int]
+    ) -> Callable[..., None]:
+        """The printed folding of measures for events of today. ``e`` is the event, ``x`` its time, ``i`` the row."""
+        lines = ["def fold(i, e, x):", "    p = e.properties"]
+        rings: dict[str, Ring] = {}
+        for index in counted:
+            if index in scope.runs and index in wanted:
+                rings[scope.runs[index][0].name] = scope.runs[index][0]
+            if index in scope.since and index in wanted:
+                body = [f"if x > {scope.since[index]}[i]: {scope.since[index]}[i] = x"]
+                trend = next((one for one in scope.trends.values() if one.since == scope.since[index]), None)
+                body += [f"{trend.name}[i] = 0.0"] if trend else []
+                lines += self._under(scope.kept[index].spec.where, prop, value, body)
+        for ring in rings.values():
+            lines += self._under(ring.spec.where, prop, value, _counted(ring, scope.prefix, self._raw(ring)))
+        return self._function(lines, "fold")
+
+    def _raw(self, ring: Ring) -> str:
+        """The text that reads a ring's property; its name stays in a table, no text of a rulebook is printed."""
+        if ring.path == ("user_id",) or not ring.path:
+            return "e.user_id"
+        self._paths.append(ring.path[0] if len(ring.path) == 1 else ring.path)
+        at = len(self._paths) - 1
+        return f"p.get(P[{at}])" if len(ring.path) == 1 else f"nested(p, P[{at}])"
+
+    def _under(self, where: tuple[Test, ...], prop: str, value: str | None, body: list[str]) -> list[str]:
+        """A body under the tests that are still open."""
+        tests = [test for test in where if not (value is not None and test.path == (prop,) and _plain_text(test))]
+        if not tests:
+            return ["    " + line for line in body]
+        self._tests.append(tuple(tests))
+        head = f"    if passes(W[{len(self._tests) - 1}], e):"
+        return [head, *("        " + line for line in body)]
+
+
+def _view(array: Any) -> Any:
+    """An array as a flat run of plain numbers: reading one of them is several times as fast as from the array."""
+    return memoryview(array.reshape(-1)) if array.size else array
+
+
+def _plain_text(test: Test) -> bool:
+    return test.op == "is" and len(test.path) == 1 and all(type(one) is str for one in test.operands)
+
+
+def _may(where: Iterable[Test], prop: str, value: str | None) -> bool:
+    """May an event with this value of the telling property (None: any other) pass the tests?"""
+    tests = [test for test in where if prop and test.path == (prop,) and _plain_text(test)]
+    return all(value is not None and value in test.operands for test in tests)
+
+
+def _counted(ring: Ring, prefix: str, raw: str) -> list[str]:
+    """The lines that count an event of today in a ring and its windows."""
+    verb, at = ring.spec.verb, f"{ring.name}[{ring.name}_at + i]"
+    runs = [run.name for run in ring.runs if not run.shift]
+    guard = [f"if not -{LARGEST} < {name}[i] < {LARGEST}: raise Wild" for name in runs] if verb == "sum" else []
+    if verb == "count":
+        return [*([f"{at} += 1"] if ring.days else []), *(f"{name}[i] += 1" for name in runs), "pass"]
+    if verb == "sum":
+        adds = [*([f"{at} += v"] if ring.days else []), *(f"{name}[i] += v" for name in runs), *guard]
+        return [f"v = millionths({raw})", "if v is not None:", *("    " + line for line in adds), "    pass"]
+    if verb == "days_active":
+        if ring.days:
+            return [f"if not {at}:", f"    {at} = 1", *(f"    {name}[i] += 1" for name in runs)]
+        new = ["    d[today] = 1", *(f"    {name}[i] += 1" for name in runs)]
+        return [f"d = {ring.name}_of[i]", f"if d is None: d = {ring.name}_of[i] = " + "{}", "if today not in d:", *new]
+    return _different(ring, prefix, runs, at, raw)
+
+
+def _different(ring: Ring, prefix: str, runs: list[str], at: str, raw: str) -> list[str]:
+    value = raw if ring.path == ("user_id",) else f"different({raw})"
+    lines = [
+        f"u = {value}",
+        "if u is not None:",
+        f"    d = {ring.name}_of[i]",
+        f"    if d is None: d = {ring.name}_of[i] = " + "{}",
+    ]
+    if not ring.days:
+        return [*lines, "    if u not in d:", "        d[u] = 0", *(f"        {name}[i] += 1" for name in runs)]
+    lines += [
+        "    y = d.get(u)",
+        "    if y != today:",
+        "        d[u] = today",
+        f"        {at} += 1",
+        "        if y is None:",
+    ]
+    lines += [f"            {name}[i] += 1" for name in runs]
+    lines += [
+        "        else:",
+        f"            if y > today - {ring.days}: {ring.name}[y % {ring.days} * {prefix}size + i] -= 1",
+    ]
+    lines += [f"            if y <= today - {run.size}: {run.name}[i] += 1" for run in ring.runs]
+    return lines
+
+
+__all__ = ["Handler", "Narrow", "OddError", "Printed", "Sheet", "Touched"]

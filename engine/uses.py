@@ -1,0 +1,68 @@
+"""What a rulebook's rules use: only that is kept of events."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from engine.rulebook.book import Rulebook
+from engine.rulebook.spec import Measure, Rule
+
+
+@dataclass(frozen=True, slots=True)
+class Uses:
+    """Names that rules read, also by way of others (a thing's: ``ticket.grade``), and the kinds of things they need."""
+
+    names: frozenset[str]
+    kinds: frozenset[str]
+
+
+def uses_of(book: Rulebook) -> Uses:
+    """Everything that the rules of a rulebook read, follow, or hand to their templates."""
+    names: dict[str, None] = {}
+    kinds: set[str] = set()
+    todo = [name for rule in book.rules for name in _of_rule(book, rule)]
+    for measure in book.measures.values():
+        if measure.verb == "portfolio":
+            todo += [measure.name, measure.prop, *([measure.segment] if measure.segment else [])]
+    kinds.update(name for name, thing in book.things.items() if thing.portfolio)
+    while todo:
+        name = todo.pop()
+        if name not in names:
+            names[name] = None
+            todo += _below(book, name)
+    for rule in book.rules:
+        if rule.thing:
+            kinds.add(rule.thing)
+        people = bool(rule.thing) and bool(book.things[rule.thing].people)
+        if people or (rule.outreach is not None and rule.outreach.audience == "customer"):
+            kinds.add("person")
+    kinds.update(book.measures[name].thing for name in names if name in book.measures and book.measures[name].thing)
+    return Uses(frozenset(names), frozenset(kinds))
+
+
+def _of_rule(book: Rulebook, rule: Rule) -> Iterator[str]:
+    lines = [*rule.when, *rule.unless, *([rule.clear_when] if rule.clear_when else [])]
+    for line in lines:
+        yield from line.term.names()
+    if rule.audience:
+        yield rule.audience
+    if rule.re_entry.name:
+        yield rule.re_entry.name
+    template = book.templates.get(rule.outreach.template) if rule.outreach else None
+    yield from template.needs if template else ()
+
+
+def _below(book: Rulebook, name: str) -> Iterable[str]:
+    """What a name is made of."""
+    if name in book.measures:
+        return _of_measure(book.measures[name])
+    if name in book.segments:
+        return [inner for line in book.segments[name].when for inner in line.term.names()]
+    score = book.scores.get(name.partition(".")[0])
+    return [inner for part in score.parts for inner in part.value.term.names()] if score is not None else ()
+
+
+def _of_measure(measure: Measure) -> Iterator[str]:
+    if measure.thing:
+        yield f"{measure.thing}.{measure.prop}"
+        for test in measure.where:
+            yield f"{measure.thing}.{test.path[0]}"
