@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from datetime import date, datetime
 from decimal import ROUND_HALF_UP, Decimal
+from shlex import quote
 from typing import Any
 
 from jinja2 import pass_context
@@ -43,8 +44,20 @@ def day(context: Context, value: Any) -> str:
 
     Raises ``TemplateError`` for anything that is neither ``YYYY-MM-DD`` nor an ISO 8601 instant.
     """
+    return f"{weekday(context, value)}, {short_day(context, value)}"
+
+
+@pass_context
+def short_day(context: Context, value: Any) -> str:
+    """Write the day of a date or instant in few letters, ``12 March 2026``: for subjects, which phones cut off."""
     moment = _moment(context, value)
-    return f"{_DAYS[moment.weekday()]}, {moment.day} {_MONTHS[moment.month - 1]} {moment.year}"
+    return f"{moment.day} {_MONTHS[moment.month - 1]} {moment.year}"
+
+
+@pass_context
+def weekday(context: Context, value: Any) -> str:
+    """Write the weekday of a date or instant: ``Thursday``, in the reader's zone."""
+    return _DAYS[_moment(context, value).weekday()]
 
 
 @pass_context
@@ -64,6 +77,13 @@ def day_and_clock(context: Context, value: Any) -> str:
     """Write an instant in full, ``Thursday, 12 March 2026, 10:00 CET``; of a bare date only the day."""
     whole = day(context, value)
     return f"{whole}, {clock(context, value)}" if isinstance(_moment(context, value), datetime) else whole
+
+
+@pass_context
+def weekday_and_clock(context: Context, value: Any) -> str:
+    """Write an instant that is near, ``Thursday, 10:00 CET``; of a bare date only the weekday."""
+    name = weekday(context, value)
+    return f"{name}, {clock(context, value)}" if isinstance(_moment(context, value), datetime) else name
 
 
 def number(value: Any, decimals: int | None = None) -> str:
@@ -129,14 +149,52 @@ def rounded(value: Any, decimals: int = 0) -> Decimal:
     return _exact(value).quantize(Decimal(1).scaleb(-min(max(int(decimals), 0), 6)), ROUND_HALF_UP)
 
 
+def share(value: Any, whole: Any) -> int:
+    """How many percent of ``whole`` a number is, a whole number from 0 to 100: the width of a bar.
+
+    >>> share(6, 21), share(30, 20), share(1, 0)
+    (29, 100, 0)
+    """
+    part, all_of_it = _exact(value), _exact(whole)
+    if all_of_it <= 0:
+        return 0
+    return int(min(max(rounded(part / all_of_it * 100), Decimal(0)), Decimal(100)))
+
+
+def bar(value: Any, whole: Any, width: int = 20) -> str:
+    """Draw a number as a bar beside ``whole`` for the text part; more than nothing is at least one block.
+
+    >>> bar(6, 21), bar(0.1, 21), bar(0, 21)
+    ('██████', '█', '')
+    """
+    blocks = int(rounded(Decimal(share(value, whole) * min(max(width, 1), 60)) / 100))
+    return "█" * max(blocks, int(_exact(value) > 0 and _exact(whole) > 0))
+
+
+def shell(value: Any) -> str:
+    """Write a text as one word of a command that a reader may copy; an id can hold spaces, quotes or worse.
+
+    >>> shell("acme"), shell("data export; ls")
+    ('acme', "'data export; ls'")
+    """
+    _known(value)
+    return quote(str(value))
+
+
 FILTERS: dict[str, Callable[..., Any]] = {
     "date": day,
+    "short_date": short_day,
+    "weekday": weekday,
+    "weekday_time": weekday_and_clock,
     "time": clock,
     "datetime": day_and_clock,
     "number": number,
     "plural": plural,
     "safe_url": safe_url,
     "join": join,
+    "share": share,
+    "bar": bar,
+    "shell": shell,
     "round": rounded,
 }
 

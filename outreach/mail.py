@@ -12,6 +12,7 @@ import msgspec
 from engine.errors import TemplateError
 from engine.instants import Instant, to_datetime
 from outreach.context import Sender
+from outreach.flowed import flow
 from outreach.rendering import Rendered, clean_header
 
 POLICY = SMTP.clone(max_line_length=998)
@@ -41,7 +42,7 @@ def build_mail(
     to: str,
     to_name: str = "",
 ) -> Outgoing:
-    """Build the mail: text first, then HTML, quoted-printable, dated ``due_at``; same arguments, same bytes.
+    """Build the mail: text first (flowed), then HTML, quoted-printable, dated ``due_at``; same arguments, same bytes.
 
     Raises ``TemplateError`` when a header would carry a control character.
     """
@@ -56,7 +57,7 @@ def build_mail(
     message["List-Id"] = f"<{rule_slug(rule)}.{_domain(sender)}>"
     message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no machine answers this
     message["X-Auto-Response-Suppress"] = "All"  # the same for Exchange
-    message.set_content(rendered.text, cte="quoted-printable", charset="utf-8")
+    message.set_content(flow(rendered.text), cte="quoted-printable", charset="utf-8", params={"format": "flowed"})
     message.add_alternative(rendered.html, subtype="html", cte="quoted-printable", charset="utf-8")
     message.set_boundary(BOUNDARY)
     return Outgoing(mail_id=mail_id, rule=rule, due_at=due_at, to=to, raw=message.as_bytes())

@@ -22,11 +22,15 @@ _TRAILING = re.compile(r"[ \t]+$", re.MULTILINE)
 
 
 class Rendered(msgspec.Struct, frozen=True):
-    """The words of one mail: ``subject`` is one line, ``text`` and ``html`` end in a newline."""
+    """The words of one mail: ``subject`` is one line, ``text`` and ``html`` end in a newline.
+
+    ``preview`` is what inboxes show beside the subject; empty when the template has none.
+    """
 
     subject: str
     text: str
     html: str
+    preview: str = ""
 
 
 def render(template: Template, context: Mapping[str, Any]) -> Rendered:
@@ -40,7 +44,8 @@ def render(template: Template, context: Mapping[str, Any]) -> Rendered:
     if not subject:
         raise TemplateError(f"{template.path}/subject.txt: the subject is empty; found no words; write one")
     text = _tidy(_part(template.text, values, html=False))
-    return Rendered(subject, text, _part(template.html, values, html=True).strip() + "\n")
+    preview = " ".join(_part(template.preview, values, html=False).split())
+    return Rendered(subject, text, _part(template.html, values, html=True).strip() + "\n", preview)
 
 
 def clean_header(text: str) -> str:

@@ -2,7 +2,8 @@
 
 A template is ``templates/NAME/`` with ``template.yml``, ``subject.txt``, ``body.mjml`` (the sections of the mail) and
 ``body.txt`` (a text part of its own). ``templates/_base/`` holds the layout around each body, ``customer.mjml``,
-``customer.txt``, ``staff.mjml`` and ``staff.txt``, with ``[[ body ]]`` where the body goes.
+``customer.txt``, ``staff.mjml`` and ``staff.txt``, with ``[[ body ]]`` where the body goes. An ``<mj-preview>`` in
+``body.mjml`` is the line that inboxes show beside the subject; it goes to the layout's ``[[ preview ]]``.
 """
 
 import re
@@ -23,7 +24,9 @@ from outreach.sandbox import TemplateRefused, parse_error, sandbox
 PARTS = ("template.yml", "subject.txt", "body.txt", "body.mjml")
 LARGEST_PART = 64 * 1024
 BODY = "[[ body ]]"
+PREVIEW = "[[ preview ]]"
 _BASE = "_base"
+_PREVIEW = re.compile(r"[ \t]*<mj-preview>(.*?)</mj-preview>[ \t]*\n?", re.DOTALL)
 _JINJA = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
 _TAKEN = re.compile(r"ringfirst-jinja-(\d+)-taken")
 _SLUG = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
@@ -32,6 +35,7 @@ _SLUG = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 class Template(msgspec.Struct, frozen=True, kw_only=True):
     """A template ready to be rendered. ``subject``, ``text`` and ``html`` are Jinja; the MJML is already HTML.
 
+    ``preview`` is Jinja too: the line that inboxes show beside the subject, or empty; ``html`` begins with it, hidden.
     ``reads`` holds per file every name it reads and on which line; ``path`` is its folder as findings name it.
     """
 
@@ -41,6 +45,7 @@ class Template(msgspec.Struct, frozen=True, kw_only=True):
     subject: str
     text: str
     html: str
+    preview: str = ""
     sources: dict[str, str]
     reads: dict[str, tuple[Read, ...]]
 
@@ -184,13 +189,16 @@ def _compiled(
     sources: Mapping[str, str],
     reads: dict[str, tuple[Read, ...]],
 ) -> tuple[Template | None, list[Finding]]:
-    def within(ending: str) -> str:
-        body = sources[f"{place}/body.{ending}"]
-        layout = next(text for path, text in sources.items() if path.endswith(f"{_BASE}/{manifest.audience}.{ending}"))
-        return layout.replace(BODY, body.strip("\n"), 1)
+    def layout(ending: str) -> str:
+        return next(text for path, text in sources.items() if path.endswith(f"{_BASE}/{manifest.audience}.{ending}"))
 
+    frame, (preview, body) = layout("mjml"), split_preview(sources[f"{place}/body.mjml"])
+    if preview and PREVIEW not in frame:
+        what = f"the layout has no place for a preview; found no {PREVIEW!r} in {manifest.audience}.mjml of {_BASE}"
+        return None, [error(f"{place}/body.mjml", 1, f"{what}; put <mj-preview>{PREVIEW}</mj-preview> into its head")]
+    frame = frame.replace(PREVIEW, preview, 1) if preview else _PREVIEW.sub("", frame)
     try:
-        html = compile_mjml(within("mjml"))
+        html = compile_mjml(frame.replace(BODY, body.strip("\n"), 1))
     except ValueError as err:
         return None, [error(f"{place}/body.mjml", 1, f"this MJML cannot be read; {err}; close every tag it opens")]
     template = Template(
@@ -198,12 +206,25 @@ def _compiled(
         path=place,
         manifest=manifest,
         subject=sources[f"{place}/subject.txt"].strip(),
-        text=within("txt"),
+        text=layout("txt").replace(BODY, sources[f"{place}/body.txt"].strip("\n"), 1),
         html=html,
+        preview=preview,
         sources=dict(sources),
         reads=reads,
     )
     return template, []
+
+
+def split_preview(body: str) -> tuple[str, str]:
+    """Take the line for inboxes out of a body: ``(line, the rest)``; an empty line when there is none.
+
+    MJML wants it in the head, an author wants it beside the words it belongs to.
+
+    >>> split_preview("<mj-preview>12 reports</mj-preview><mj-section />")
+    ('12 reports', '<mj-section />')
+    """
+    found = _PREVIEW.search(body)
+    return (" ".join(found[1].split()), _PREVIEW.sub("", body)) if found else ("", body)
 
 
 def compile_mjml(source: str) -> str:

@@ -38,19 +38,28 @@ def made_template(
     html: str = "",
     manifest: str = "",
     name: str = "made",
+    layout: str = "",
 ) -> Template:
     """A template of a few words; fails when it has errors."""
-    template, findings = read_made(body, subject=subject, html=html, manifest=manifest, name=name)
+    template, findings = read_made(body, subject=subject, html=html, manifest=manifest, name=name, layout=layout)
     assert template is not None, findings
     return template
 
 
-def read_made(body: str, *, subject: str = "A subject", html: str = "", manifest: str = "", name: str = "made") -> Any:
+def read_made(
+    body: str,
+    *,
+    subject: str = "A subject",
+    html: str = "",
+    manifest: str = "",
+    name: str = "made",
+    layout: str = "",
+) -> Any:
     """The same, with its findings."""
     html = html or "<mj-section><mj-column><mj-text>Words.</mj-text></mj-column></mj-section>"
     manifest = manifest or "for: customer\nclass: relationship\nexample: {you: {name: Ada}}\n"
     parts = {"template.yml": manifest, "subject.txt": subject, "body.txt": body, "body.mjml": html}
-    base = {"customer.mjml": "<mjml><mj-body>[[ body ]]</mj-body></mjml>"}
+    base = {"customer.mjml": layout or "<mjml><mj-body>[[ body ]]</mj-body></mjml>"}
     base["staff.mjml"] = base["customer.mjml"]
     return read_template(name, parts, base, path="templates")
 

@@ -43,6 +43,11 @@ def text(body, **context):
         ("{{ orders[0].at|datetime }}", "Friday, 13 March 2026, 00:00 CET"),
         ("{{ orders[1].at|datetime }}", "Thursday, 12 March 2026"),
         ("{{ orders[0].at|time }}", "00:00 CET"),
+        ("{{ orders[0].at|short_date }}, {{ orders[0].at|weekday }}", "13 March 2026, Friday"),
+        ("{{ orders[0].at|weekday_time }}; {{ orders[1].at|weekday_time }}", "Friday, 00:00 CET; Thursday"),
+        ("{{ 6|share(21) }} {{ 30|share(20) }} {{ 1|share(0) }} {{ (0 - 3)|share(9) }}", "29 100 0 0"),
+        ("{{ 6|bar(21) }}.{{ 0.01|bar(21) }}.{{ 0|bar(21) }}.{{ 9|bar(9, 3) }}.", "██████.█..███."),
+        ("{{ account.plan|shell }} {{ ('module:' + account.items)|shell }}", "pro 'module:a trait'"),
         ("{{ (orders|last).at|date }} {{ orders|length }}", "Thursday, 12 March 2026 2"),
         ("{{ 3 * 4 + 1 }} {{ 7 // 2 }} {{ 2 ** 10 }} {{ 'a' + 'b' }}", "13 3 1024 ab"),
         ("{{ 1234.5|number }} {{ 1|plural('day') }} {{ 2|plural('person', 'people') }}", "1,234.5 1 day 2 people"),
@@ -77,6 +82,10 @@ def test_a_date_without_an_offset_is_read_in_the_readers_zone():
         ("{{ account.renewal|number }}", "account.renewal"),
         ("{{ account.renewal|safe_url }}", "account.renewal"),
         ("{{ account.renewal|length }}", "account.renewal"),
+        ("{{ account.renewal|share(3) }}", "account.renewal"),
+        ("{{ 3|bar(account.renewal) }}", "account.renewal"),
+        ("{{ account.renewal|short_date }}", "account.renewal"),
+        ("{{ account.renewal|shell }}", "account.renewal"),
         ("{{ account.renewal + 1 }}", "account.renewal"),
         ("{% if account.renewal > 3 %}{% endif %}", "account.renewal"),
         ("{% if account.renewal == 'x' %}{% endif %}", "account.renewal"),
@@ -192,3 +201,22 @@ def test_any_name_is_escaped_and_rendered_the_same_twice(name):
     assert first == render(template, {"n": name})
     assert first.html.count("<b ") == 1
     assert first.html.count('"') == render(template, {"n": "plain"}).html.count('"')
+
+
+PREVIEWED = "<mj-preview>{{ account.plan }} of {{ you.name }}</mj-preview>\n<mj-section><mj-column /></mj-section>"
+
+
+def test_the_line_for_inboxes_is_plain_beside_the_subject_and_escaped_at_the_beginning_of_the_html():
+    layout = "<mjml><mj-head><mj-preview>[[ preview ]]&#847;</mj-preview></mj-head><mj-body>[[ body ]]</mj-body></mjml>"
+    rendered = render(made_template("Words.", html=PREVIEWED, layout=layout), CONTEXT)
+    assert rendered.preview == "pro of <script>alert(1)</script>"
+    assert ">pro of &lt;script&gt;alert(1)&lt;/script&gt;&#847;</div>" in rendered.html
+    assert "[[" not in rendered.html
+
+
+def test_without_such_a_line_the_layouts_place_for_it_is_gone():
+    layout = "<mjml><mj-head><mj-preview>[[ preview ]]&#847;</mj-preview></mj-head><mj-body>[[ body ]]</mj-body></mjml>"
+    rendered = render(made_template("Words.", layout=layout), CONTEXT)
+    assert rendered.preview == ""
+    assert "display:none" not in rendered.html
+    assert "[[" not in rendered.html

@@ -115,6 +115,21 @@ def test_mjml_that_is_not_closed_is_found():
     assert "close every tag" in findings[-1].message
 
 
+def test_a_line_for_inboxes_needs_a_place_in_the_layout():
+    template, findings = read_made("Words.", html="<mj-preview>12 reports</mj-preview>" + section("<mj-text />"))
+    assert template is None
+    assert findings[-1].path == "templates/made/body.mjml"
+    assert "put <mj-preview>[[ preview ]]</mj-preview> into its head" in findings[-1].message
+
+
+def test_a_name_in_the_line_for_inboxes_is_checked_like_any_other():
+    layout = "<mjml><mj-head><mj-preview>[[ preview ]]</mj-preview></mj-head><mj-body>[[ body ]]</mj-body></mjml>"
+    html = "<mj-preview>{{ reprots }}</mj-preview>" + section("<mj-text>Words.</mj-text>")
+    template = made_template("Words.", html=html, layout=layout)
+    assert "reprots" in template_names(template)
+    assert "unknown name 'reprots'" in check_template(template, {"reports"})[0].message
+
+
 def test_a_text_part_that_says_little_or_lacks_a_link_is_a_warning():
     template, findings = read_made("Words.", html=section('<mj-button href="https://a.example/x">Go</mj-button>'))
     assert template is not None

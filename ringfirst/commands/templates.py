@@ -1,0 +1,179 @@
+"""``ringfirst templates``: the mails of a rulebook, each with its example, in a list, as text and on a page."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ringfirst.commands.options import folder_of, json_option, rules_option, sender_of, settings
+
+if TYPE_CHECKING:
+    from engine.rulebook.book import Rulebook
+    from outreach.context import Sender
+    from ringfirst.gallery import Shown
+    from ringfirst.rulebooks import Folder
+
+
+@click.group(short_help="List, show and preview the mails of a rulebook.")
+def templates() -> None:
+    """List, show and preview the templates of a rulebook, each with the example it brings."""
+
+
+@templates.command("list")
+@rules_option
+@json_option
+@click.pass_context
+def list_(ctx: click.Context, rules: Path | None, *, as_json: bool) -> None:
+    """List templates: for whom, sent by which rules, with which subject.
+
+    Ends with 1 when there is one that cannot be rendered. With --json: [{"template", "for", "class", "subject",
+    "preview", "needs", "rules", "html_bytes", "pictures"}].
+    """
+    from ringfirst.answers import plural, print_json, print_table, talk
+
+    found, whole = _shown(rules, ())
+    if as_json:
+        print_json([_plain(one) for one in found])
+    else:
+        print_table(
+            ["template", "for", "class", "rules", "subject"],
+            [
+                [one.name, one.audience, one.mail_class, ", ".join(use.rule for use in one.uses), one.mail.subject]
+                for one in found
+            ],
+        )
+        talk(plural(len(found), "template"))
+    ctx.exit(0 if whole else 1)
+
+
+@templates.command()
+@click.argument("name", metavar="NAME")
+@rules_option
+@json_option
+@click.pass_context
+def show(ctx: click.Context, name: str, rules: Path | None, *, as_json: bool) -> None:
+    """Show one template with its example: subject, preview and text, as a terminal shows a mail.
+
+    With --json the shape of list, with "text" and "html".
+    """
+    from ringfirst.answers import print_json, talk
+    from ringfirst.answers import shown as readable
+
+    found, whole = _shown(rules, (name,))
+    for one in found:
+        if as_json:
+            print_json({**_plain(one), "text": one.mail.text, "html": one.mail.html})
+            continue
+        click.echo(f"Subject: {readable(one.mail.subject)}")
+        click.echo(f"Preview: {readable(one.mail.preview or None)}\n")
+        for line in one.mail.text.splitlines():
+            click.echo(readable(line))
+        talk(f"\nsent by: {', '.join(use.rule for use in one.uses) or 'no rule'}")
+    ctx.exit(0 if whole else 1)
+
+
+@templates.command()
+@click.argument("names", metavar="[NAME...]", nargs=-1)
+@click.option("--all", "every", is_flag=True, help="All templates of the rulebook.")
+@click.option(
+    "--out",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    default=Path("gallery"),
+    show_default=True,
+    help="The folder for the page, index.html.",
+)
+@click.option("--open", "look", is_flag=True, help="Open the page in the browser.")
+@rules_option
+@click.pass_context
+def preview(
+    ctx: click.Context, names: tuple[str, ...], out: Path, rules: Path | None, *, every: bool, look: bool
+) -> None:
+    """Write a page that shows mails as their readers see them: on phone and desktop, in light and dark, and as text.
+
+    The page is one file that loads nothing from anywhere. Ends with 1 when a mail cannot be rendered.
+    """
+    from engine.errors import UsageError
+    from ringfirst.answers import plural, talk
+    from ringfirst.gallery import gallery, write_page
+
+    if every == bool(names):
+        found = "both" if every else "neither"
+        raise UsageError(f"templates preview: takes names or --all; found {found}; write 'templates preview --all'")
+    mails, whole = _shown(rules, names)
+    if mails:
+        path = write_page(out, gallery(mails, _sender()))
+        click.echo(path)
+        talk(f"{plural(len(mails), 'mail')} on one page; open it in a browser")
+        if look:
+            click.launch(path.absolute().as_uri())
+    ctx.exit(0 if whole else 1)
+
+
+def _shown(rules: Path | None, names: tuple[str, ...]) -> "tuple[list[Shown], bool]":
+    """Templates rendered, by name (all of them, or those asked for), and whether every one could be.
+
+    Raises ``UsageError`` for a name that is none.
+    """
+    from engine.errors import TemplateError
+    from ringfirst.answers import print_findings, talk
+    from ringfirst.gallery import shown
+
+    folder = folder_of(rules)
+    known, findings = folder.mail_templates
+    errors = [one for one in findings if one.severity == "error" and _asked(one.path, names)]
+    for name in names:
+        if name not in known and not any(_asked(one.path, (name,)) for one in errors):
+            raise _unknown(name, list(known))
+    print_findings(errors, err=True)
+    book, sender, found, failed = _book(folder), _sender(), [], bool(errors)
+    for name in sorted(set(names) & set(known) if names else known):
+        try:
+            found.append(shown(known[name], book, sender))
+        except TemplateError as err:
+            failed = True
+            talk(f"{known[name].path}/template.yml:1:1: error: example: {err}; write it into the example")
+    return found, not failed
+
+
+def _asked(path: str, names: tuple[str, ...]) -> bool:
+    return not names or path.split("/")[-2:-1] == ["_base"] or any(f"/{name}/" in f"/{path}/" for name in names)
+
+
+def _unknown(name: str, known: list[str]) -> Exception:
+    from difflib import get_close_matches
+
+    from engine.errors import UsageError
+
+    near = get_close_matches(name, known, n=1)
+    what = f"did you mean {near[0]!r}?" if near else "see 'ringfirst templates list'"
+    return UsageError(f"templates: there is no template {name[:60]!r}; {what}")
+
+
+def _book(folder: "Folder") -> "Rulebook | None":
+    """The rules, to say which of them send a mail; templates can be looked at while the rules are still wrong."""
+    from engine.rulebook.book import load_rulebook
+    from ringfirst.answers import talk
+
+    book, _ = load_rulebook(folder.files)
+    if book is None:
+        talk("the rulebook has errors, so no rules are shown; 'ringfirst check' says which")
+    return book
+
+
+def _sender() -> "Sender":
+    return sender_of(settings())[0]
+
+
+def _plain(one: "Shown") -> dict[str, Any]:
+    return {
+        "template": one.name,
+        "for": one.audience,
+        "class": one.mail_class,
+        "subject": one.mail.subject,
+        "preview": one.mail.preview or None,
+        "needs": list(one.needs),
+        "rules": [use.rule for use in one.uses],
+        "html_bytes": one.size,
+        "pictures": one.pictures,
+    }
