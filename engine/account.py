@@ -306,7 +306,7 @@ class Account:
         wanted: str | None,
         facts: list[Fact],
     ) -> None:
-        if wanted is None or not self._free(rule.rule, key, wanted, view.moment.at):
+        if wanted is None or not self.free(rule.rule, key, wanted, view.moment.at):
             return
         decision = self.plan(rule, key, subject, view, wanted)
         facts.append(decision)
@@ -327,7 +327,8 @@ class Account:
         mails: list[list[Any]] = [[mail.outreach_id, mail.due_at, False] for mail in decision.mails]
         self.open.setdefault(rule.id, {})[decision.decision_id] = Planned(decision, mails, packed)
 
-    def _free(self, rule: Rule, key: Key, wanted: str, at: Instant) -> bool:
+    def free(self, rule: Rule, key: Key, wanted: str, at: Instant) -> bool:
+        """Is the occasion free: was it never used, or given back, and is the last one old enough?"""
         used = self.used.get(_world(rule, key), {})
         same = used.get(wanted)
         if same is not None and not same.given_back:

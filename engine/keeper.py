@@ -11,6 +11,7 @@ import msgspec
 
 from engine import portfolio
 from engine.account import PORTFOLIO, Account
+from engine.columns.lane import ColumnLane
 from engine.decision import Decision, Fact
 from engine.events import Arrived, BadEvent, decode, decode_properties, digest, encode_properties, split_personal
 from engine.instants import Instant
@@ -49,6 +50,14 @@ class Taken(msgspec.Struct):
         for name in self.__struct_fields__:
             setattr(self, name, getattr(self, name) + getattr(other, name))
         return self
+
+
+class Known(msgspec.Struct):
+    """What the store says of a batch before it is taken: stored digests by id, forgotten accounts, pseudonyms."""
+
+    stored: dict[tuple[str, str], bytes]
+    gone: frozenset[str]
+    names: dict[tuple[str, str], str]
 
 
 class Kept:
@@ -101,6 +110,14 @@ class Kept:
         self.inbox_seq = None
 
 
+class Fresh(msgspec.Struct, frozen=True, gc=False):
+    """An event that is new, as it will be stored: its properties as bytes, and its digest."""
+
+    event: Event
+    body: bytes
+    digest: bytes
+
+
 class Keeper:
     """Owner of some lanes of a store, with one active rulebook.
 
@@ -122,7 +139,8 @@ class Keeper:
         self.store = store
         self.book = book
         self._history_mode = history
-        self._programs: dict[str, Program] = {book.fingerprint: Program(book)}
+        self._program = Program(book)
+        self._programs: dict[str, Program] = {book.fingerprint: self._program}
         self._pending: dict[str, list[Recorded]] = {}
         self._roles = sorted({prop for thing in book.things.values() for _, prop in thing.people} | {"user_id"})
         self._since_snapshot = 0
@@ -152,7 +170,7 @@ class Keeper:
         taken = Taken()
         for one in self._new(arrived, taken):
             self._steps_until(one.event.time)
-            self._event(self._of(one.event.account_id), one.event, one.body, one.event.time)
+            self._event(self._of(one.event.account_id), one, one.event.time)
         taken.decisions = self._write(list(letters), at=at)
         return taken
 
@@ -175,35 +193,46 @@ class Keeper:
         self.store.release([kept.claim for kept in self.kept.values()])
 
     # -- one event -------------------------------------------------------------------------------------------------
-    def _new(self, arrived: Sequence[Arrived], taken: Taken) -> Iterator[Arrived]:
+    def _new(self, arrived: Sequence[Arrived], taken: Taken) -> Iterator[Fresh]:
         """Only what is new, in order, people's pseudonyms in place; the first of equal ids wins."""
-        stored = self.store.existing([(one.event.account_id, one.event.id) for one in arrived])
-        gone = self.store.tombstones(list({one.event.account_id for one in arrived}))
-        names = self.store.pseudonyms(list({key for one in arrived for key in self._people_in(one.event)}))
+        known = self._known(arrived)
         for one in arrived:
-            event = one.event
-            if event.account_id in gone:
-                taken.forgotten += 1
-                continue
-            body, traits = one.body, dict[str, Any]()
-            forgotten = any(key in names for key in self._people_in(event))
-            if forgotten:
-                event = self._without_names(event, names)
-                body = encode_properties(event.properties)
-            if event.type == "user.updated":
-                event, traits = split_personal(event, self.book.personal)
-                body = encode_properties(event.properties) if traits else body
-            mark = digest(event)
-            key = (event.account_id, event.id)
-            if key in stored:
-                taken.duplicates += 1
-                taken.conflicting += stored[key] != mark and not forgotten
-                continue
-            stored[key] = mark
-            taken.new += 1
-            if traits and not forgotten:
-                self._personal(event, traits)
-            yield Arrived(event, body)
+            fresh = self._fresh(one, known, taken)
+            if fresh is not None:
+                yield fresh
+
+    def _known(self, arrived: Sequence[Arrived]) -> Known:
+        return Known(
+            self.store.existing([(one.event.account_id, one.event.id) for one in arrived]),
+            self.store.tombstones(list({one.event.account_id for one in arrived})),
+            self.store.pseudonyms(list({key for one in arrived for key in self._people_in(one.event)})),
+        )
+
+    def _fresh(self, one: Arrived, known: Known, taken: Taken) -> Fresh | None:
+        """The event as it will be stored, or None for one that is not new; the next one must wait until it is taken."""
+        event = one.event
+        if event.account_id in known.gone:
+            taken.forgotten += 1
+            return None
+        body, traits = one.body, dict[str, Any]()
+        forgotten = bool(known.names) and any(key in known.names for key in self._people_in(event))
+        if forgotten:
+            event = self._without_names(event, known.names)
+            body = encode_properties(event.properties)
+        if event.type == "user.updated":
+            event, traits = split_personal(event, self.book.personal)
+            body = encode_properties(event.properties) if traits else body
+        mark = digest(event)
+        key = (event.account_id, event.id)
+        if key in known.stored:
+            taken.duplicates += 1
+            taken.conflicting += known.stored[key] != mark and not forgotten
+            return None
+        known.stored[key] = mark
+        taken.new += 1
+        if traits and not forgotten:
+            self._personal(event, traits)
+        return Fresh(event, body, mark)
 
     def _people_in(self, event: Event) -> Iterator[tuple[str, str]]:
         """Whom the event names, where the rulebook expects a person's id."""
@@ -236,18 +265,23 @@ class Keeper:
     def _of(self, account_id: str) -> Kept:
         return self.kept[lane_of(account_id, self.store.lanes)]
 
-    def _event(self, kept: Kept, event: Event, body: bytes, arrived: Instant) -> None:
-        at = recorded_at(kept.lane.clock, arrived)
-        if kept.lane.program is None or kept.lane.program.book.fingerprint != self.book.fingerprint:
+    def _event(self, kept: Kept, fresh: Fresh, arrived: Instant) -> None:
+        event, lane = fresh.event, kept.lane
+        at = recorded_at(lane.clock, arrived)
+        if lane.program is not self._program:
             self._activate(kept, at)
         kept.position += 1
         recorded = Recorded(kept.position, at, event)
-        kept.events.append(NewEvent(recorded, body, digest(event)))
-        self._pending.setdefault(event.account_id, []).append(recorded)
+        kept.events.append(NewEvent(recorded, fresh.body, fresh.digest))
+        pending = self._pending.get(event.account_id)
+        if pending is None:
+            self._pending[event.account_id] = [recorded]
+        else:
+            pending.append(recorded)
         channel = CONTACTS.get(event.type)
         if channel is not None:
             kept.touches.append(Touch(event.account_id, event.user_id, event.time, channel, event.type))
-        kept.facts += kept.lane.take(recorded)
+        kept.facts += lane.take(recorded)
 
     def _activate(self, kept: Kept, at: Instant) -> None:
         program = kept.lane.program
@@ -274,7 +308,8 @@ class Keeper:
         What became of a mail must be known before older events are looked at: else the engine would take back a mail
         that is out, and the store would refuse it. A row dated later than the clock counts from then (DESIGN 4).
         """
-        for row in self.store.inbox(kept.claim.lane, after=kept.claim.inbox_seq):
+        read = kept.claim.inbox_seq if kept.inbox_seq is None else kept.inbox_seq  # read already, but not yet written
+        for row in self.store.inbox(kept.claim.lane, after=read):
             kept.inbox_seq = row.seq
             self._row(kept, row, clock)
 
@@ -298,11 +333,11 @@ class Keeper:
             )
             return
         for one in self._new([arrived], Taken()):
-            self._event(kept, one.event, one.body, clock)
+            self._event(kept, one, clock)
 
     def _steps_until(self, time: Instant) -> None:
         """The portfolio's instants up to ``time``: every lane comes there, and the totals enter the logs."""
-        for step in self._steps.due(time):
+        for step in self._steps.due(time) if self._steps.any else ():
             deciding = self.kept.get(lane_of(PORTFOLIO, self.store.lanes))
             lanes = list(
                 self.kept.values()
@@ -328,7 +363,7 @@ class Keeper:
         if not changed:
             if letters:
                 self.store.put_dead_letters(letters)
-            self.store.renew([kept.claim for kept in self.kept.values()], at=at)
+            self._renew(at)
             self._new_on_lane = []
             return 0
         decisions = _counted(kept.facts for kept in changed)
@@ -339,12 +374,16 @@ class Keeper:
         for kept, claim in zip(changed, self.store.commit(batches), strict=True):
             self._since_snapshot += len(kept.events)
             kept.written(claim)
-        self.store.renew([kept.claim for kept in self.kept.values()], at=at)
+        self._renew(at)
         self._new_on_lane = []
         self._pending.clear()
         if self._since_snapshot >= SNAPSHOT_EVERY:
             self._snapshots()
         return decisions
+
+    def _renew(self, at: Instant) -> None:
+        """Say that the owner is alive: after every batch."""
+        self.store.renew([kept.claim for kept in self.kept.values()], at=at)
 
     def _snapshots(self) -> None:
         for kept in self.kept.values():
@@ -359,11 +398,12 @@ class Keeper:
 
     # -- recovering ------------------------------------------------------------------------------------------------
     def _recover(self, claim: Claim) -> Lane:
-        lane = Lane(self.program, self._history)
+        lane: Lane = ColumnLane(self.program, self._history)
         restore(lane, self.store, claim.lane, claim.position)
         lane.first_at = claim.first_at
         if claim.clock_at is not None:
             lane.advance(claim.clock_at)
+            lane.settle()
         return lane
 
     def program(self, fingerprint: str) -> Program:

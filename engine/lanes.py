@@ -1,11 +1,14 @@
 """Which lane an account belongs to, and when a record counts as recorded."""
 
+from functools import lru_cache
+
 from engine.instants import Instant
 
 _MASK = 0xFFFFFFFF
 _MULTIPLIER = 0x5BD1E995
 
 
+@lru_cache(maxsize=1 << 17)
 def lane_of(account_id: str, lanes: int) -> int:
     """The lane of an account: Kafka's murmur2 of the id's UTF-8 bytes, positive, modulo the number of lanes.
 

@@ -21,6 +21,7 @@ class Steps:
         over_all = [rule.every for rule in book.rules if book.over_all(rule)]
         used = any(measure.verb == "portfolio" for measure in book.measures.values())
         self._spans = sorted({*over_all, *([DAY] if used else [])})
+        self.any = bool(self._spans)
         self._after = after
 
     def due(self, until: Instant) -> Iterator[Instant]:

@@ -24,7 +24,7 @@ from engine.numbers import MILLION, Exact, exactly, millionths
 from engine.rulebook.spec import Measure, Part, Score, Test
 from engine.things import ThingState
 from engine.values import Date, Value, nested, number_in_text, read, read_date
-from engine.views import AccountView, Slot, ThingView
+from engine.views import UNREAD, AccountView, Slot, ThingView
 from engine.zones import Zone
 
 Reader = Callable[..., Value]
@@ -63,7 +63,12 @@ class KeptValue:
 
     def read(self, view: AccountView) -> Value:
         """The measure's value."""
-        return self.kept.read(view.state.kept[self.index], view.seen, view.moment)
+        kept: Any = view.state.kept
+        if type(kept) is not list:
+            found: Value = kept.number(self.index, view.moment)
+            if found is not UNREAD:
+                return found
+        return self.kept.read(kept[self.index], view.seen, view.moment)
 
     def exact(self, view: AccountView) -> Exact | None:
         """The value in millionths before any rounding, where it is one that is added up."""
@@ -86,7 +91,12 @@ class KeptOfThing:
 
     def read(self, view: ThingView) -> Value:
         """The measure's value; a thing without events has none kept."""
-        data = view.state.kept[self.index] if view.state.kept else self.kept.fresh()
+        kept: Any = view.state.kept
+        if type(kept) is not list:
+            found: Value = kept.number(self.index, view.moment)
+            if found is not UNREAD:
+                return found
+        data = kept[self.index] if kept else self.kept.fresh()
         return self.kept.read(data, view.state.seen, view.moment)
 
     def exact(self, view: ThingView) -> Exact | None:

@@ -349,6 +349,10 @@ class Store(Protocol):
         """Mails by (due_at, outreach id)."""
         ...
 
+    def mail_counts(self) -> dict[str, int]:
+        """How many mails are in each state; states without any are absent."""
+        ...
+
     def changes(self, outreach_id: str) -> list[OutreachChange]:
         """A mail's life, oldest first."""
         ...

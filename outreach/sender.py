@@ -8,9 +8,9 @@ that can tell settles that (DESIGN 6, DELIVERY 4).
 import logging
 import re
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -21,7 +21,7 @@ from engine.store import OutreachRow, Store
 from outreach.addresses import address_key
 from outreach.channel import Channel, DeliveryError, Verdict
 from outreach.context import Lookup, People, Sender
-from outreach.gate import Post, judge
+from outreach.gate import No, Post, judge
 from outreach.joining import join_rows, write_mail
 from outreach.mail import Outgoing
 from outreach.templates import Template
@@ -32,6 +32,7 @@ REHEARSED = frozenset({"past", "queued", "held", "in_review"})
 """States whose mails a rehearsal sends, as if the engine had been live then."""
 _AFTER: dict[Verdict, MailState] = {"later": "queued", "failed": "failed", "in_doubt": "in_doubt"}
 _POSTED = re.compile(r"by (\S+) as (\S+)")
+_Written = TypeVar("_Written")
 _log = logging.getLogger("outreach.sender")
 
 
@@ -56,7 +57,7 @@ class SendReport(msgspec.Struct, frozen=True, kw_only=True):
     reasons: dict[str, int] = msgspec.field(default_factory=dict)
 
 
-def send_due(
+def send_due(  # noqa: PLR0913, each is a choice of its own that only the one who starts a run can make
     store: Store,
     templates: Mapping[str, Template],
     channel: Channel,
@@ -68,8 +69,9 @@ def send_due(
     live: bool = False,
     lease_seconds: int = 300,
     limit: int | None = None,
+    stop: Callable[[], bool] = lambda: False,
 ) -> SendReport:
-    """Send what is due at ``at``; ``by`` names this sender in ``outreach_changes``.
+    """Send what is due at ``at``; ``by`` names this sender in ``outreach_changes``; ``stop`` ends it between two mails.
 
     With ``live``, mails of a lane whose clock is more than 5 minutes behind wait. What another run left half done is
     settled first: at once on a local channel (it lets in one run at a time), else when ``lease_seconds`` have passed.
@@ -87,8 +89,10 @@ def send_due(
         run.recover(lease_seconds * SECOND)
         rows = store.outreach(states=["queued", "held"], due_by=at, limit=limit)
         behind = _lanes_behind(store, at) if live else frozenset()
-        asked = [row for row in rows if run.ask(row, behind)]
+        asked = [row for row in rows if not stop() and run.ask(row, behind)]
         for group in join_rows(asked, post):
+            if stop():
+                break
             run.send(group)
     return run.report()
 
@@ -120,35 +124,46 @@ def simulate(
     )
     tally: Counter[str] = Counter()
     reasons: Counter[str] = Counter()
-    asked = []
-    for row in sorted(rows, key=lambda row: (row.due_at, row.outreach_id)):
-        no = judge(row, post, at=row.due_at) if row.state in REHEARSED else None
-        if no is not None:
-            tally[no.state] += 1
-            reasons[no.why] += 1
-        elif row.state in REHEARSED:
-            asked.append(row)
+
+    def written(group: Sequence[OutreachRow]) -> Outgoing:
+        return write_mail(group, post, mail_id=group[0].outreach_id)
+
     with channel.session():
-        for group in join_rows(asked, post):
-            _rehearse(group, post, channel, tally, reasons)
+        for group, mail in rehearsed(rows, post, written):
+            if isinstance(mail, No):
+                tally[mail.state] += len(group)
+                reasons[mail.why] += len(group)
+            else:
+                channel.deliver(mail)
+                tally["mails"] += 1
+                tally["rows"] += len(group)
     return SendReport(**tally, reasons=dict(sorted(reasons.items())))
 
 
-def _rehearse(
-    group: Sequence[OutreachRow],
-    post: Post,
-    channel: Channel,
-    tally: Counter[str],
-    reasons: Counter[str],
-) -> None:
-    try:
-        channel.deliver(write_mail(group, post, mail_id=group[0].outreach_id))
-    except TemplateError as err:
-        tally["held"] += len(group)
-        reasons[str(err)] += len(group)
-    else:
-        tally["mails"] += 1
-        tally["rows"] += len(group)
+def rehearsed(
+    rows: Iterable[OutreachRow], post: Post, write: Callable[[Sequence[OutreachRow]], _Written]
+) -> Iterator[tuple[Sequence[OutreachRow], _Written | No]]:
+    """Walk through mails in order of due time, with that time as the clock: each as it would leave, or why it does not.
+
+    ``write`` makes of the rows that are one mail what is wanted of it. Only mails that are past, queued, held or in
+    review are looked at.
+    """
+    asked = []
+    for row in sorted(rows, key=lambda row: (row.due_at, row.outreach_id)):
+        if row.state not in REHEARSED:
+            continue
+        no = judge(row, post, at=row.due_at)
+        if no is None:
+            asked.append(row)
+        else:
+            yield [row], no
+    for group in join_rows(asked, post):
+        try:
+            mail = write(group)
+        except TemplateError as err:
+            yield group, No("held", str(err))
+        else:
+            yield group, mail
 
 
 class _Run:

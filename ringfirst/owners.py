@@ -2,15 +2,19 @@
 
 import os
 import socket
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import TypeVar
 
 from engine.errors import LaneTaken
 from engine.instants import Instant
 from engine.keeper import Keeper
+from engine.live import LiveKeeper
 from engine.rulebook.book import Rulebook
 from engine.store import Claim, Store
 
+_T = TypeVar("_T")
 _UNKNOWN = "-"
 _STARTED = 19  # the field of /proc/PID/stat behind the name in brackets, proc(5) calls it (22) starttime
 
@@ -42,22 +46,36 @@ def is_dead(owner: str) -> bool:
 
 def keep(store: Store, book: Rulebook, *, at: Instant, take_over: bool = False) -> Keeper:
     """Own all lanes; from owners that are surely dead they are taken over without a word. Raises ``LaneTaken``."""
-    try:
-        return Keeper(store, book, owner_name(), at=at, take_over=take_over)
-    except LaneTaken:
-        if not _all_dead(store, at):
-            raise
-    return Keeper(store, book, owner_name(), at=at, take_over=True)
+    return _owned(store, at, lambda over: Keeper(store, book, owner_name(), at=at, take_over=over), take_over=take_over)
+
+
+def keep_live(store: Store, book: Rulebook, *, at: Instant, take_over: bool = False) -> LiveKeeper:
+    """Own all lanes for events that come in as they happen; the same rule about dead owners. Raises ``LaneTaken``."""
+    return _owned(
+        store,
+        at,
+        lambda over: LiveKeeper(store, book, owner_name(), at=at, take_over=over),
+        take_over=take_over,
+    )
 
 
 def claim(store: Store, lane: int, *, at: Instant, take_over: bool = False) -> Claim:
     """Own one lane for a short while; the same rule about dead owners. Raises ``LaneTaken``."""
+    return _owned(
+        store,
+        at,
+        lambda over: store.claim([lane], owner_name(), at=at, take_over=over)[0],
+        take_over=take_over,
+    )
+
+
+def _owned(store: Store, at: Instant, own: Callable[[bool], _T], *, take_over: bool) -> _T:
     try:
-        return store.claim([lane], owner_name(), at=at, take_over=take_over)[0]
+        return own(take_over)
     except LaneTaken:
         if not _all_dead(store, at):
             raise
-    return store.claim([lane], owner_name(), at=at, take_over=True)[0]
+    return own(True)
 
 
 def _all_dead(store: Store, at: Instant) -> bool:

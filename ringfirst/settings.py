@@ -7,15 +7,15 @@ from email.utils import parseaddr
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, SecretStr, ValidationError
+from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from engine.errors import UsageError
 from outreach.addresses import clean_address
 
 PREFIX = "RINGFIRST_"
-SECRETS = ("store",)
-"""Settings that may hold a password; each can also be read from the file that ``RINGFIRST_..._FILE`` names."""
+SECRETS = ("store", "token")
+"""Settings that are or may hold a password; each can also be read from the file that ``RINGFIRST_..._FILE`` names."""
 _NEAR = 0.85
 
 
@@ -38,6 +38,7 @@ class Settings(BaseSettings):
     """Everything that can be set from outside. Paths are relative to the current folder.
 
     ``sender`` writes the mails (``Name <name@example.com>``), ``postal_address`` stands in each (CAN-SPAM, CASL).
+    ``host``, ``port`` and ``token`` are the embedded server's; ``allowed_hosts`` are names it answers to, with commas.
     """
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
@@ -48,6 +49,10 @@ class Settings(BaseSettings):
     sender: Mailbox | None = None
     reply_to: Mailbox | None = None
     postal_address: Annotated[str, AfterValidator(_one_line)] | None = None
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65_535)] = 8484
+    token: SecretStr | None = None
+    allowed_hosts: str = ""
 
 
 def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:

@@ -7,7 +7,7 @@ An account that columns cannot hold is kept plainly in the same lane.
 import heapq
 from typing import Any
 
-from engine.account import FOREVER, MAX_OPEN, PORTFOLIO, Account, History
+from engine.account import FOREVER, MAX_OPEN, PORTFOLIO, Account, History, Memory
 from engine.columns.layout import Layout, OddError
 from engine.columns.rows import KeptRow
 from engine.columns.sheet import SPECIAL, Handler, Narrow, Printed, Sheet, Touched
@@ -27,6 +27,8 @@ from engine.views import AccountView
 from engine.whole import Whole
 from engine.zones import Zone
 
+Act = tuple[tuple[str, str], Instant, int]
+"""What happened to a thing: by the name of its rings, when, and how long it took."""
 Things = list[tuple[str, str, int]]
 """Things that have rows: kind, id, row."""
 NO_THINGS: Things = []
@@ -130,7 +132,8 @@ class ColumnLane(Lane):
         handler = sheet.handlers.get(event.type) or sheet.handler(event.type)
         time = min(at, event.time)
         rows: Things | None = NO_THINGS
-        if handler.default is None or time < sheet.start or time < (account.state.first_event or time):
+        first = account.state.first_event
+        if handler.default is None or time < sheet.start or first is None or time < first:
             rows = None
         elif (handler.person and event.user_id is not None) or not handler.ids.isdisjoint(event.properties):
             rows = self._light(handler, account, event, time)
@@ -212,11 +215,10 @@ class ColumnLane(Lane):
         seat: Seat = account.seat
         if narrow.own:
             seat.sheet.tables[""].fold(seat.row, seat.own, self._happening(account, entry), narrow.own)
-        self._read(account, narrow.touched, entry.recorded_at)
+        self._read(account, narrow.touched, account.view(entry.recorded_at))
 
-    def _read(self, account: Account, touched: Any, at: Instant) -> None:
+    def _read(self, account: Account, touched: Touched, view: AccountView) -> None:
         seat: Seat = account.seat
-        view = account.view(at)
         self._read_all(seat, touched, view)
         if touched.moves:
             account.schedule(view)
@@ -247,8 +249,8 @@ class ColumnLane(Lane):
         touched = seat.sheet.touched(event.type, frozenset(kinds), all_=late)
         if late or event.type == "subscription.created":
             self._seen(account)
-        self._read(account, touched, at)
         view = account.view(at)
+        self._read(account, touched, view)
         hits: list[Hit] = []
         for kind, key in kinds.items():
             hits += self._thing(account, kind, key, view)
@@ -265,7 +267,7 @@ class ColumnLane(Lane):
                 check = seat.sheet.check[kind] if kinds.get(kind) == key else checks[kind]
                 hits += [(rule, key) for rule in check(seat.row, row, True)]
         if hits or handler.events:
-            return self._looked(account, self._consider(account, hits, at, happening))
+            return self._looked(account, self._consider(account, hits, at, happening, view))
         return []
 
     def _fold_things(self, account: Account, happening: Happening) -> dict[str, str]:
@@ -278,13 +280,11 @@ class ColumnLane(Lane):
                 continue
             found[kind] = key
             states = account.state.things[kind]
-            acts = kind in seat.sheet.layout.act_kinds
-            if acts:
-                self._acts(account, kind, states.get(key), -1)
+            before = self._acts(account, kind, states.get(key))
             table = seat.sheet.tables.get(kind)
             if table is None or shape.zone is not None:
                 shape.fold(states, happening)
-                self._noted(account, kind, key, acts=acts)
+                self._noted(account, kind, key, before)
                 continue
             row = seat.things.get(kind, {}).get(key)
             state = states.get(key)
@@ -297,32 +297,42 @@ class ColumnLane(Lane):
             else:
                 fold_thing(shape.spec, state, happening)
                 table.fold(row, table.owners[row][2], happening, shape.route(happening.event.type))
-            self._noted(account, kind, key, acts=acts)
+            self._noted(account, kind, key, before)
         return found
 
-    def _noted(self, account: Account, kind: str, key: str, *, acts: bool) -> None:
+    def _noted(self, account: Account, kind: str, key: str, before: list[Act]) -> None:
         """Keep account of which things are open, and of what happened to them."""
         state = account.state.things[kind][key]
         if state.open:
             account.opened[kind][key] = None
         else:
             account.opened[kind].pop(key, None)
-        if acts:
-            self._acts(account, kind, state, 1)
-
-    def _acts(self, account: Account, kind: str, state: ThingState | None, amount: int) -> None:
-        """Add or take away what happened to one thing."""
-        if state is None:
+        after = self._acts(account, kind, state)
+        if after == before:
             return
-        seat: Seat = account.seat
+        for one in before:
+            if one in after:
+                after.remove(one)
+            else:
+                self._act(account, one, -1)
+        for one in after:
+            self._act(account, one, 1)
+
+    def _acts(self, account: Account, kind: str, state: ThingState | None) -> list[Act]:
+        """What happened to one thing, as far as measures count it."""
+        wanted = account.seat.sheet.layout.acts_of.get(kind)
+        if wanted is None or state is None:
+            return []
         spec = account.program.things[kind].spec
         if spec.where and not all(matches(test, property_at(state, test.path)) for test in spec.where):
-            return
+            return []
+        return [(name, when, length) for name, act in wanted for when, length in acts_of(state, act)]
+
+    def _act(self, account: Account, act: Act, amount: int) -> None:
+        name, when, length = act
+        seat: Seat = account.seat
         table = seat.sheet.tables[""]
-        for (of, name), acts in table.scope.acts.items():
-            if of == kind:
-                for when, length in acts_of(state, name.partition(" ")[0]):
-                    table.act(acts, seat.row, account.zone.day(when), length, amount)
+        table.act(table.scope.acts[name], seat.row, account.zone.day(when), length, amount)
 
     def _thing(self, account: Account, kind: str, key: str, view: AccountView) -> list[Hit]:
         """Give a thing that opened a row, take one that closed out; what its closing ends must be considered."""
@@ -385,22 +395,30 @@ class ColumnLane(Lane):
         seat.sheet.tables[""].arrays["g"][seat.row] = full_from(account.state.seen(account.zone), account.zone)
 
     # -- looking -------------------------------------------------------------------------------------------------------
-    def _consider(self, account: Account, hits: list[Hit], at: Instant, happening: Happening | None) -> list[Fact]:
+    def _consider(
+        self,
+        account: Account,
+        hits: list[Hit],
+        at: Instant,
+        happening: Happening | None,
+        view: AccountView | None = None,
+    ) -> list[Fact]:
         """Look at the rules and things whose truth may have turned."""
         seat: Seat = account.seat
         todo: list[tuple[int, str, bool]] = []
         rules = account.program.rules
         for rule_at, key in hits:
-            if rule_at >= 0:
-                todo.append((rule_at, key, True))
-            else:
+            if rule_at < 0:
                 self._forgot(account, ~rule_at, key)
+            elif not self._used_up(account, rule_at, key, at):
+                todo.append((rule_at, key, True))
         if happening is not None:
             todo += [(rule_at, "", False) for rule_at in seat.sheet.handler(happening.event.type).events]
         facts: list[Fact] = []
         if not todo:
             return facts
-        view = account.view(at)
+        if view is None:
+            view = account.view(at)
         todo.sort()
         for rule_at, key, _ in todo:
             rule = rules[rule_at]
@@ -415,6 +433,21 @@ class ColumnLane(Lane):
             seat.sheet.memory[rule_at][row] = 1 if name in account.truths[rule.rule.id] else 2
         self._after(account, view)
         return facts
+
+    def _used_up(self, account: Account, rule_at: int, key: str, at: Instant) -> bool:
+        """A rule that came true while its occasion is used: that it is true is noted, and nothing is decided."""
+        seat: Seat = account.seat
+        if rule_at not in seat.sheet.simple:
+            return False
+        rule = account.program.rules[rule_at].rule
+        name = f"{rule.thing}\0{key}" if rule.thing else ""
+        # The instant of an edge is a new occasion each time: only how long ago the last one was can stand against it.
+        if account.free(rule, name, "once" if rule.re_entry.kind == "never" else "", at):
+            return False
+        account.truths.setdefault(rule.id, {})[name] = Memory(at, held=True)
+        row = seat.things[rule.thing][key] if rule.thing else seat.row
+        seat.sheet.memory[rule_at][row] = 1
+        return True
 
     def _forgot(self, account: Account, rule_at: int, key: str) -> None:
         """A rule is no longer true; there is no mail to take back, for then every look would be a whole one."""
@@ -472,6 +505,13 @@ class ColumnLane(Lane):
     # -- seats ---------------------------------------------------------------------------------------------------------
     def _unseated(self, entry: Recorded, account: Account | None) -> list[Fact]:
         """An event of an account that has no row yet, or never will."""
+        program = self.program
+        if account is None and program is not None and self._printed_of(program) is not None:
+            account = Account(entry.account_id, program, self.first_at or entry.recorded_at)
+            account.portfolio = self.portfolio
+            self.accounts[entry.account_id] = account
+            self.seat(account, entry.recorded_at)
+            return self._event(entry)
         facts = super()._event(entry)
         account = self.accounts.get(entry.account_id)
         if account is not None and not account.wild:
@@ -482,7 +522,7 @@ class ColumnLane(Lane):
     def seat(self, account: Account, at: Instant) -> None:
         """Give an account that was looked at as of ``at`` its rows, if columns can hold it."""
         program = account.program
-        if self.program is not program or isinstance(account, Whole) or account.state.first_event is None:
+        if self.program is not program or isinstance(account, Whole):
             return
         printed = self._printed_of(program)
         if printed is None:
@@ -498,11 +538,14 @@ class ColumnLane(Lane):
                 kind: {key: None for key in sorted(states) if states[key].open}
                 for kind, states in account.state.things.items()
             }
-            for kind in sheet.layout.act_kinds:
+            for kind in sheet.layout.acts_of:
                 for state in account.state.things[kind].values():
-                    self._acts(account, kind, state, 1)
+                    for act in self._acts(account, kind, state):
+                        self._act(account, act, 1)
             self._seen(account)
             view = account.view(at)
+            if account.state.first_event is None:
+                return  # its first event, which comes now, reads everything
             for kind in sheet.tables:
                 if kind:
                     for one in view.open_things(kind):

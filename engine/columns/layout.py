@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import Any
 
 from engine.measures.counts import Counting
 from engine.measures.dates import Since
-from engine.measures.measure import Kept
+from engine.measures.measure import Kept, scale_of, unless_one
 from engine.program import Program, RuleProgram, whole_of
 from engine.rulebook.expressions import Term, shown
 from engine.rulebook.spec import Line, Measure, Types
@@ -84,6 +85,7 @@ class Scope:
         self.kept = kept
         self.rings: list[Ring] = []
         self.runs: dict[int, tuple[Ring, Run]] = {}
+        self.scales: dict[int, Fraction | None] = {}
         self.since: dict[int, str] = {}
         self.own: list[int] = []
         self.leaves: dict[str, Leaf] = {}
@@ -116,6 +118,7 @@ class Scope:
             ring.runs.append(run)
             ring.days = max(ring.days, size + shift)
         self.runs[at] = (ring, run)
+        self.scales[at] = unless_one(scale_of(spec, 0))
 
     def follow(self, index: int, slot: Spells) -> None:
         """Rings and runs for ``opened answered closed`` and the hours of answers and solutions, where they fit."""
@@ -212,7 +215,9 @@ class Layout:
         for index, slot in enumerate(program.slots):
             if isinstance(slot, Spells):
                 self.scopes[""].follow(index, slot)
-        self.act_kinds = frozenset(kind for kind, _ in self.scopes[""].acts)
+        self.acts_of: dict[str, list[tuple[tuple[str, str], str]]] = {}
+        for name in self.scopes[""].acts:
+            self.acts_of.setdefault(name[0], []).append((name, name[1].partition(" ")[0]))
         self.terms: dict[int, Term] = {}
         self.reads: dict[int, frozenset[tuple[str, int]]] = {}
         for at, rule in enumerate(program.rules):

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from engine.measures.measure import Data
+from engine.measures.measure import Data, Moment
+from engine.values import Value
 
 if TYPE_CHECKING:
     from engine.columns.table import Table
@@ -21,6 +22,10 @@ class KeptRow:
 
     def __getitem__(self, index: int) -> Data:
         return self.table.data(index, self.row, self.own)
+
+    def number(self, index: int, moment: Moment) -> Value:
+        """A counted measure's value today, from its running sum; ``UNREAD`` where only the plain code can tell."""
+        return self.table.number(index, self.row, moment)
 
     def __iter__(self) -> Iterator[Data]:
         return (self[at] for at in range(len(self)))

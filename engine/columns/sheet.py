@@ -15,6 +15,7 @@ from engine.instants import Instant
 from engine.measures.counts import different
 from engine.measures.measure import passes
 from engine.numbers import millionths
+from engine.program import RuleProgram
 from engine.rulebook.spec import Test
 from engine.values import nested
 from engine.views import AccountView, ThingView
@@ -100,7 +101,7 @@ class Sheet:
         self.midnight = zone.start(self.today + 1)
         self.tables = {kind: Table(scope) for kind, scope in self.layout.scopes.items()}
         for table in self.tables.values():
-            table.today = self.today
+            table.today, table.zone = self.today, zone
         self.handlers: dict[str, Handler] = {}
         self.restless: dict[str, Any] = {}
         self.sticky = {
@@ -111,6 +112,8 @@ class Sheet:
         self._touched: dict[Any, Touched] = {}
         self._moving: Touched | None = None
         self._totals: Touched | None = None
+        self.simple = frozenset(at for at, rule in enumerate(self.layout.program.rules) if _simple(rule))
+        """Rules of which a used occasion can be told without reading anything: the commonest ones."""
         self.memory: dict[int, Any] = {}
         """By rule what is remembered of each row: 0 nothing, 1 it is true, 2 it is, but nobody to write to is known."""
         self._tests: list[tuple[Test, ...]] = []
@@ -407,6 +410,15 @@ class Sheet:
         self._tests.append(tuple(tests))
         head = f"    if passes(W[{len(self._tests) - 1}], e):"
         return [head, *("        " + line for line in body)]
+
+
+def _simple(rule: RuleProgram) -> bool:
+    """Once, or once in a while, at once, to one of us who is always known?"""
+    spec = rule.rule
+    known = spec.outreach is None or (spec.outreach.audience == "staff" and bool(spec.owner))
+    return (
+        known and not spec.holds_for and spec.re_entry.kind in {"never", "every"} and rule.way in {"account", "thing"}
+    )
 
 
 def _view(array: Any) -> Any:

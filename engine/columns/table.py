@@ -1,19 +1,21 @@
 """The columns of one kind of subject in one sheet: rows, their growth, folding out of turn, and the turn of a day."""
 
 from collections.abc import Iterable
+from fractions import Fraction
 from math import nan
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.columns.layout import LARGEST, Acts, Leaf, Ring, Scope, Trend
+from engine.columns.layout import LARGEST, Acts, Leaf, Ring, Run, Scope, Trend
 from engine.columns.trends import NEVER
 from engine.measures.counts import different
-from engine.measures.measure import LONG_AGO, Data, Happening, passes
-from engine.numbers import millionths
-from engine.values import nested
-from engine.zones import Day
+from engine.measures.measure import LONG_AGO, Data, Happening, Moment, double, passes
+from engine.numbers import MILLION, millionths
+from engine.values import Value, nested
+from engine.views import UNREAD
+from engine.zones import Day, Zone
 
 FIRST_ROWS = 16
 GROWTH = 1.3
@@ -29,6 +31,8 @@ class Table:
     def __init__(self, scope: Scope) -> None:
         self.scope = scope
         self.today: Day = 0
+        self.zone: Zone | None = None
+        self._first = f"{scope.prefix}g"
         self.size = 0
         self.rows = 0
         self.free: list[int] = []
@@ -232,6 +236,23 @@ class Table:
         array = self.arrays[ring.name][:, row]
         oldest = self.today - ring.days + 1
         return {day: int(amount) for day in range(oldest, self.today + 1) if (amount := array[day % ring.days])}
+
+    def number(self, index: int, row: int, moment: Moment) -> Value:
+        """The value of a measure that runs in a column, as the plain code gives it; ``UNREAD`` for any other."""
+        found: tuple[Ring, Run] | None = self.scope.runs.get(index)
+        if found is None or moment.today != self.today or moment.zone is not self.zone:
+            return UNREAD
+        spec = self.scope.kept[index].spec
+        if (
+            spec.full
+            and found[1].size
+            and self.today - found[1].size - found[1].shift + 1 < self.arrays[self._first][row]
+        ):
+            return None
+        amount = int(self.arrays[found[1].name][row])
+        scale: Fraction | None = self.scope.scales[index]
+        value: float = double(amount if spec.verb == "sum" else amount * MILLION, scale)
+        return value
 
     def _marked(self, ring: Ring, row: int) -> Data:
         marks = self.marks[ring.name][row] or {}

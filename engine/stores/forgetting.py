@@ -60,14 +60,23 @@ def person(
     return done
 
 
+def any_stone(connection: sa.Connection) -> bool:
+    """Was anybody ever forgotten? Mostly not, and then no hash need be made to ask for."""
+    return connection.execute(sa.select(sa.exists(sa.select(tables.tombstones.c.hash)))).scalar_one()
+
+
 def buried(connection: sa.Connection, key: Key, accounts: Sequence[str]) -> frozenset[str]:
     """Which of these accounts were forgotten."""
+    if not any_stone(connection):
+        return frozenset()
     by_hash = {account_key(key, one): one for one in accounts}
     return frozenset(by_hash[row.hash] for row in _stones(connection, list(by_hash)))
 
 
 def pseudonyms(connection: sa.Connection, key: Key, people: Sequence[tuple[str, str]]) -> dict[tuple[str, str], str]:
     """Of these (account id, user id) the forgotten ones, with their pseudonyms."""
+    if not any_stone(connection):
+        return {}
     by_hash = {person_key(key, *one): one for one in people}
     return {by_hash[row.hash]: row.pseudonym for row in _stones(connection, list(by_hash))}
 

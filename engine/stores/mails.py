@@ -25,6 +25,12 @@ def select(
     return [_mail(row) for row in connection.execute(query)]
 
 
+def counts(connection: sa.Connection) -> dict[str, int]:
+    """How many mails are in each state."""
+    query = sa.select(outreach.c.state, sa.func.count()).group_by(outreach.c.state)
+    return {state: int(number) for state, number in connection.execute(query)}
+
+
 def changes(connection: sa.Connection, outreach_id: str) -> list[OutreachChange]:
     """A mail's life, oldest first."""
     query = sa.select(outreach_changes).where(outreach_changes.c.outreach_id == outreach_id)

@@ -239,6 +239,11 @@ class SqlStore:
         with self._driver.reading() as connection:
             return mails.select(connection, wanted, limit)
 
+    def mail_counts(self) -> dict[str, int]:
+        """How many mails are in each state."""
+        with self._driver.reading() as connection:
+            return mails.counts(connection)
+
     def changes(self, outreach_id: str) -> list[OutreachChange]:
         """A mail's life, oldest first."""
         with self._driver.reading() as connection:

@@ -116,7 +116,9 @@ def starter_rule(keys: set[str], rest: str) -> str:
 
 def base_without(keys: set[str]) -> str:
     data = yaml.safe_load(BASE)
-    return yaml.safe_dump({key: inner for key, inner in data.items() if key not in keys & {"policy", "segments"}})
+    return yaml.safe_dump(
+        {key: inner for key, inner in data.items() if key not in keys & {"policy", "segments", "scores"}}
+    )
 
 
 def later_of(node: Node) -> Iterator[str]:

@@ -1,0 +1,108 @@
+"""The thread that lets mails leave, beside the intake: whatever happens to it, events go on coming in."""
+
+import logging
+import threading
+import time
+from collections.abc import Collection, Mapping
+
+from engine.errors import RingfirstError
+from engine.instants import MINUTE, Instant
+from engine.store import Store
+from outreach.channel import Channel
+from outreach.context import Sender
+from outreach.sender import send_due
+from outreach.templates import Template
+from ringfirst.intake import now
+from ringfirst.owners import owner_name
+from ringfirst.server.health import Health
+from ringfirst.server.metrics import Metrics
+from ringfirst.server.owner import told
+
+EVERY_SECONDS = 2.0
+"""How often somebody looks for mails that are due."""
+RESTS = 9
+"""How many times as long as it took the sender rests: thousands of held mails are asked anew in each round."""
+AFTER_FAILURE_SECONDS = 30.0
+BEHIND = 5 * MINUTE
+_log = logging.getLogger("ringfirst.server.sending")
+
+
+class Sending(threading.Thread):
+    """Sends what is due, every few seconds, from ``start`` until ``stop``.
+
+    Its clock is that of the lane furthest behind. So the engine has looked at everything up to a mail's due time before
+    the mail leaves, and never takes back one that is on its way.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        templates: Mapping[str, Template],
+        channel: Channel,
+        sender: Sender,
+        health: Health,
+        metrics: Metrics,
+        *,
+        staff_domains: Collection[str] = (),
+    ) -> None:
+        super().__init__(name="sender", daemon=True)
+        self._store, self._templates, self._channel, self._sender = store, templates, channel, sender
+        self._health, self._metrics, self._staff = health, metrics, staff_domains
+        self._stopping = threading.Event()
+
+    def stop(self) -> None:
+        """Stop after the mail at hand."""
+        self._stopping.set()
+
+    def run(self) -> None:
+        """Send until told to stop; a failure is said and tried again later."""
+        while not self._stopping.is_set():
+            began = time.monotonic()
+            try:
+                self._round()
+                self._metrics.mails = self._store.mail_counts()
+                pause = max(EVERY_SECONDS, RESTS * (time.monotonic() - began))
+            except Exception as err:  # noqa: BLE001, the outermost loop: a failing sender never stops the intake
+                pause = AFTER_FAILURE_SECONDS
+                self._fail(err)
+            self._stopping.wait(pause)
+
+    def _round(self) -> None:
+        at = clock_of(self._health.clocks.values(), wall=now())
+        if at is None:
+            self._health.sender = "waits for the lanes"
+            return
+        report = send_due(
+            self._store,
+            self._templates,
+            self._channel,
+            sender=self._sender,
+            at=at,
+            by=f"run:{owner_name()}",
+            staff_domains=self._staff,
+            live=True,
+            stop=self._stopping.is_set,
+        )
+        self._metrics.sent.inc(report.mails)
+        self._health.sender = "is well"
+        if report.mails:
+            _log.info("%s left", "1 mail" if report.mails == 1 else f"{report.mails} mails")
+
+    def _fail(self, err: Exception) -> None:
+        self._metrics.sender_failures.inc()
+        said = told(err) if isinstance(err, RingfirstError) else f"the sender failed; {told(err)}"
+        if self._health.sender != said:
+            _log.error("%s; it is tried again every %.0f s", said, AFTER_FAILURE_SECONDS)
+        self._health.sender = said
+
+
+def clock_of(clocks: Collection[Instant], *, wall: Instant) -> Instant | None:
+    """The sender's clock: that of the lane furthest behind, never ahead of the wall clock.
+
+    None while there is none, or while a lane is more than five minutes behind: then mails wait.
+
+    >>> clock_of([], wall=9), clock_of([7, 8], wall=9), clock_of([20], wall=9), clock_of([0], wall=400_000)
+    (None, 7, 9, None)
+    """
+    at = min([*clocks, wall]) if clocks else None
+    return None if at is None or at < wall - BEHIND else at
