@@ -1,22 +1,36 @@
 """``ringfirst demo``: the main job from end to end, on customers that are made up."""
 
 import os
+import shlex
 import shutil
 import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 if TYPE_CHECKING:
-    from engine.decision import Decision
     from engine.rulebook.book import Rulebook
     from engine.store import Store
+    from ringfirst.demo.calls import Call
+    from ringfirst.demo.mails import Walked
+    from ringfirst.demo.screen import Told
     from ringfirst.intake import ImportReport
-    from ringfirst.rulebooks import Folder
 
 MARK = ".ringfirst-demo"
+SHOWN_CALLS = 3
+RECENT_DAYS = 3
+"""A reason of the last days that still holds is worth a call today."""
+STOPPED = 130
 _NOTE = "Made by 'ringfirst demo', which makes it anew; rules/ and templates/ are left as they are.\n"
+_STYLES: dict[str, dict[str, Any]] = {
+    "head": {"bold": True, "fg": "cyan"},
+    "strong": {"bold": True},
+    "faint": {"dim": True},
+}
 
 
 @click.command(short_help="Show the main job from end to end, on made-up customers.")
@@ -31,65 +45,97 @@ _NOTE = "Made by 'ringfirst demo', which makes it anew; rules/ and templates/ ar
 @click.option(
     "--rules", metavar="DIR", type=click.Path(path_type=Path), help="Another rulebook than the starter rules."
 )
-def demo(place: Path, rules: Path | None) -> None:
-    """Make up a company with thirty customers, take in sixty days of their events, decide, and write the mails.
+@click.pass_context
+def demo(ctx: click.Context, place: Path, rules: Path | None) -> None:
+    """Make up a company with two hundred customers, take in five months of their events, decide, and write the mails.
 
-    Everything happens in a folder of its own; nobody is written to.
+    Everything happens in a folder of its own; nobody is written to. The same command again makes it anew, by the rules
+    that lie in the folder: change one, and see what it changes.
     """
-    from engine.stores import open_store
-    from outreach.channels.file import FileChannel
-    from outreach.examples import SENDER
     from ringfirst.answers import talk
-    from ringfirst.commands.send import rehearse
-    from ringfirst.intake import now, take_items
-    from streams.files import EventFiles
 
-    _make(place, rules)
-    book, folder = _book(place)
-    talk("making up a company with thirty customers ...")
-    events = _write_events(place / "events.jsonl")
-    talk(f"taking in {events:,} events ...")
-    store = open_store(f"sqlite:///{place / 'ringfirst.db'}")
     try:
-        with EventFiles([str(place / "events.jsonl")]) as files:
-            report = take_items(store, book, files.read(wall=now()))
-        talk("writing the mails ...")
-        sent = rehearse(store, folder, FileChannel(place / "outbox"), SENDER)
-        _say(store, book, place, report, sent.mails)
-    finally:
-        store.close()
+        with _writable(place):
+            _make(place, rules)
+            told = _tell(place)
+    except KeyboardInterrupt:
+        talk(f"\nstopped; everything so far lies in {place}/: the same command makes it anew")
+        ctx.exit(STOPPED)
+    _show(told)
+
+
+@contextmanager
+def _writable(place: Path) -> Iterator[None]:
+    """Says in our words that the folder cannot be written."""
+    from engine.errors import UsageError
+
+    try:
+        yield
+    except OSError as err:
+        raise UsageError(f"{place}: cannot be written; {err.strerror or err}; name another folder with --dir") from err
 
 
 def _make(place: Path, rules: Path | None) -> None:
     """The folder with a rulebook in it, and nothing left of an earlier run."""
     from engine.errors import UsageError
+    from ringfirst.answers import talk
     from ringfirst.rulebooks import read_folder, starter
 
     if place.exists() and not (place / MARK).exists():
         raise UsageError(f"{place}: this is no folder of the demo; something else was found; name another with --dir")
+    if rules is not None and (place / "rules").exists():
+        raise UsageError(
+            f"{place}/rules: there is a rulebook already; found one beside --rules; remove it, or name another --dir"
+        )
     sources = {name: starter() / name for name in ("rules", "templates")}
     if rules is not None:
         found = read_folder(rules)
         sources = {"rules": found.rules, "templates": found.templates}
-    try:
-        place.mkdir(parents=True, exist_ok=True)
-        (place / MARK).write_text(_NOTE)
-        for old in [*place.glob("ringfirst.db*"), *place.glob("outbox/*.eml")]:
-            old.unlink()
-        for name, source in sources.items():
-            if not (place / name).exists():
-                shutil.copytree(source, place / name)
-    except OSError as err:
-        raise UsageError(f"{place}: cannot be written; {err.strerror or err}; name another folder with --dir") from err
+    place.mkdir(parents=True, exist_ok=True)
+    (place / MARK).write_text(_NOTE)
+    for old in [*place.glob("ringfirst.db*"), *place.glob("outbox/*.eml")]:
+        old.unlink()
+    for name, source in sources.items():
+        if (place / name).exists():
+            talk(f"{place / name}/ is as an earlier run left it; remove it to begin with the starter's")
+        else:
+            shutil.copytree(source, place / name)
 
 
-def _book(place: Path) -> "tuple[Rulebook, Folder]":
+def _tell(place: Path) -> "Told":
+    """Make the company, take it in, decide, write the mails and the gallery, and gather what there is to tell."""
+    from engine.stores import open_store
+    from outreach.channels.file import FileChannel
+    from outreach.examples import SENDER
+    from outreach.gate import Post
+    from ringfirst.answers import talk
     from ringfirst.commands.options import checked_book
+    from ringfirst.demo.mails import write_mails
+    from ringfirst.gallery import write_gallery
 
-    return checked_book(place)
+    book, folder = checked_book(place)
+    talk("making up a company with two hundred customers ...")
+    types = _write_events(place / "events.jsonl")
+    store = open_store(f"sqlite:///{place / 'ringfirst.db'}")
+    try:
+        report = _take(store, book, place / "events.jsonl", types.total())
+        talk("writing the mails and the gallery ...")
+        post = Post(
+            templates=folder.mail_templates[0],
+            sender=SENDER,
+            staff_domains=book.policy.staff_domains,
+            people=store.people,
+            suppressed=lambda _: None,
+        )
+        walked = write_mails(store, post, FileChannel(place / "outbox"))
+        write_gallery(folder, place / "gallery", book=book, sender=SENDER)
+        return _gather(store, book, place, report, types, walked)
+    finally:
+        store.close()
 
 
-def _write_events(path: Path) -> int:
+def _write_events(path: Path) -> Counter[str]:
+    """Write the company's events down; gives their types back, counted."""
     import msgspec
 
     from ringfirst.made_company import made_events
@@ -98,97 +144,81 @@ def _write_events(path: Path) -> int:
     with path.open("wb") as file:
         for row in rows:
             file.write(msgspec.json.encode(row) + b"\n")
-    return len(rows)
+    return Counter(row["type"] for row in rows)
 
 
-def _say(store: "Store", book: "Rulebook", place: Path, report: "ImportReport", mails: int) -> None:
-    from ringfirst.answers import plural, print_table
+def _take(store: "Store", book: "Rulebook", path: Path, events: int) -> "ImportReport":
+    from ringfirst.answers import talk
+    from ringfirst.commands.importing import bar
+    from ringfirst.intake import now, take_items
+    from streams.files import EventFiles
+
+    talk(f"taking in {events:,} events, and deciding by {len(book.rules)} rules ...")
+    with EventFiles([str(path)]) as files, bar(files.size) as (progress, tell):
+        return take_items(store, book, files.read(wall=now(), progress=progress), tell=tell)
+
+
+def _gather(
+    store: "Store", book: "Rulebook", place: Path, report: "ImportReport", types: "Counter[str]", walked: "Walked"
+) -> "Told":
+    from engine.instants import DAY
+    from engine.questions import now_of
+    from outreach.gate import No
+    from ringfirst.demo.calls import choose, find_calls
+    from ringfirst.demo.screen import Told
+    from ringfirst.demo.silences import find_silences
     from ringfirst.made_company import DAYS
 
-    decided = store.decisions()
-    word = _word(place)
-    click.echo()
-    click.echo(
-        f"What came in: {plural(report.new, 'event')} of {len(store.accounts())} customers over {DAYS} days, in "
-        f"{report.seconds:.1f} s."
+    end = now_of(store, None)
+    calls = find_calls(store, book, walked, end - RECENT_DAYS * DAY)
+    chosen = choose(calls, SHOWN_CALLS)
+    return Told(
+        place=place,
+        customers=len(store.accounts()),
+        days=DAYS,
+        types=types,
+        seconds=report.seconds,
+        rules=len(book.rules),
+        decisions=len(store.decisions()),
+        mails=sum(not isinstance(mail, No) for _, mail in walked),
+        end=end,
+        calls=calls,
+        chosen=chosen,
+        silences=find_silences(store, book, walked, end),
+        commands=list(_commands(place, book, chosen)),
     )
-    click.echo(f"What was decided: {plural(len(decided), 'decision')} by {plural(len(book.rules), 'rule')}.")
-    click.echo()
-    print_table(
-        ["rule", "what it watches for", "decisions", "customers"],
-        [
-            [rule.id, rule.title, len(rows), len({row.account_id for row in rows})]
-            for rule in book.rules
-            for rows in [[row for row in decided if row.rule == rule.id]]
-        ],
-    )
-    for lines in _two(store, book, decided):
-        click.echo()
-        for line in lines:
-            click.echo(line)
-    click.echo()
-    letters = sorted((place / "outbox").glob("*.eml"))
-    click.echo(
-        f"Mails: {mails:,} as .eml files in {place / 'outbox'}/, each as of the time it was due; nobody was written to."
-    )
-    if letters:
-        click.echo(f"  open one with any mail program: {letters[0]}")
-    click.echo()
-    click.echo(f"Try next:  cd {place}")
-    for line in _next(decided):
-        click.echo(f"  {word} {line}")
 
 
-def _two(store: "Store", book: "Rulebook", decided: "list[Decision]") -> list[list[str]]:
-    """Two explanations: why somebody is written to, and why somebody else is not."""
-    from engine.explain import explain
-
-    rows = [row for row in decided if row.outcome == "planned" and row.subject is None] or decided[:1]
-    if not rows:
-        return []
-    yes = rows[0]
-    about = f"{yes.subject.kind}:{yes.subject.id}" if yes.subject else None
-    found = [_short("Why", explain(store, book, yes.account_id, yes.rule, about=about, at=yes.at))]
-    written = {row.account_id for row in decided if row.rule == yes.rule}
-    other = next((name for name in store.accounts() if name not in written), None)
-    if other is not None and about is None:
-        found.append(_short("Why not", explain(store, book, other, yes.rule)))
-    return found
+def _commands(place: Path, book: "Rulebook", chosen: "list[Call]") -> Iterator[tuple[str, str]]:
+    """What to type next, and what it answers: each works as it stands, the first one first."""
+    yield f"cd {shlex.quote(str(place))}{_on_path()}", ""
+    if chosen:
+        about = f" --about {shlex.quote(chosen[0].about)}" if chosen[0].about else ""
+        yield f"ringfirst explain {chosen[0].account_id} {chosen[0].rule}{about}", "the whole why"
+        yield f"ringfirst accounts show {chosen[0].account_id}", "all we know"
+    asked = next((rule for rule in book.rules if rule.subject == "account" and rule.when), None)
+    if asked is not None:
+        condition = " and ".join(line.text for line in asked.when)
+        yield f"ringfirst who {shlex.quote(condition)}", "who else"
+        yield f"ringfirst backtest {asked.id} --outcome subscription.cancelled --within 30d", "was it right?"
+    yield "ringfirst test --mutate", "the rules' tests"
 
 
-def _short(word: str, answer: dict[str, Any]) -> list[str]:
-    from ringfirst.answers import shown
-
-    lines = [f"{word} {answer['rule']} for {answer['account_id']}, as of {answer['at']}?"]
-    for section in ("when", "unless"):
-        for line in answer[section]:
-            values = ", ".join(f"{name} is {shown(value)}" for name, value in line["values"].items())
-            lines.append(f"  {section:<6} {line['line']}: {line['truth']} ({values})")
-    return [shown(line) for line in [*lines, f"  so: {answer['because']}"]]
-
-
-def _next(decided: "list[Decision]") -> list[str]:
-    first = decided[0] if decided else None
-    about = f" --about {first.subject.kind}:{first.subject.id}" if first and first.subject else ""
-    asked = [f"explain {first.account_id} {first.rule}{about} --at {_iso(first.at)}"] if first else []
-    return [
-        "who 'reports_28d >= 10 and automations_28d == 0'",
-        *asked,
-        "decisions list --limit 10",
-        "replay --verify           the log gives the same decisions again",
-        "test --mutate             the cases that the rules carry; change a line of rules/ first",
-    ]
-
-
-def _iso(at: int) -> str:
-    from engine.instants import iso
-
-    return iso(at)
-
-
-def _word(place: Path) -> str:
-    """How the command is typed from inside the demo's folder."""
+def _on_path() -> str:
+    """What makes the command known to the shell, where it is not."""
     if shutil.which("ringfirst"):
-        return "ringfirst"
-    typed = Path(sys.argv[0])
-    return os.path.relpath(typed, place) if typed.name == "ringfirst" and typed.exists() else "ringfirst"
+        return ""
+    places = [Path(sys.argv[0]).absolute().parent, Path(sys.executable).absolute().parent]
+    found = next((place for place in places if (place / "ringfirst").is_file()), None)
+    return f" && export PATH={shlex.quote(str(found))}:$PATH" if found is not None else ""
+
+
+def _show(told: "Told") -> None:
+    """Print the screen; plain where there is no terminal, or where it asks for no colour."""
+    from ringfirst.demo.screen import screen
+
+    plain = bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
+    width = shutil.get_terminal_size((100, 50)).columns
+    click.echo()
+    for style, line in screen(told, width):
+        click.echo(line if plain or not style else click.style(line, **_STYLES[style]))

@@ -51,7 +51,7 @@ def import_(
         EventFiles(files) as events,
         opened(store_url, create=True) as store,
         _stopping() as stop,
-        _bar(events.size) as (progress, tell),
+        bar(events.size) as (progress, tell),
     ):
         items = events.read(wall=now(), progress=progress)
         report = take_items(store, book, items, take_over=take_over, stop=stop, tell=tell)
@@ -108,8 +108,8 @@ def _stopping() -> Iterator[Callable[[], bool]]:
 
 
 @contextmanager
-def _bar(size: int | None) -> "Iterator[tuple[Progress, Tell]]":
-    """A bar on stderr with rate and time left; silent where stderr is no terminal."""
+def bar(size: int | None) -> "Iterator[tuple[Progress, Tell]]":
+    """Show a bar on stderr with rate and time left; silent where stderr is no terminal."""
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 

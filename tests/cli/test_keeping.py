@@ -1,4 +1,4 @@
-"""dead-letters, forget, send, doctor and demo."""
+"""dead-letters, forget, send and doctor."""
 
 import json
 import subprocess
@@ -175,18 +175,3 @@ def test_every_command_has_words_of_help(run):
 
     for word in WORDS:
         assert run(word, "--help").stdout.startswith("Usage: ")
-
-
-@pytest.mark.slow
-def test_the_demo_shows_the_whole_way_and_can_be_asked(run, ask, place):
-    said = run("demo").stdout
-    assert len(said.splitlines()) <= 40, "one screen"
-    for words in ("What came in: ", "What was decided: ", "Why ", "Why not ", "Try next:"):
-        assert words in said
-    assert list((place / "ringfirst-demo" / "outbox").glob("*.eml"))
-    store = ("--store", "sqlite:///ringfirst-demo/ringfirst.db")
-    assert ask("replay", "--verify", *store)["missing"] == 0
-    assert len({row["rule"] for row in ask("decisions", "list", *store)}) == 6, "every starter rule has its moment"
-    (place / "mine").mkdir()
-    (place / "mine" / "file").write_text("")
-    assert "this is no folder of the demo" in run("demo", "--dir", "mine", code=2).stderr

@@ -1,0 +1,141 @@
+"""The demo's last screen: what came in, who needs a call and why, what was not sent, where it all is, what to try."""
+
+import textwrap
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from engine.instants import Instant, to_datetime
+from ringfirst.answers import plural, shown
+from ringfirst.demo.calls import Call
+from ringfirst.demo.silences import Silence
+
+WIDEST = 100
+NARROWEST = 60
+FAMILIES = (
+    ("feature.used", "use"),
+    ("session.started", "session"),
+    ("ticket.opened", "ticket"),
+    ("call.received", "call"),
+    ("contract.sent", "contract"),
+    ("survey.answered", "survey"),
+    ("subscription.cancelled", "cancellation"),
+)
+"""What is counted by name in the first lines, and its word."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Everything the screen tells."""
+
+    place: Path
+    customers: int
+    days: int
+    types: Counter[str]
+    seconds: float
+    rules: int
+    decisions: int
+    mails: int
+    end: Instant
+    calls: Sequence[Call]
+    chosen: Sequence[Call]
+    silences: Sequence[Silence]
+    commands: Sequence[tuple[str, str]]
+
+
+Line = tuple[str, str, int]
+"""Style, text, and how far the lines after the first are moved in; a line that is to be copied is never folded."""
+COPY = -1
+
+
+def screen(told: Told, width: int) -> Iterator[tuple[str, str]]:
+    """The lines of the screen, each with its style: "head", "strong", "faint" or nothing.
+
+    None is wider than ``width``, commands to copy apart; nothing in them can steer a terminal.
+    """
+    wide = max(NARROWEST, min(width, WIDEST))
+    parts = (_came_in(told), _calls(told), _silences(told), _places(told), _next(told))
+    for number, part in enumerate(parts):
+        if number:
+            yield "", ""
+        for style, text, hang in part:
+            for line in _folded(shown(text), wide, hang):
+                yield style, line
+
+
+def _folded(text: str, wide: int, hang: int) -> list[str]:
+    if hang == COPY:
+        return [text]
+    return textwrap.wrap(text, wide, subsequent_indent=" " * hang, break_long_words=False, break_on_hyphens=False)
+
+
+def _came_in(told: Told) -> Iterator[Line]:
+    yield "head", "WHAT CAME IN", 0
+    counts = [plural(told.types[name], word) for name, word in FAMILIES if told.types[name]]
+    yield (
+        "",
+        (
+            f"  {plural(told.types.total(), 'event')} of {plural(told.customers, 'made-up customer')} over "
+            f"{told.days} days: {', '.join(counts)}. {plural(told.rules, 'rule')} looked at each customer after each "
+            f"event and at each midnight of its zone, in {told.seconds:.0f} seconds. They spoke up "
+            f"{plural(told.decisions, 'time')}."
+        ),
+        2,
+    )
+
+
+def _calls(told: Told) -> Iterator[Line]:
+    day = to_datetime(told.end)
+    date = f"{day:%A}, {day.day} {day:%B %Y}"
+    if not told.calls:
+        yield "head", f"WHO NEEDS A CALL TODAY, {date}: nobody", 0
+        return
+    some = len(told.chosen) < len(told.calls)
+    first = f"{len(told.chosen)} of them, and why" if some else "here is why"
+    yield "head", f"WHO NEEDS A CALL TODAY, {date}: {plural(len(told.calls), 'customer')}; {first}", 0
+    for number, call in enumerate(told.chosen, 1):
+        yield "strong", f"  {number}. {call.what}", 5
+        yield "", f"     {' '.join(one for one in (call.do, _who(call.traits)) if one)}", 5
+        yield "", f"     {_sentence(call.numbers)}", 5
+        yield "faint", f"     {call.why}", 5
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}." if text else ""
+
+
+def _who(traits: Mapping[str, Any]) -> str:
+    """Who they are, in brackets: seats, plan, money, and who of us looks after them."""
+    seats, plan, mrr, owner = (traits.get(name) for name in ("seats", "plan", "mrr", "owner"))
+    money = f"{mrr:,} {traits.get('currency') or ''}".strip() if isinstance(mrr, int | float) else ""
+    parts = [
+        f"{plural(seats, 'seat')} on {plan}" if isinstance(seats, int) and plan else "",
+        f"{money} a month" if money else "",
+        str(owner or ""),
+    ]
+    found = ", ".join(part for part in parts if part)
+    return f"({found})" if found else ""
+
+
+def _silences(told: Told) -> Iterator[Line]:
+    yield "head", "WHAT WAS NOT SENT, OR NOT AT ONCE, AND WHY", 0
+    for one in told.silences:
+        example = f" ({one.example})" if one.example else ""
+        yield "", f"  {plural(one.count, one.unit):>13}  {one.words}{example}", 17
+
+
+def _places(told: Told) -> Iterator[Line]:
+    yield "head", "WHERE IT ALL IS (nobody was written to, and nothing was written anywhere else)", 0
+    page = told.place / "gallery" / "index.html"
+    yield "", f"  {plural(told.mails, 'mail')}, for any mail program: {told.place / 'outbox'}/*.eml", 2
+    yield "", f"  the gallery of all mails, for a browser: {page}", 2
+    yield "", f"  rules, templates and events, to look into and to change: {told.place}/", 2
+
+
+def _next(told: Told) -> Iterator[Line]:
+    yield "head", "TRY NEXT", 0
+    room = max(len(command) for command, words in told.commands if words)
+    for command, words in told.commands:
+        yield "", f"  {command.ljust(room)}   {words}".rstrip(), COPY

@@ -1,0 +1,350 @@
+"""The demo: its company, what the starter rules make of it, and the screen it ends in."""
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+from collections import Counter, defaultdict
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from engine.events import Arrived, decode
+from engine.instants import HOUR
+from engine.lanes import lane_of
+from engine.stores import open_store
+from ringfirst import made_company
+from ringfirst.cli import main
+from ringfirst.demo.calls import Call, choose
+from ringfirst.intake import now
+from ringfirst.made_company import made_events
+from tests.cli.given import START, event
+
+MIB = 1024 * 1024
+LINES, COLUMNS = 50, 100
+SECTIONS = ("WHAT CAME IN", "WHO NEEDS A CALL TODAY", "WHAT WAS NOT SENT", "WHERE IT ALL IS", "TRY NEXT")
+
+
+@pytest.fixture(scope="module")
+def rows():
+    return made_events()
+
+
+def digest(events):
+    return hashlib.sha256("".join(json.dumps(row) + "\n" for row in events).encode()).hexdigest()
+
+
+# -- the company -------------------------------------------------------------------------------------------------------
+def test_the_company_is_as_large_as_the_demo_says(rows):
+    days = {row["time"][:10] for row in rows}
+    assert len({row["account_id"] for row in rows}) == 200
+    assert 40_000 <= len(rows) <= 50_000
+    assert 150 <= len(days) <= 152, "150 days, seen from several zones"
+
+
+def test_no_lane_holds_more_than_two_mebibytes(rows):
+    sizes = Counter[int]()
+    for row in rows:
+        sizes[lane_of(row["account_id"], 8)] += len(json.dumps(row)) + 1
+    assert set(sizes) == set(range(8))
+    assert max(sizes.values()) < 2 * MIB
+
+
+def test_every_event_is_one_that_the_engine_takes(rows):
+    wall = now()
+    assert all(isinstance(decode(json.dumps(row).encode(), wall=wall), Arrived) for row in rows)
+    assert len({(row["account_id"], row["id"]) for row in rows}) == len(rows)
+    assert [row["time"] for row in rows] == sorted(row["time"] for row in rows)
+
+
+def test_customers_live_in_several_zones_and_sizes(rows):
+    told = [row["properties"] for row in rows if row["type"] == "account.updated" and "seats" in row["properties"]]
+    assert len({traits["timezone"] for traits in told}) >= 6
+    assert {traits["plan"] for traits in told} == {"free", "pro", "enterprise"}
+    assert len({traits["seats"] for traits in told}) >= 4
+
+
+def test_whoever_cancelled_is_not_seen_again(rows):
+    ends = {row["account_id"]: row["time"] for row in rows if row["type"] == "subscription.cancelled"}
+    later = [row for row in rows if row["time"] > ends.get(row["account_id"], "9") and row["user_id"]]
+    assert len(ends) >= 12
+    assert {row["type"] for row in later} <= {"contract.signed", "ticket.replied"}
+
+
+def test_people_come_on_workdays_and_the_same_people_come_again(rows):
+    visits = [row for row in rows if row["type"] == "session.started"]
+    weekend = sum(row["time"][:10] in {"2025-05-17", "2025-05-18", "2025-06-14", "2025-06-15"} for row in visits)
+    working = sum(row["time"][:10] in {"2025-05-15", "2025-05-16", "2025-06-11", "2025-06-12"} for row in visits)
+    assert 0 < weekend < working / 10
+    per_person = Counter((row["account_id"], row["user_id"]) for row in visits)
+    assert sum(count >= 5 for count in per_person.values()) > len(per_person) / 2
+
+
+def test_the_same_seed_gives_the_same_company_in_another_process(rows):
+    script = (
+        "import hashlib, json; from ringfirst.made_company import made_events; "
+        "print(hashlib.sha256(''.join(json.dumps(row) + chr(10) for row in made_events()).encode()).hexdigest())"
+    )
+    root = str(Path(__file__).resolve().parents[2])
+    environment = {**os.environ, "PYTHONPATH": root, "PYTHONHASHSEED": "12345"}
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == digest(rows)
+
+
+def test_another_seed_gives_another_company(rows):
+    assert digest(made_events(8)) != digest(rows)
+
+
+# -- the whole demo ----------------------------------------------------------------------------------------------------
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """The demo as a newcomer types it, once: its folder, and what it said."""
+    place = tmp_path_factory.mktemp("whole")
+    return place, typed(place, "demo")
+
+
+def typed(place, *words, code=0, color=False, **environment):
+    """Type a command in a folder; nothing is set from outside."""
+    kept = {name: None for name in os.environ if name.startswith("RINGFIRST_")}
+    with contextlib.chdir(place):
+        runner = CliRunner(env={**kept, "COLUMNS": str(COLUMNS), **environment})
+        done = runner.invoke(main, [str(word) for word in words], color=color)
+    if done.exception is not None and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    assert done.exit_code == code, done.output
+    return done
+
+
+def decisions(folder):
+    store = open_store(f"sqlite:///{folder / 'ringfirst.db'}", create=False)
+    try:
+        return store.decisions(), store.accounts()
+    finally:
+        store.close()
+
+
+@pytest.mark.slow
+def test_every_starter_rule_speaks_and_none_to_more_than_a_quarter_of_the_customers(whole):
+    place, _ = whole
+    decided, accounts = decisions(place / "ringfirst-demo")
+    found = defaultdict(set)
+    for row in decided:
+        found[row.rule].add(row.account_id)
+    listed = json.loads(typed(place / "ringfirst-demo", "templates", "list", "--json").stdout)
+    rules = {rule for template in listed for rule in template["rules"]}
+    assert set(found) == rules
+    assert len(rules) >= 18
+    assert {rule: len(names) for rule, names in found.items() if len(names) > len(accounts) / 4} == {}
+    assert len({row.account_id for row in decided}) < len(accounts) / 2, "most customers hear nothing"
+
+
+@pytest.mark.slow
+def test_the_demo_ends_in_one_screen_of_plain_words(whole):
+    _, said = whole
+    lines = said.stdout.strip("\n").splitlines()
+    assert len(lines) <= LINES
+    assert all(len(line) <= COLUMNS for line in lines[: lines.index("TRY NEXT")])
+    assert [line for line in lines if line.startswith(SECTIONS)] == [
+        line for section in SECTIONS for line in lines if line.startswith(section)
+    ]
+    assert "\x1b" not in said.stdout
+    assert [line[2] for line in lines if line[:2] == "  " and line[3:5] == ". "] == ["1", "2", "3"], "three calls"
+
+
+@pytest.mark.slow
+def test_every_call_is_explained_with_numbers_and_a_reason(whole):
+    part = whole[1].stdout.partition("WHO NEEDS A CALL TODAY")[2].partition("WHAT WAS NOT SENT")[0]
+    calls = re.split(r"^  [123]\. ", part, flags=re.MULTILINE)[1:]
+    assert len(calls) == 3
+    for words in calls:
+        assert len(words.strip().splitlines()) >= 4
+        assert re.search(r"\d+ seats? on \w+, [\d,]+ EUR a month", " ".join(words.split()))
+        assert len(re.findall(r"\d+", words)) >= 4, words
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "words",
+    [
+        "customers heard nothing at all",
+        "taken back before leaving",
+        "held out",
+        "no address",
+        "until it was day",
+        "a person's yes",
+        "once is enough",
+        "kept quiet by an 'unless'",
+        "a number is unknown",
+    ],
+)
+def test_the_screen_says_what_was_not_sent_and_why(whole, words):
+    assert words in " ".join(whole[1].stdout.split())
+
+
+@pytest.mark.slow
+def test_calls_are_for_reasons_that_still_hold(whole):
+    place, said = whole
+    command = next(line.split("  the whole why")[0] for line in said.stdout.splitlines() if " explain " in line)
+    answer = json.loads(typed(place / "ringfirst-demo", *shlex.split(command)[1:], "--json").stdout)
+    assert answer["truth"] == "yes"
+    assert answer["decisions"]
+
+
+@pytest.mark.slow
+def test_what_it_says_to_try_next_can_be_typed(whole):
+    place, said = whole
+    lines = said.stdout.splitlines()
+    commands = [line.strip() for line in lines[lines.index("TRY NEXT") + 1 :]]
+    assert commands[0].startswith("cd ringfirst-demo")
+    for command in commands[1:]:
+        words = shlex.split(command.rpartition("   ")[0] or command)
+        assert words[0] == "ringfirst"
+        if words[1] not in {"test", "backtest"}:  # these have tests of their own, and take their time
+            assert typed(place / "ringfirst-demo", *words[1:]).stdout
+        assert typed(place, words[1], "--help").stdout
+
+
+@pytest.mark.slow
+def test_mails_and_gallery_lie_in_the_demos_folder_and_nothing_beside_it(whole):
+    place, said = whole
+    folder = place / "ringfirst-demo"
+    mails = list((folder / "outbox").glob("*.eml"))
+    assert f"{len(mails):,} mails" in said.stdout
+    assert "<iframe" in (folder / "gallery" / "index.html").read_text()
+    assert [path.name for path in place.iterdir()] == ["ringfirst-demo"]
+    assert sorted(path.name for path in folder.iterdir() if not path.name.startswith((".", "ringfirst.db"))) == [
+        "events.jsonl",
+        "gallery",
+        "outbox",
+        "rules",
+        "templates",
+    ]
+
+
+@pytest.mark.slow
+def test_the_log_of_the_demo_gives_the_same_decisions_again(whole):
+    place, _ = whole
+    answer = json.loads(typed(place / "ringfirst-demo", "replay", "--verify", "--json").stdout)
+    assert (answer["missing"], answer["extra"], answer["different"]) == (0, 0, 0)
+
+
+# -- with a few of its customers only: what else may happen ------------------------------------------------------------
+@pytest.fixture
+def few(rows, monkeypatch):
+    """The last weeks of a dozen customers, so that it takes a second."""
+    names = set(sorted({row["account_id"] for row in rows})[:12])
+    some = [row for row in rows if row["account_id"] in names and row["time"] > "2025-07-20"]
+    monkeypatch.setattr(made_company, "made_events", lambda: some)
+
+
+@pytest.mark.slow
+def test_a_second_run_makes_it_anew_and_leaves_the_rules_alone(few, tmp_path):
+    typed(tmp_path, "demo")
+    folder = tmp_path / "ringfirst-demo"
+    first, _ = decisions(folder)
+    changed = folder / "rules" / "base.yml"
+    changed.write_text(changed.read_text() + "# mine\n")
+    (folder / "outbox" / "old.eml").write_text("of another day")
+    typed(tmp_path, "demo")
+    assert decisions(folder)[0] == first
+    assert changed.read_text().endswith("# mine\n")
+    assert not (folder / "outbox" / "old.eml").exists()
+
+
+@pytest.mark.slow
+def test_a_rulebook_of_ones_own_is_tried_on_the_company(few, tmp_path):
+    book = Path(__file__).resolve().parent / "book"
+    typed(tmp_path, "demo", "--rules", book)
+    assert {path.name for path in (tmp_path / "ringfirst-demo" / "rules").iterdir()} == {
+        path.name for path in (book / "rules").iterdir()
+    }
+    assert "there is a rulebook already" in typed(tmp_path, "demo", "--rules", book, code=2).stderr
+
+
+@pytest.mark.slow
+def test_colours_only_where_they_are_wanted(few, tmp_path):
+    assert "\x1b[" in typed(tmp_path, "demo", color=True).stdout
+    assert "\x1b[" not in typed(tmp_path, "demo", color=True, NO_COLOR="1").stdout
+    assert "\x1b[" not in typed(tmp_path, "demo", color=True, TERM="dumb").stdout
+
+
+@pytest.mark.slow
+def test_a_narrow_terminal_gets_narrow_lines(few, tmp_path):
+    lines = typed(tmp_path, "demo", COLUMNS="70").stdout.strip("\n").splitlines()
+    assert max(len(line) for line in lines[: lines.index("TRY NEXT")]) <= 70
+
+
+def test_a_folder_that_is_not_the_demos_is_left_alone(few, tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "file").write_text("dear to me")
+    assert "this is no folder of the demo" in typed(tmp_path, "demo", "--dir", "mine", code=2).stderr
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["file"]
+
+
+def test_a_folder_that_cannot_be_written_is_named(few, tmp_path):
+    (tmp_path / "file").write_text("")
+    said = typed(tmp_path, "demo", "--dir", "file/demo", code=2).stderr
+    assert "file/demo: cannot be written" in said
+    assert "name another folder with --dir" in said
+
+
+@pytest.mark.slow
+def test_ctrl_c_stops_it_and_the_same_command_makes_it_anew(process, place):
+    running = process("demo")
+    assert running.stderr is not None
+    for line in running.stderr:
+        if b"taking in" in line:
+            break
+    running.send_signal(signal.SIGINT)
+    _, said = running.communicate(timeout=60)
+    assert (running.returncode, b"stopped; everything so far lies in ringfirst-demo/" in said) == (130, True), said
+    assert b"Traceback" not in said
+    assert (place / "ringfirst-demo" / ".ringfirst-demo").exists()
+
+
+def red_ticket(*, answered):
+    """A customer whose red ticket waits since this morning, or did until noon."""
+    rows = [
+        event("e1", "acme", "account.updated", START, plan="enterprise", owner="mara@ringfirst.example", mrr=900),
+        event("e2", "acme", "ticket.opened", START + HOUR, "u1", ticket_id="t1", subject="Exports fail"),
+        event("e3", "acme", "ticket.escalated", START + HOUR + 1, None, ticket_id="t1", grade="red"),
+        event("e4", "acme", "ticket.replied", START + 3 * HOUR, None, ticket_id="t1", by="agent"),
+        event("e5", "acme", "session.started", START + 4 * HOUR, "u1"),
+    ]
+    return [row for row in rows if answered or row["type"] != "ticket.replied"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("answered", "words"),
+    [(False, "2 March 2026: 1 customer; here is why"), (True, "2 March 2026: nobody")],
+    ids=["a reason that holds", "a reason that is gone"],
+)
+def test_a_call_is_for_a_reason_that_still_holds(monkeypatch, tmp_path, answered, words):
+    monkeypatch.setattr(made_company, "made_events", lambda: red_ticket(answered=answered))
+    said = typed(tmp_path, "demo").stdout
+    assert words in said
+    assert ("acme" in said.partition("WHAT WAS NOT SENT")[0]) is not answered
+
+
+# -- its words ---------------------------------------------------------------------------------------------------------
+def call(name, rule, kind):
+    words = {"what": "what", "do": "do", "why": "why", "numbers": "1"}
+    return Call(account_id=name, rule=rule, kind=kind, about=None, at=0, traits={}, **words)
+
+
+def test_the_calls_shown_are_of_different_kinds_as_far_as_there_are():
+    calls = [
+        call("a", "usage-dropped", "churn_risk"),
+        call("b", "usage-dropped", "churn_risk"),
+        call("c", "champion-left", "churn_risk"),
+        call("d", "calls-missed", "support_load"),
+    ]
+    assert [one.account_id for one in choose(calls, 3)] == ["a", "d", "c"]
+    assert [one.account_id for one in choose(calls[:2], 3)] == ["a", "b"]
