@@ -419,9 +419,17 @@ class _Reader:
         event = read.text(keys["event"], "event", 200)
         user = read.text(keys["user"], "user") if "user" in keys else None
         account = read.text(keys["account"], "account") if "account" in keys else "acme"
-        properties = keys["with"].plain() if "with" in keys and keys["with"].keys is not None else {}
+        properties = self._properties(keys["with"]) if "with" in keys else {}
         for at in self._days(keys, day):
             yield Given(at, minute, event, user, account, properties)
+
+    def _properties(self, node: Node) -> dict[str, Any]:
+        if node.keys is None:
+            self._findings.error(node.at, f"with: should be a mapping; found {node.kind}; write property: value")
+            return {}
+        self._reading.whole_literals(node, "with")
+        found: dict[str, Any] = node.plain()
+        return found
 
     def _days(self, keys: dict[str, Node], day: int) -> list[int]:
         read = self._reading
@@ -445,6 +453,8 @@ class _Reader:
     def _expected(self, node: Node) -> Expected:
         keys = self._reading.mapping(node, "expect", EXPECT)
         day = self._reading.whole(keys["day"], "day", 0, 3660) if "day" in keys else 0
+        if "values" in keys:
+            self._reading.whole_literals(keys["values"], "values")
         fields = {key: _plain(inner.plain()) for key, inner in keys.items() if key != "day"}
         return Expected(day, node.at, fields)
 

@@ -4,7 +4,8 @@ The only code that appends to a lane's log. It knows the ``Store`` contract and 
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from typing import Any, Self
 
 import msgspec
@@ -148,8 +149,9 @@ class Keeper:
         store.put_rulebook(book.fingerprint, book.files, at=at)
         wanted = list(range(store.lanes)) if lanes is None else list(lanes)
         claims = store.claim(wanted, owner, at=at, take_over=take_over)
+        accounts = cache(store.accounts)
         try:
-            self.kept = {claim.lane: Kept(claim, self._recover(claim)) for claim in claims}
+            self.kept = {claim.lane: Kept(claim, self._recover(claim, accounts)) for claim in claims}
         except BaseException:
             store.release(claims)
             raise
@@ -397,9 +399,9 @@ class Keeper:
         self._since_snapshot = 0
 
     # -- recovering ------------------------------------------------------------------------------------------------
-    def _recover(self, claim: Claim) -> Lane:
+    def _recover(self, claim: Claim, accounts: Callable[[], list[str]]) -> Lane:
         lane: Lane = ColumnLane(self.program, self._history)
-        restore(lane, self.store, claim.lane, claim.position)
+        restore(lane, self.store, claim.lane, claim.position, accounts)
         lane.first_at = claim.first_at
         if claim.clock_at is not None:
             lane.advance(claim.clock_at)
@@ -429,13 +431,19 @@ def stored_program(store: Store, fingerprint: str) -> Program:
     return Program(must_load(files if files is not None else {"rules/missing.yml": f"missing: {fingerprint}"}))
 
 
-def restore(lane: Lane, store: Store, number: int, position: int) -> None:
-    """Bring a lane to ``position``: from snapshots where there are any, else from its log."""
+def restore(
+    lane: Lane, store: Store, number: int, position: int, accounts: Callable[[], list[str]] | None = None
+) -> None:
+    """Bring a lane to ``position``: from snapshots where there are any, else from its log.
+
+    ``accounts`` gives every account of the store, for several lanes that ask in turn.
+    """
     snapshots = list(store.snapshots(number))
     thawed = {snap.account_id: _thaw(lane, snap) for snap in snapshots if snap.position <= position}
     good = {account_id: account for account_id, account in thawed.items() if account is not None}
-    known = [account_id for account_id in store.accounts() if lane_of(account_id, store.lanes) == number]
     start = min((account.position for account in good.values()), default=0)
+    # Without a snapshot of anybody all is read from the log's beginning, and nobody need be looked for.
+    known = [one for one in (accounts or store.accounts)() if start and lane_of(one, store.lanes) == number]
     if good:
         lane.resume(list(good.values()))
     if lane_of(PORTFOLIO, store.lanes) == number:

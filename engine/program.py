@@ -189,6 +189,10 @@ class Program:
     def __init__(self, book: Rulebook, *, everything: bool = False) -> None:
         self.book = book
         self.used = uses_of(book) if not everything else None
+        self.mark = ""
+        """The fingerprint of how state is kept, once it was asked for."""
+        self.columns: Any = None
+        """What ``engine.columns`` printed for it, for all lanes; False when columns cannot hold it."""
         self.zone = zone(book.policy.timezone)
         self.slots: list[Slot] = []
         self.index: dict[str, int] = {}

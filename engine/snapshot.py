@@ -36,6 +36,12 @@ _decode = msgspec.msgpack.Decoder(Packed).decode
 
 def shape_of(program: Program) -> str:
     """Tells one way of keeping state from another: the version of this code and every measure's definition."""
+    if not program.mark:
+        program.mark = _shape(program)
+    return program.mark
+
+
+def _shape(program: Program) -> str:
     parts = [VERSION, *(kept.spec.fingerprint for kept in program.shape.kept)]
     parts += [name + thing.fingerprint for name, thing in program.shape.things.items()]
     return fingerprint("\n".join(parts))

@@ -51,11 +51,11 @@ class Seat:
 
 
 class ColumnLane(Lane):
-    """A lane whose accounts are rows."""
+    """A lane whose accounts are rows. ``nightly``: they are looked at when their local day begins and never else."""
 
-    def __init__(self, programs: Programs, history: History) -> None:
+    def __init__(self, programs: Programs, history: History, *, nightly: bool = False) -> None:
         super().__init__(programs, history)
-        self._printed: dict[int, Printed | None] = {}
+        self._nightly = nightly
         self._sheets: dict[str, Sheet] = {}
         self._next: Instant = -FOREVER
         """No look is due before it."""
@@ -160,6 +160,8 @@ class ColumnLane(Lane):
             return self._plain(account, entry)
         if narrow.touched is not None:
             self._slow_measures(account, narrow, entry)
+        if self._nightly:
+            return []
         if seat.restless:
             return self._looked(account, self._whole_look(account, at, self._happening(account, entry)))
         hits: list[Hit] = [(rule, "") for rule in narrow.check(seat.row, False)]
@@ -256,6 +258,8 @@ class ColumnLane(Lane):
             hits += self._thing(account, kind, key, view)
         if event.type == "account.updated":
             hits += [hit for kind in seat.sheet.tables if kind for hit in self._listed(account, kind, view)]
+        if self._nightly:
+            return []
         if seat.restless:
             return self._looked(account, self._whole_look(account, at, happening))
         # Whom a rule writes to is part of its truth, and people may have changed: then every rule is asked.
@@ -357,6 +361,8 @@ class ColumnLane(Lane):
         prefix = table.scope.prefix
         remembered = [rule for rule in table.scope.rules if table.arrays[f"{prefix}m{rule}"][row]]
         self._unseat_thing(account, kind, key)
+        if self._nightly and remembered:
+            self._restless(account, on=True)  # it may open again before anybody looks
         return [(~rule, key) for rule in remembered]
 
     def _listed(self, account: Account, kind: str, view: AccountView) -> list[Hit]:
@@ -374,6 +380,9 @@ class ColumnLane(Lane):
         own = table.fresh_own()
         row = seat.sheet.add(kind, (account, key, own))
         seat.things.setdefault(kind, {})[key] = row
+        for rule in table.scope.rules if self._nightly else ():
+            name = account.program.rules[rule].rule.id
+            seat.sheet.memory[rule][row] = f"{kind}\0{key}" in account.truths.get(name, ())
         table.arrays[f"{table.scope.prefix}parent"][row] = seat.row
         state = account.state.things[kind].get(key)
         if state is not None:
@@ -430,7 +439,7 @@ class ColumnLane(Lane):
             name = f"{kind}\0{key}" if kind else ""
             account.consider(rule, name, subject, view, facts, plain=True)
             row = seat.things[kind][key] if kind else seat.row
-            seat.sheet.memory[rule_at][row] = 1 if name in account.truths[rule.rule.id] else 2
+            seat.sheet.memory[rule_at][row] = 1 if name in account.truths[rule.rule.id] else 0 if self._nightly else 2
         self._after(account, view)
         return facts
 
@@ -485,8 +494,16 @@ class ColumnLane(Lane):
             account.schedule(view)
         sticky = account.seat.sheet.sticky
         on = any(account.open.values()) or any(rows for rule, rows in account.truths.items() if rule in sticky)
+        on = on or (self._nightly and self._unsettled(account))
         crowded = any(len(rows) > MAX_OPEN for rows in account.seat.things.values())
         self._restless(account, on=on or crowded)
+
+    def _unsettled(self, account: Account) -> bool:
+        """May a night change something that only events and wake-ups change otherwise?"""
+        program = account.program
+        once = [rule.rule.id for rule in program.rules if rule.once_per is not None]
+        held = [memory for rule in program.holding for memory in account.truths.get(rule.id, {}).values()]
+        return bool(program.moving) or any(account.truths.get(rule) for rule in once) or bool(held)
 
     def _restless(self, account: Account, *, on: bool) -> None:
         account.seat.restless = on
@@ -506,10 +523,12 @@ class ColumnLane(Lane):
     def _unseated(self, entry: Recorded, account: Account | None) -> list[Fact]:
         """An event of an account that has no row yet, or never will."""
         program = self.program
-        if account is None and program is not None and self._printed_of(program) is not None:
-            account = Account(entry.account_id, program, self.first_at or entry.recorded_at)
-            account.portfolio = self.portfolio
-            self.accounts[entry.account_id] = account
+        fresh = account is None or account.state.first_event is None
+        if fresh and program is not None and printed_of(program) is not None:
+            if account is None:
+                account = Account(entry.account_id, program, self.first_at or entry.recorded_at)
+                account.portfolio = self.portfolio
+                self.accounts[entry.account_id] = account
             self.seat(account, entry.recorded_at)
             return self._event(entry)
         facts = super()._event(entry)
@@ -524,7 +543,7 @@ class ColumnLane(Lane):
         program = account.program
         if self.program is not program or isinstance(account, Whole):
             return
-        printed = self._printed_of(program)
+        printed = printed_of(program)
         if printed is None:
             return
         sheet = self._sheet(printed, account.zone, at)
@@ -544,6 +563,8 @@ class ColumnLane(Lane):
                         self._act(account, act, 1)
             self._seen(account)
             view = account.view(at)
+            if self._nightly and program.moving:
+                self._restless(account, on=True)
             if account.state.first_event is None:
                 return  # its first event, which comes now, reads everything
             for kind in sheet.tables:
@@ -595,15 +616,9 @@ class ColumnLane(Lane):
     def _sheet(self, printed: Printed, zone: Zone, at: Instant) -> Sheet:
         found = self._sheets.get(zone.key)
         if found is None:
-            found = self._sheets[zone.key] = Sheet(printed, zone, at)
+            found = self._sheets[zone.key] = Sheet(printed, zone, at, nightly=self._nightly)
             self._next = min(self._next, found.midnight)
         return found
-
-    def _printed_of(self, program: Program) -> Printed | None:
-        mark = id(program)
-        if mark not in self._printed:
-            self._printed = {mark: printed_of(program)}
-        return self._printed[mark]
 
     # -- other entries and restored accounts ---------------------------------------------------------------------------
     def adopt(self, account: Account) -> None:
@@ -657,11 +672,13 @@ class ColumnLane(Lane):
 
 
 def printed_of(program: Program) -> Printed | None:
-    """A program's columns, or None when there is something in it that columns cannot hold."""
-    try:
-        return Printed(Layout(program))
-    except OddError:
-        return None
+    """A program's columns, printed once; None when there is something in it that columns cannot hold."""
+    if program.columns is None:
+        try:
+            program.columns = Printed(Layout(program))
+        except OddError:
+            program.columns = False
+    return program.columns or None
 
 
 def _at(properties: Any, path: tuple[str, ...]) -> object:

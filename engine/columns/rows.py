@@ -1,10 +1,9 @@
 """A row of columns read as plain state: what measures keep, in the shape in which the plain code keeps it."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from engine.measures.measure import Data, Moment
-from engine.values import Value
 
 if TYPE_CHECKING:
     from engine.columns.table import Table
@@ -23,7 +22,7 @@ class KeptRow:
     def __getitem__(self, index: int) -> Data:
         return self.table.data(index, self.row, self.own)
 
-    def number(self, index: int, moment: Moment) -> Value:
+    def number(self, index: int, moment: Moment) -> Any:
         """A counted measure's value today, from its running sum; ``UNREAD`` where only the plain code can tell."""
         return self.table.number(index, self.row, moment)
 

@@ -70,16 +70,17 @@ class Printed:
     def __init__(self, layout: Layout) -> None:
         self.layout = layout
         self.yes: dict[int, str] = {}
-        self.nights: list[tuple[int, str]] = []
+        self.nights: list[tuple[int, str, bool]] = []
+        """Rule, condition over arrays, and whether a midnight alone may turn it."""
         self.codes: dict[str, Any] = {}
         for at, term in layout.terms.items():
             kind = layout.program.rules[at].rule.thing
             narrow, wide = Coder(layout, kind, wide=False), Coder(layout, kind, wide=True)
             self.yes[at] = narrow.yes(term).replace("{A}", "r").replace("{S}", "s")
             text = wide.yes(term)
-            if not layout.still(term, kind):
-                account, thing = ("p", ":n") if kind else (":n", "")
-                self.nights.append((at, text.replace("{A}", account).replace("{S}", thing)))
+            account, thing = ("p", ":n") if kind else (":n", "")
+            text = text.replace("{A}", account).replace("{S}", thing)
+            self.nights.append((at, text, not layout.still(term, kind)))
 
     def code(self, text: str) -> Any:
         """Compiled text, once for all sheets."""
@@ -92,7 +93,7 @@ class Printed:
 class Sheet:
     """All rows of one lane in one zone. ``midnight`` is when its next day begins."""
 
-    def __init__(self, printed: Printed, zone: Zone, at: Instant) -> None:
+    def __init__(self, printed: Printed, zone: Zone, at: Instant, *, nightly: bool = False) -> None:
         self.printed = printed
         self.layout = printed.layout
         self.zone = zone
@@ -141,7 +142,7 @@ class Sheet:
         self._grown = -1
         self.bind()
         self.check = {kind: self._check(kind, scope.rules) for kind, scope in self.layout.scopes.items()}
-        self._nights = [(at, self._night(at, text)) for at, text in printed.nights]
+        self._nights = [(at, self._night(at, text)) for at, text, turns in printed.nights if turns or nightly]
 
     # -- arrays under the names that printed code uses ---------------------------------------------------------------
     def bind(self) -> None:

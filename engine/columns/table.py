@@ -1,19 +1,18 @@
 """The columns of one kind of subject in one sheet: rows, their growth, folding out of turn, and the turn of a day."""
 
 from collections.abc import Iterable
-from fractions import Fraction
 from math import nan
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.columns.layout import LARGEST, Acts, Leaf, Ring, Run, Scope, Trend
+from engine.columns.layout import LARGEST, Acts, Leaf, Ring, Scope, Trend
 from engine.columns.trends import NEVER
 from engine.measures.counts import different
 from engine.measures.measure import LONG_AGO, Data, Happening, Moment, double, passes
 from engine.numbers import MILLION, millionths
-from engine.values import Value, nested
+from engine.values import nested
 from engine.views import UNREAD
 from engine.zones import Day, Zone
 
@@ -237,9 +236,9 @@ class Table:
         oldest = self.today - ring.days + 1
         return {day: int(amount) for day in range(oldest, self.today + 1) if (amount := array[day % ring.days])}
 
-    def number(self, index: int, row: int, moment: Moment) -> Value:
+    def number(self, index: int, row: int, moment: Moment) -> Any:
         """The value of a measure that runs in a column, as the plain code gives it; ``UNREAD`` for any other."""
-        found: tuple[Ring, Run] | None = self.scope.runs.get(index)
+        found = self.scope.runs.get(index)
         if found is None or moment.today != self.today or moment.zone is not self.zone:
             return UNREAD
         spec = self.scope.kept[index].spec
@@ -250,9 +249,8 @@ class Table:
         ):
             return None
         amount = int(self.arrays[found[1].name][row])
-        scale: Fraction | None = self.scope.scales[index]
-        value: float = double(amount if spec.verb == "sum" else amount * MILLION, scale)
-        return value
+        scale = self.scope.scales[index]
+        return double(amount if spec.verb == "sum" else amount * MILLION, scale)
 
     def _marked(self, ring: Ring, row: int) -> Data:
         marks = self.marks[ring.name][row] or {}
@@ -281,16 +279,25 @@ class Table:
 
     def _load(self, ring: Ring, row: int, data: Data) -> None:
         """Fill a ring from the plain data of its longest window."""
-        for day, bucket in data.items():
-            if ring.spec.verb == "unique":
+        if ring.spec.verb == "unique":
+            for day, bucket in data.items():
                 for value in bucket:
                     self._see(ring, row, day, value)
-            else:
-                self._refill(ring, row, day, bucket)
+            return
+        if ring.name in self.marks:
+            self._marks(ring, row).update(dict.fromkeys(data, 1))
+        today = self.today
+        if ring.days:
+            array, first = self.arrays[ring.name], today - ring.days
+            for day, amount in data.items():
+                if day > first:
+                    array[day % ring.days, row] = amount
+        for run in ring.runs:
+            last = today - run.shift
+            total = sum([n for day, n in data.items() if not run.size or last - run.size < day <= last])
+            self._add(run.name, row, total)
 
     def _refill(self, ring: Ring, row: int, day: Day, amount: int) -> None:
-        if ring.name in self.marks:
-            self._marks(ring, row)[day] = 1
         if ring.days and day > self.today - ring.days:
             self.arrays[ring.name][day % ring.days, row] += amount
         for run in ring.runs:

@@ -148,7 +148,7 @@ def replace_rule(book: Rulebook, rule: Rule) -> Rulebook:
 class _Builder:
     def __init__(self, findings: Findings, *, duties: bool) -> None:
         self._findings = findings
-        self._reading = Reading(findings)
+        self._reading = Reading(findings, dutiful=duties)
         self._dutiful = duties
         self._owners: dict[str, Place] = {}
 
@@ -269,7 +269,7 @@ class _Builder:
     def _clashes(self, roots: list[Node], book: Rulebook) -> None:
         taken: dict[str, str] = dict.fromkeys(BUILT_IN, "a built-in name")
         for name in USUAL_ACCOUNT:
-            taken[name] = "an attribute that is declared already"
+            taken[name] = "an attribute of every rulebook"
         for section in ("things", "measures", "segments", "scores"):
             for _, node in self._sections(roots, section):
                 for name, (at, _inner) in (node.keys or {}).items():
@@ -341,7 +341,7 @@ class _Checks:
                 info = self._names.account.get(name)
                 if info is not None and info.moves:
                     self._findings.error(
-                        part.value.at, f"{what}: '{name}' moves with the clock and has no place in a score"
+                        part.value.at, f"{what}: '{name}' moves with the clock and has no place in a score; use days"
                     )
 
     def _measure(self, measure: Measure) -> None:
@@ -362,7 +362,7 @@ class _Checks:
         if measure.thing and measure.verb in {"sum", "average", "median", "minimum", "maximum"}:
             self._over_things(measure)
         if measure.segment and measure.segment not in book.segments:
-            hint = suggestion(measure.segment, book.segments)
+            hint = suggestion(measure.segment, book.segments) or "; declare it under segments"
             self._findings.error(measure.at, f"{what}: unknown segment '{measure.segment[:60]}'{hint}")
 
     def _over_things(self, measure: Measure) -> None:
@@ -371,19 +371,19 @@ class _Checks:
             return
         info = self._names.things[measure.thing].get(measure.prop)
         if info is None and thing.name == "person":
-            hint = suggestion(measure.prop, self._names.things["person"])
+            hint = suggestion(measure.prop, self._names.things["person"]) or "; declare it under attributes: person"
             self._findings.error(measure.at, f"measure {measure.name}: a person has no '{measure.prop[:60]}'{hint}")
         if info is not None and info.kind not in {"number", "any"}:
-            self._findings.error(measure.at, f"measure {measure.name}: '{measure.prop}' is no number")
+            self._findings.error(measure.at, f"measure {measure.name}: '{measure.prop}' is no number; name one that is")
 
     def _portfolio(self, measure: Measure) -> None:
         of = self._book.measures.get(measure.prop)
         what = f"measure {measure.name}"
         if of is None and measure.prop not in self._book.scores:
-            hint = suggestion(measure.prop, [*self._book.measures, *self._book.scores])
+            hint = suggestion(measure.prop, [*self._book.measures, *self._book.scores]) or "; declare it under measures"
             self._findings.error(measure.at, f"{what}: unknown measure '{measure.prop[:60]}'{hint}")
         elif of is not None and (of.verb in {"portfolio", "list"} or self._names.account[of.name].kind != "number"):
-            self._findings.error(measure.at, f"{what}: '{measure.prop}' is no number of an account")
+            self._findings.error(measure.at, f"{what}: '{measure.prop}' is no number of an account; name one")
         elif of is not None and self._names.account[of.name].moves:
             self._findings.error(measure.at, f"{what}: '{measure.prop}' moves with the clock; use days in a portfolio")
 
@@ -399,7 +399,8 @@ class _Checks:
             if measure.verb in {"days_to", "hours_to"} and thing.name == "person":
                 declared = self._book.person_attributes.get(measure.prop)
                 if declared != "date":
-                    self._findings.error(measure.at, f"measure {measure.name}: '{measure.prop}' is no date of a person")
+                    message = f"measure {measure.name}: '{measure.prop}' is no date of a person; {_DATE_OF_PERSON}"
+                    self._findings.error(measure.at, message)
             if thing.portfolio and measure.verb not in {"count", "sum"}:
                 self._findings.error(
                     measure.at, f"measure {measure.name}: a thing in the portfolio takes count and sum"
@@ -446,7 +447,8 @@ class _Checks:
             return
         info = self._names.info(name, rule.thing, event=rule.subject == "event")
         if info is None:
-            near = suggestion(name, [*self._names.near(rule.thing, event=rule.subject == "event"), *MOMENTS])
+            known = [*self._names.near(rule.thing, event=rule.subject == "event"), *MOMENTS]
+            near = suggestion(name, known) or "; name a date or text of the subject, or today"
             self._findings.error(rule.at, f"rule {rule.id}: once_per: unknown name '{name[:60]}'{near}")
         elif info.moves or info.kind == "list" or info.personal:
             self._findings.error(
@@ -469,9 +471,10 @@ class _Checks:
         if not self._dutiful:
             return
         if not rule.owner or not rule.why:
-            missing = " and ".join(word for word, text in (("owner", rule.owner), ("why", rule.why)) if not text)
+            missing = [word for word, text in (("owner", rule.owner), ("why", rule.why)) if not text]
+            told = f"'{missing[0]}' is" if len(missing) == 1 else "'owner' and 'why' are"
             if rule.status != "draft":
-                self._findings.error(rule.at, f"rule {rule.id}: '{missing}' is missing; say who answers for it and why")
+                self._findings.error(rule.at, f"rule {rule.id}: {told} missing; say who answers for it and why")
         if rule.status == "draft":
             return
         node = self._book.sources[rule.id]
@@ -518,13 +521,16 @@ class _Checks:
             )
         if template.mail_class == "transactional" and outreach.mail_class not in {"transactional", "internal"}:
             self._findings.warning(
-                outreach.at, f"rule {rule.id}: template '{template.name}' is transactional, the rule is not"
+                outreach.at,
+                f"rule {rule.id}: template '{template.name}' is transactional, the rule is {outreach.mail_class}; "
+                "take another template, or say class: transactional",
             )
         for name in template.needs:
             if self._names.info(name, rule.thing, event=rule.subject == "event") is None:
                 self._findings.error(
                     outreach.at,
-                    f"rule {rule.id}: template '{template.name}' needs '{name}', which this rule does not know",
+                    f"rule {rule.id}: template '{template.name}' needs '{name}', which this rule does not know; "
+                    "declare it, or take another template",
                 )
 
     def _reader(self, rule: Rule, outreach: Outreach, text: str) -> None:
@@ -559,6 +565,7 @@ class _Checks:
                 self._findings.error(outreach.at, f"{where}: unknown role '{text[:60]}'{hint}")
 
 
+_DATE_OF_PERSON = "declare it date under attributes: person"
 _DECLARE = "; declare it under attributes"
 
 

@@ -159,7 +159,8 @@ class _Reader:
             return self._compare(node, depth, offset)
         if isinstance(node, ast.Call):
             return self._call(node, depth, offset)
-        return self._refuse(node, f"{type(node).__name__.lower()} has no place in a condition; {_ALLOWED}")
+        what = next((words for kinds, words in _NO_PLACE if isinstance(node, kinds)), "this")
+        return self._refuse(node, f"{what} has no place in a condition; {_ALLOWED}")
 
     def _all(self, nodes: list[ast.expr], depth: int) -> tuple[Term, ...]:
         return tuple(self.term(node, depth + 1) for node in nodes)
@@ -172,7 +173,9 @@ class _Reader:
             if not abs(value) <= MAX_CONSTANT:
                 self._refuse(node, "a number beyond 9 x 10^12; no measure reaches it")
             return Term("constant", value=float(value), offset=offset)
-        return self._refuse(node, "there is no 'none'; write not known(x)")
+        if value is None:
+            self._refuse(node, "there is no 'none'; write not known(x)")
+        return self._refuse(node, f"this is no value; {_ALLOWED}")
 
     def _name(self, node: ast.Name | ast.Attribute, offset: int) -> Term:
         parts: list[str] = []
@@ -233,10 +236,11 @@ class _Reader:
 
     def _call(self, node: ast.Call, depth: int, offset: int) -> Term:
         if not isinstance(node.func, ast.Name) or node.func.id not in _CALLS or node.keywords:
-            self._refuse(node, f"only {', '.join(sorted(_CALLS))} can be called")
+            self._refuse(node, f"only {', '.join(sorted(_CALLS))} can be called; a measure counts and sums")
         name, least, most = _CALLS[node.func.id]  # type: ignore[attr-defined]  # refused above
         if not least <= len(node.args) <= most:
-            self._refuse(node, f"{node.func.id} takes {least} to {most} values")  # type: ignore[attr-defined]
+            many = f"{least} to {most} values" if least < most else "one value"
+            self._refuse(node, f"{node.func.id} takes {many}; found {len(node.args)}")  # type: ignore[attr-defined]
         args = self._all(node.args, depth)
         if name == "rounded" and len(args) > 1 and not _small(args[1]):
             self._refuse(node, "round takes a number of digits from 0 to 6")
@@ -246,6 +250,18 @@ class _Reader:
         raise ExpressionError(message, self._lead + node.col_offset)
 
 
+_NO_PLACE: tuple[tuple[tuple[type[ast.expr], ...], str], ...] = (
+    ((ast.Tuple,), "a list of values with commas"),
+    ((ast.List,), "a list that stands alone"),
+    ((ast.Dict, ast.Set, ast.DictComp, ast.SetComp), "something in { }"),
+    ((ast.Subscript,), "a name with [ ] behind it"),
+    ((ast.ListComp, ast.GeneratorExp), "a loop"),
+    ((ast.IfExp,), "if ... else"),
+    ((ast.JoinedStr,), "text with a letter before its quotes"),
+    ((ast.Starred,), "a star before a name"),
+    ((ast.NamedExpr,), "':='"),
+)
+"""What Python can say and a condition cannot, in an author's words."""
 _ALLOWED = "use numbers, text, names, + - * /, comparisons, in [...], and, or, not"
 _MOST_DIGITS = 6
 

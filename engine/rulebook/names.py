@@ -182,7 +182,7 @@ class Conditions:
         info = self._names.info(name, self._thing, event=self._event)
         self._near_miss(line, term, what)
         if info is None:
-            self._error(line, term, f"{what}: unknown name '{name[:60]}'{self._hint(name)}")
+            self._error(line, term, f"{what}: unknown name '{name[:60]}'{self._hint(name, parent)}")
         elif info.template_only:
             self._error(line, term, f"{what}: '{name}' is a list for templates; count with open: instead")
         elif info.personal and (parent is None or parent.op != "known"):
@@ -204,14 +204,16 @@ class Conditions:
             message = f"{what}: '{owner}.{rest}' is read as a property; did you mean '{owner}.{near[0]}'?"
             self._findings.warning(place, message)
 
-    def _hint(self, name: str) -> str:
+    def _hint(self, name: str, parent: Term | None) -> str:
         near = suggestion(name, self._names.near(self._thing, event=self._event))
         owner = name.partition(".")[0]
         if not near and "." in name and owner in self._names.things:
             return f"; '{owner}.' is known only in a rule for: each {owner}"
         if owner == "value":
             return "; values belong to the value reports, which come later"
-        return near or "; declare it under attributes or measures"
+        quoted = parent is not None and parent.op in {"eq", "ne"} and "." not in name
+        text = f', or write "{name[:60]}" in quotes if it is text' if quoted else ""
+        return near or f"; declare it under attributes or measures{text}"
 
     def _kind(self, term: Term) -> str:
         if term.op == "constant":
@@ -227,6 +229,7 @@ class Conditions:
 
     def _lengths(self, line: Line, what: str) -> None:
         for term in line.term.walk():
+            self._joined(line, term, what)
             if term.op not in COMPARISONS | {"div", "sub"}:
                 continue
             lengths = {self._info(name).length for arg in term.args for name in arg.names()} - {""}
@@ -241,6 +244,15 @@ class Conditions:
                     line.place(term.offset),
                     f"{what}: compares {' with '.join(sorted(kinds))}; they are never equal",
                 )
+
+    def _joined(self, line: Line, term: Term, what: str) -> None:
+        """``plan == "a" or "b"``: Python reads it so, and no author means it."""
+        for arg in term.args if term.op in {"both", "either", "negate"} else ():
+            kind = self._kind(arg)
+            if kind not in {"true/false", "any"}:
+                word = {"both": "and", "either": "or", "negate": "not"}[term.op]
+                message = f"{what}: {_a(kind)} beside '{word}' is always unknown; compare it with something"
+                self._findings.warning(line.place(arg.offset), message)
 
     def _bounds(self, line: Line, term: Term, upper: dict[str, Line], lower: set[str]) -> None:
         if term.op not in COMPARISONS:

@@ -45,6 +45,11 @@ class Node:
             return str(self.value).lower()
         return "text" if isinstance(self.value, str) else "a number"
 
+    @property
+    def is_empty(self) -> bool:
+        """Is nothing written here at all? ``null`` is something."""
+        return self.keys is None and self.items is None and self.value is None and not self.text
+
     def plain(self) -> Any:
         """The value without its places."""
         if self.keys is not None:

@@ -12,7 +12,7 @@ from engine.rulebook.expressions import ExpressionError
 from engine.rulebook.findings import Findings, Place, listed, suggestion
 from engine.rulebook.nodes import Node
 from engine.rulebook.spec import NO_TERM, Act, Line, Test, Types, Window
-from engine.rulebook.words import TEST, Shape
+from engine.rulebook.words import TEST, Key, Shape
 from engine.values import KINDS
 
 _SPAN = re.compile(r"(\d{1,9})\s*(s|m|h|d|w)", re.ASCII)
@@ -27,10 +27,14 @@ MAX_SPAN = 3660 * DAY
 
 
 class Reading:
-    """Reads values of the language; every fault becomes a finding with its place, and reading goes on."""
+    """Reads values of the language; every fault becomes a finding with its place, and reading goes on.
 
-    def __init__(self, findings: Findings) -> None:
+    Not ``dutiful`` is for rulebooks that a store holds: what decides nothing must not close the store afterwards.
+    """
+
+    def __init__(self, findings: Findings, *, dutiful: bool = True) -> None:
         self.findings = findings
+        self._dutiful = dutiful
 
     def error(self, node: Node | Place, message: str) -> None:
         """Note a fault at a node."""
@@ -39,20 +43,22 @@ class Reading:
     def mapping(self, node: Node, what: str, shape: Shape) -> dict[str, Node]:
         """The keys of a mapping that the shape knows; unknown and missing ones become findings."""
         if node.keys is None:
-            self.error(node, f"{what}: should be a mapping; found {node.kind}; write key: value")
+            self.error(node, f"{what}: should be a mapping; found {node.kind}; write key: value, as {_example(shape)}")
             return {}
         known: dict[str, Node] = {}
         for key, (at, inner) in node.keys.items():
             if key in shape:
                 known[key] = inner
-            elif node.flow and inner.value is None and inner.kind == "nothing":
-                self.error(at, f"{what}: '{key[:60]}' stands without a value; quote an expression that has a comma")
+            elif node.flow and inner.is_empty:
+                alone = key == next(iter(node.keys))  # no comma before it can have cut it off
+                remedy = f"write key: value, as {_example(shape)}" if alone else "quote an expression that has a comma"
+                self.error(at, f"{what}: '{key[:60]}' stands without a value; {remedy}")
             else:
                 near = suggestion(key, shape) or f"; it takes {listed(shape)}"
                 self.error(at, f"{what}: unknown key '{key[:60]}'{near}")
         for key, rule in shape.items():
             if rule.required and key not in known:
-                self.error(node, f"{what}: '{key}' is missing; {rule.says}")
+                self.error(node, f"{what}: '{key}' is missing; {_wanted(key, rule)}")
         return known
 
     def named(self, node: Node, what: str) -> list[tuple[str, Place, Node]]:
@@ -82,7 +88,7 @@ class Reading:
             self.error(node, f"{what}: should be text; found {node.kind}; put it in quotes")
             return ""
         if len(node.value) > most:
-            self.error(node, f"{what}: longer than {most} characters")
+            self.error(node, f"{what}: longer than {most} characters; found {len(node.value)}; shorten it")
             return ""
         return node.value
 
@@ -245,7 +251,9 @@ class Reading:
         for key, (at, inner) in node.keys.items():
             path = tuple(key.split("."))
             if not all(path):
-                self.error(at, f"where: '{key[:60]}' is no property")
+                self.error(at, f"where: '{key[:60]}' is no property; write its name, and dots between nested ones")
+            elif node.flow and inner.is_empty:
+                self.error(at, f"where: '{key[:60]}' stands without a value; write property: value, as {{plan: pro}}")
             elif inner.keys is not None:
                 tests.extend(self._tests(path, inner))
             else:
@@ -290,7 +298,9 @@ class Reading:
     def line(self, node: Node, what: str) -> Line:
         """One condition. The traps of YAML are called by their names."""
         if node.keys is not None:
-            self.error(node, f"{what}: a mapping where a condition belongs; quote the whole line (it has a ': ')")
+            braced = node.flow and all(inner.is_empty for _, inner in node.keys.values())
+            remedy = "write the condition without { }" if braced else "quote the whole line (it has a ': ')"
+            self.error(node, f"{what}: a mapping where a condition belongs; {remedy}")
             return Line("", NO_TERM, node.at)
         if node.items is not None:
             self.error(node, f"{what}: a list where one condition belongs; quote the whole line (it has brackets)")
@@ -321,9 +331,37 @@ class Reading:
     def literals(self, node: Node, what: str) -> tuple[tuple[str, object], ...]:
         """Constants by name, lists and nested ones as they are."""
         if node.keys is None:
-            self.error(node, f"{what}: should be a mapping; found {node.kind}")
+            self.error(node, f"{what}: should be a mapping; found {node.kind}; write name: value")
             return ()
+        if self._dutiful:
+            self.whole_literals(node, what)
         return tuple((key, _literal(inner.plain())) for key, (_, inner) in node.keys.items())
+
+    def whole_literals(self, node: Node, what: str) -> None:
+        """See that no text inside ``{ }`` was cut in two by its comma: the rest is a key without a value.
+
+        A value that is meant to be nothing says so: ``null``.
+        """
+        for key, (at, inner) in (node.keys or {}).items():
+            if node.flow and inner.is_empty:
+                self.error(at, f"{what}: '{key[:60]}' stands without a value; quote a text that has a comma")
+            self.whole_literals(inner, what)
+        for item in node.items or ():
+            self.whole_literals(item, what)
+
+
+def _example(shape: Shape) -> str:
+    """The first key that must be there, or the first: how such a mapping begins."""
+    return f"'{next((key for key, rule in shape.items() if rule.required), next(iter(shape)))}: ...'"
+
+
+def _wanted(key: str, rule: Key) -> str:
+    """What to write for a key that is missing: its words where it takes one of a few, else what it is for."""
+    says = f"{rule.says[:1].lower()}{rule.says[1:]}".removesuffix(".")
+    if not rule.takes.startswith("word "):
+        return f"add it ({says})"
+    *words, last = rule.takes.removeprefix("word ").split("|")
+    return f"add {key}: {', '.join(words)} or {last} ({says})" if words else f"add {key}: {last} ({says})"
 
 
 def _literal(value: Any) -> object:

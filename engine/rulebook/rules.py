@@ -29,7 +29,7 @@ def read_rule(reading: Reading, node: Node, things: frozenset[str]) -> Rule | No
     when = reading.lines(keys["when"], f"{what} when") if "when" in keys else (Line("true", NO_TERM, node.at),)
     every = reading.span(keys["every"], "every") if "every" in keys else HOUR
     if every < MIN_EVERY:
-        reading.error(keys.get("every", node), "every: at least 5m")
+        reading.error(keys["every"], f"every: should be at least 5m; found {keys['every'].text}")
     return Rule(
         rule_id,
         node.at,
@@ -95,7 +95,7 @@ def _re_entry(reading: Reading, keys: dict[str, Node]) -> ReEntry:
         return ReEntry()
     number, unit = int(text[6:-1]), text[-1]
     if not 0 < number <= 3660:  # noqa: PLR2004 - ten years
-        reading.error(node, "re_entry: from 1 to 3660")
+        reading.error(node, f"re_entry: should be from every 1{unit} to every 3660{unit}; found '{text}'")
     return ReEntry("every", min(number, 3660) * {"h": 3_600_000, "d": 86_400_000, "w": 604_800_000}[unit], unit)
 
 

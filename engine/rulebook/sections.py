@@ -1,6 +1,7 @@
 """Reading the sections of a rulebook file: attributes, things, measures, segments, scores and the policy."""
 
 import re
+from collections.abc import Iterable
 from fractions import Fraction
 from typing import Literal
 
@@ -67,14 +68,20 @@ def read_measure(reading: Reading, name: str, node: Node, things: frozenset[str]
         return None
     verbs = [key for key in node.keys if key in VERBS]
     if len(verbs) != 1:
-        unknown = next((key for key in node.keys if key not in MEASURE), "") if not verbs else ""
-        near = suggestion(unknown, VERBS) if unknown else ""
-        reading.error(node, f"{what}: needs exactly one verb of {listed(VERBS)}; found {len(verbs)}{near}")
+        reading.error(node, f"{what}: {_no_verb(node.keys, verbs)}")
         return None
     verb = verbs[0]
     shape = {verb: Key("", ""), **{key: MEASURE[key] for key in _KEYS[verb]}}
     keys = reading.mapping(node, f"{what} ({verb})", shape)
     return _measure(reading, name, verb, keys, node.at, things, scope)
+
+
+def _no_verb(keys: Iterable[str], verbs: list[str]) -> str:
+    if verbs:
+        return f"has {len(verbs)} verbs, {' and '.join(verbs)}; keep one, and make a measure of its own of each other"
+    unknown = next((key for key in keys if key not in MEASURE), "")
+    near = suggestion(unknown, VERBS) or f"; say what it measures, by one of {listed(VERBS)}"
+    return f"'{unknown[:60]}' is no verb{near}" if unknown else f"has no verb{near}"
 
 
 def _measure(
@@ -113,7 +120,7 @@ def _measure(
         reading.where(keys["where"]) if "where" in keys else (),
         window,
         per=_per(reading, what, keys, window),
-        full=reading.flag(keys["full"], what) if "full" in keys else False,
+        full=reading.flag(keys["full"], f"{what}: full") if "full" in keys else False,
         times=reading.factor(keys["times"]) if "times" in keys else Fraction(1),
         never_unknown="never" in keys and reading.word(keys["never"], "never", ["unknown"]) == "unknown",
         as_number="as" in keys and reading.word(keys["as"], "as", ["number"]) == "number",
@@ -286,7 +293,8 @@ def read_policy(reading: Reading, node: Node) -> Policy:
     default = Policy()
     zone = reading.text(keys["timezone"], "timezone") if "timezone" in keys else default.timezone
     if zone not in zone_names():
-        reading.error(keys["timezone"], f"timezone: '{zone[:60]}' is no zone{suggestion(zone, zone_names())}")
+        near = suggestion(zone, zone_names()) or "; write one such as Europe/Berlin"
+        reading.error(keys["timezone"], f"timezone: '{zone[:60]}' is no zone{near}")
         zone = default.timezone
     domains: tuple[str, ...] = ()
     if "staff" in keys:

@@ -1,0 +1,248 @@
+"""Backtest: a rulebook on trial. The real engine runs over what already happened; nothing leaves it but facts."""
+
+import heapq
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from engine import portfolio
+from engine.account import PORTFOLIO, Account
+from engine.columns.lane import ColumnLane
+from engine.decision import Decision, Ended
+from engine.events import split_personal
+from engine.instants import Instant
+from engine.lane import Lane
+from engine.lanes import lane_of, recorded_at
+from engine.log import EngineEntry, Entry, Event, Recorded
+from engine.measures.measure import Happening
+from engine.outcomes import Life
+from engine.program import Program
+from engine.rulebook.book import Rulebook
+from engine.silence import Silence
+from engine.store import DEFAULT_LANES, Store
+from engine.views import AccountView
+from engine.zones import Zone
+
+Progress = Callable[[int], None]
+"""Told how many entries were read since it was last told."""
+EVERY = 5_000
+_ENCODE = msgspec.json.Encoder(decimal_format="number").encode
+_DECODE = msgspec.json.Decoder(Recorded, float_hook=Decimal).decode
+
+
+@dataclass(slots=True)
+class Story:
+    """What happened, whatever a rulebook said: how much, when, and the first outcome of each account."""
+
+    outcome: str | None = None
+    events: int = 0
+    began: Instant | None = None
+    ended: Instant | None = None
+    first: dict[str, Instant] = field(default_factory=dict)
+    outcomes: dict[str, Instant] = field(default_factory=dict)
+    types: set[str] = field(default_factory=set)
+
+    def take(self, event: Event) -> None:
+        """Take the next event in."""
+        account, time = event.account_id, event.time
+        self.events += 1
+        self.began = time if self.began is None else min(self.began, time)
+        self.ended = time if self.ended is None else max(self.ended, time)
+        self.first[account] = min(self.first.get(account, time), time)
+        self.types.add(event.type)
+        if event.type == self.outcome:
+            self.outcomes[account] = min(self.outcomes.get(account, time), time)
+
+    def lives(self, zone_of: Callable[[str], Zone]) -> dict[str, Life]:
+        """Every account as it is judged."""
+        return {one: Life(at, self.outcomes.get(one), zone_of(one)) for one, at in sorted(self.first.items())}
+
+
+class Trial:
+    """A rulebook over history, as if it had been the active one from the first event on.
+
+    Events count as recorded when they happened and mails leave when they are due, as in an import: the same events in
+    the same order give the decisions that ``import`` stores. ``only`` leaves all other rules out. With ``midnights`` an
+    account is looked at when its local day begins and at no other time, as tools that run once a day do.
+    """
+
+    def __init__(
+        self,
+        book: Rulebook,
+        *,
+        only: Collection[str] | None = None,
+        lanes: int = DEFAULT_LANES,
+        midnights: bool = False,
+    ) -> None:
+        rules = tuple(rule for rule in book.rules if only is None or rule.id in only)
+        self.book = replace(book, rules=rules)
+        self.decisions: dict[str, Decision] = {}
+        self.taken_back: dict[str, str] = {}
+        """Mails that the engine took back before they left, with what it said."""
+        self.people: dict[str, dict[str, dict[str, Any]]] = {}
+        """Personal traits by account and person, where the events bring them; a store keeps them apart."""
+        self._program = Program(self.book)
+        self._past = _Past()
+        self._lanes: list[Lane] = [
+            ColumnLane(lambda _mark: self._program, self._past.history, nightly=midnights) for _ in range(lanes)
+        ]
+        self._steps = portfolio.Steps(self.book, None)
+        self._midnights = midnights
+        self._positions = 0
+        self._silence = Silence(self._program, events=not midnights)
+        self._trait_times: dict[tuple[str, str, str], Instant] = {}
+
+    def take(self, event: Event) -> None:
+        """Take the next event of history in, and decide."""
+        self._steps_until(event.time)
+        kept, traits = split_personal(event, self.book.personal)
+        for name, value in traits.items():
+            self._trait(event, name, value)
+        lane = self._lane_of(event.account_id)
+        at = recorded_at(lane.clock, event.time)
+        self._activate(lane, at)
+        recorded = Recorded(self._next(), at, kept)
+        self._past.add(recorded)
+        if self._midnights and event.account_id not in lane.accounts:
+            lane.accounts[event.account_id] = _Daily.of(lane, event.account_id, at)
+        self._feed(lane, recorded)
+        self._silence.heard(lane.accounts[event.account_id], recorded)
+
+    def finish(self, until: Instant) -> None:
+        """Everything is taken in: bring all accounts to ``until``, the largest time there is."""
+        self._steps_until(until)
+        for lane in self._lanes:
+            self._keep(lane.advance(until))
+            for account in lane.accounts.values():
+                self._silence.ask(account, until)
+
+    def zone_of(self, account_id: str) -> Zone:
+        """The account's zone as it is now; it holds for its whole history."""
+        account = self._lane_of(account_id).accounts.get(account_id)
+        return self._program.zone if account is None else account.zone
+
+    def unknown(self) -> dict[str, dict[str, int]]:
+        """For each rule and unknown name, how many accounts it kept the rule silent for (``engine.silence``)."""
+        return self._silence.counts()
+
+    # -- the engine at work ----------------------------------------------------------------------------------------
+    def _feed(self, lane: Lane, entry: Entry) -> None:
+        self._keep(lane.take(entry))
+
+    def _keep(self, facts: list[Any]) -> None:
+        for fact in facts:
+            if isinstance(fact, Ended):
+                self.taken_back[fact.outreach_id] = fact.why
+            else:
+                self.decisions[fact.decision_id] = fact
+                if fact.outcome == "planned":  # perhaps again: what was taken back before may leave after all
+                    for mail in fact.mails:
+                        self.taken_back.pop(mail.outreach_id, None)
+
+    def _lane_of(self, account_id: str) -> Lane:
+        return self._lanes[lane_of(account_id, len(self._lanes))]
+
+    def _next(self) -> int:
+        self._positions += 1
+        return self._positions
+
+    def _activate(self, lane: Lane, at: Instant) -> None:
+        if lane.program is None:
+            body = {"fingerprint": self.book.fingerprint}
+            self._feed(lane, EngineEntry(self._next(), recorded_at(lane.clock, at), "rulebook.activated", None, body))
+
+    def _steps_until(self, time: Instant) -> None:
+        """The portfolio's instants up to ``time``, as the owner of a store's lanes takes them."""
+        for step in self._steps.due(time):
+            for lane in self._lanes:
+                self._keep(lane.advance(step))
+                self._activate(lane, step)
+            body = portfolio.total(
+                self._program, [portfolio.share(self._program, lane, step) for lane in self._lanes], step
+            )
+            for lane in self._lanes:
+                decides, daily = lane is self._lane_of(PORTFOLIO), portfolio.is_daily(step)
+                if decides or daily:
+                    row = {**body, "decides": decides, "daily": daily}
+                    self._feed(lane, EngineEntry(self._next(), step, "portfolio.measured", None, row))
+
+    def _trait(self, event: Event, name: str, value: object) -> None:
+        key = (event.account_id, event.user_id or "", name)
+        if event.user_id is None or event.time < self._trait_times.get(key, event.time):
+            return
+        self._trait_times[key] = event.time
+        traits = self.people.setdefault(event.account_id, {}).setdefault(event.user_id, {})
+        traits.pop(name, None)
+        if value is not None:
+            traits[name] = value
+
+
+class _Past:
+    """Every event taken in, as text: seldom asked for, and a third of the size of what it stands for."""
+
+    def __init__(self) -> None:
+        self._lines: dict[str, bytearray] = {}
+
+    def add(self, recorded: Recorded) -> None:
+        """Keep the next one."""
+        lines = self._lines.setdefault(recorded.account_id, bytearray())
+        lines += _ENCODE(recorded)
+        lines += b"\n"
+
+    def history(self, account_id: str, position: int) -> list[Recorded]:
+        """An account's events up to a position."""
+        rows = (_DECODE(line) for line in self._lines.get(account_id, bytearray()).splitlines())
+        return [row for row in rows if row.position <= position]
+
+
+class _Daily(Account):
+    """An account that is looked at when its local day begins, and at no other time."""
+
+    @classmethod
+    def of(cls, lane: Lane, account_id: str, at: Instant) -> "_Daily":
+        """A new one, as the lane would make it."""
+        assert lane.program is not None, "a rulebook is active before the first event"  # noqa: S101 - the caller's part
+        account = cls(account_id, lane.program, lane.first_at or at)
+        account.portfolio = lane.portfolio
+        return account
+
+    def look(self, at: Instant, happening: Happening | None = None) -> list[Decision | Ended]:
+        """Look only if a local day begins now; what was folded meanwhile is seen then."""
+        begins = happening is None and at == self.zone.start(self.zone.day(at))
+        facts = super().look(at) if begins else []
+        if not begins:
+            self.clock = at
+            self.looks += 1  # what others keep of this account is old now
+            self.schedule(self.view(at))
+        return facts
+
+    def schedule(self, view: AccountView) -> None:
+        """Its next midnight; in columns that is its sheet's."""
+        self.next_at = None if self.seat is not None else self.zone.next_midnight(view.moment.at)
+
+
+def stored_events(store: Store, progress: Progress | None = None) -> Iterator[Event]:
+    """Every stored event, each lane in the order of its log, lanes merged by event time."""
+    lanes = [_timed(store.entries(number)) for number in range(store.lanes)]
+    for read, (_time, event) in enumerate(heapq.merge(*lanes, key=lambda one: one[0]), 1):
+        yield event
+        if progress is not None and read % EVERY == 0:
+            progress(EVERY)
+
+
+def compared(before: Iterable[Decision], after: Iterable[Decision]) -> dict[str, Any]:
+    """For whom a rule fires under two rulebooks: ``{"gained": [account], "lost": [account], "kept": n}``."""
+    was, now = ({one.account_id for one in found} for found in (before, after))
+    return {"gained": sorted(now - was), "lost": sorted(was - now), "kept": len(was & now)}
+
+
+def _timed(entries: Iterator[Entry]) -> Iterator[tuple[Instant, Event]]:
+    """A lane's events, each with the largest time so far: a late one stays where the log has it."""
+    clock: Instant | None = None
+    for entry in entries:
+        if isinstance(entry, Recorded):
+            clock = recorded_at(clock, entry.event.time)
+            yield clock, entry.event

@@ -1,0 +1,45 @@
+"""What would have left: the mails of decisions that were taken on trial, walked through as the sender walks."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from engine.decision import Decision
+from outreach.gate import No, Post
+from outreach.joining import render_rows
+from outreach.sender import rehearsed
+from ringfirst.case_mail import mail_row
+
+WITHDRAWN = "withdrawn"
+
+
+@dataclass(slots=True)
+class Mails:
+    """A rule's mails: how many would have left (joined ones are one), and how many not, by reason."""
+
+    left: int = 0
+    suppressed: Counter[str] = field(default_factory=Counter)
+
+
+def rehearse(decisions: Iterable[Decision], taken_back: Mapping[str, str], post: Post) -> dict[str, Mails]:
+    """The mails of each rule that planned some; those in ``taken_back`` were withdrawn by the engine.
+
+    The mails of all rules are walked through together, in order of due time, so that what one rule sends can stand in
+    the way of another.
+    """
+    found: dict[str, Mails] = {}
+    rows = []
+    for decision in decisions:
+        for mail in decision.mails:
+            mails = found.setdefault(decision.rule, Mails())
+            if mail.outreach_id in taken_back:
+                mails.suppressed[WITHDRAWN] += 1
+            else:
+                rows.append(mail_row(decision, mail))
+    for group, outgoing in rehearsed(rows, post, lambda group: render_rows(group, post)):
+        mails = found[group[0].rule]
+        if isinstance(outgoing, No):
+            mails.suppressed[outgoing.why] += len(group)
+        else:
+            mails.left += 1
+    return found
