@@ -67,7 +67,7 @@ class Run:
     def _history(self, account_id: str, position: int) -> list[Recorded]:
         """An account is built anew only when its zone is set, which a workload does with an account's first event."""
         now = self._now
-        if now is None or now.event.account_id != account_id or self.lane.accounts[account_id].looks:
+        if now is None or now.event.account_id != account_id or self.lane.accounts[account_id].looks > 1:
             raise LookupError(f"account {account_id}: its history is asked for at {position}, and none is kept here")
         return [now]
 

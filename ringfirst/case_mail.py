@@ -19,7 +19,7 @@ def case_render(templates: Mapping[str, Template], sender: Sender) -> Render:
         template = templates.get(mail.template)
         if template is None:
             return f"(template {mail.template} cannot be used)"
-        joined = [_row(row, mail) for row in rows] if template.joins else [_row(rows[0], mail)]
+        joined = [mail_row(row, mail) for row in rows] if template.joins else [mail_row(rows[0], mail)]
         try:
             words = render(template, build_context(joined, people, sender, plural=template.plural))
         except TemplateError as err:
@@ -29,7 +29,8 @@ def case_render(templates: Mapping[str, Template], sender: Sender) -> Render:
     return text
 
 
-def _row(decision: Decision, mail: Mail) -> OutreachRow:
+def mail_row(decision: Decision, mail: Mail) -> OutreachRow:
+    """A mail as a store would hold it before anybody looked at it."""
     subject = decision.subject
     return OutreachRow(
         outreach_id=mail.outreach_id,

@@ -289,10 +289,10 @@ def test_who_waits_is_committed_together(desk: Desk, file_store: Store) -> None:
 def test_a_fault_of_ours_hurts_only_the_request_that_brings_it(desk: Desk, file_store: Store, monkeypatch) -> None:
     take = LiveKeeper._event
 
-    def faulty(self: Any, kept: Any, one: Any, body: bytes, at: Instant) -> None:
-        if one.id == "poison":
+    def faulty(self: Any, kept: Any, fresh: Any, at: Instant) -> None:
+        if fresh.event.id == "poison":
             raise ZeroDivisionError("ada@acme.example")
-        take(self, kept, one, body, at)
+        take(self, kept, fresh, at)
 
     monkeypatch.setattr(LiveKeeper, "_event", faulty)
     with file_store._driver.writing():  # type: ignore[attr-defined]
