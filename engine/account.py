@@ -27,6 +27,8 @@ from engine.zones import Zone, valid_zone, zone
 MAX_OPEN = 10_000
 FORGIVEN = 90 * MINUTE
 OLD_LOG = 2 * DAY
+KEPT = 30 * DAY
+"""How long every used occasion is kept: the mail of a younger one may still expire and give it back."""
 OLDER = "may be older than our log"
 PORTFOLIO = "*"
 FOREVER: Instant = 2**62
@@ -35,7 +37,7 @@ History = Callable[[str, int], list[Recorded]]
 """All stored events of an account up to a position."""
 
 
-class Memory(msgspec.Struct):
+class Memory(msgspec.Struct, gc=False):
     """What a rule was for a subject at the last look; kept only while it is true."""
 
     since: Instant
@@ -51,7 +53,7 @@ class Planned(msgspec.Struct):
     event: list[Any] | None = None
 
 
-class Used(msgspec.Struct):
+class Used(msgspec.Struct, gc=False):
     """An occasion that was used: when, by which decision, and whether it was given back."""
 
     at: Instant
@@ -312,9 +314,20 @@ class Account:
         facts.append(decision)
         if key != f"event\0{wanted}":
             world = self.used.setdefault(_world(rule.rule, key), {})
+            if rule.rule.re_entry.kind == "every" and world:
+                self._outlived(world, rule.rule, view.moment.at)
             world[wanted] = Used(decision.at, decision.decision_id, len(decision.mails))
         if decision.outcome == "planned":
             self._watch(rule.rule, decision, subject)
+
+    def _outlived(self, world: dict[str, Used], rule: Rule, at: Instant) -> None:
+        """Drop old occasions that a newer one stands before: only the last one counts, also after an edit."""
+        opened = self.open.get(rule.id, {})
+        old = [one for one in world.items() if one[1].at < at - KEPT and one[1].decision_id not in opened]
+        last = max((one.at for _, one in old if not one.given_back), default=0)
+        for wanted, one in old:
+            if one.given_back or one.at < last:
+                del world[wanted]
 
     def _watch(self, rule: Rule, decision: Decision, subject: ThingView | EventView | None) -> None:
         """Remember a decision as long as one of its mails can be taken back."""

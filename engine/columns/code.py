@@ -370,6 +370,8 @@ WIDE: dict[str, Any] = {
     "rounded": np.rint,
     "score": _scores,
     "where": np.where,
+    "some": lambda truth: bool(truth.any()),
+    "turned": lambda truth, memory: np.not_equal(truth, memory != 0),
     "nan": nan,
 }
 """The same for arrays; warnings of numpy about division and overflow are switched off around them."""

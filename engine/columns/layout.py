@@ -65,7 +65,7 @@ class Trend:
     scope: str
     slot: int
     since: str = ""
-    """The column of instants when it is a plain ``days_since``."""
+    """The column of instants when it is a plain ``days_since`` or ``days_since_first``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ class Scope:
 
     def _place(self, at: int, kept: Kept) -> None:
         spec = kept.spec
-        if isinstance(kept, Since) and spec.verb == "days_since" and spec.times == 1:
+        if isinstance(kept, Since) and spec.verb in {"days_since", "days_since_first"} and spec.times == 1:
             self.since[at] = f"{self.prefix}t{at}"
             return
         if not (isinstance(kept, Counting) and _ringed(spec)):

@@ -1,6 +1,6 @@
 """The columns of one lane's accounts in one zone, and the printed code that runs over them."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from math import nan
 from typing import Any
@@ -10,10 +10,10 @@ import numpy as np
 from engine.columns.code import NARROW, WIDE, Coder, score_text
 from engine.columns.layout import LARGEST, Layout, Leaf, OddError, Ring, Scope, Trend, daily, is_inert, touches
 from engine.columns.table import Table, WildError
-from engine.columns.trends import outlook
+from engine.columns.trends import NEVER, outlook
 from engine.instants import Instant
 from engine.measures.counts import different
-from engine.measures.measure import passes
+from engine.measures.measure import LONG_AGO, passes
 from engine.numbers import millionths
 from engine.program import RuleProgram
 from engine.rulebook.spec import Test
@@ -142,7 +142,11 @@ class Sheet:
         self._grown = -1
         self.bind()
         self.check = {kind: self._check(kind, scope.rules) for kind, scope in self.layout.scopes.items()}
-        self._nights = [(at, self._night(at, text)) for at, text, turns in printed.nights if turns or nightly]
+        conditions: dict[str, list[tuple[int, str]]] = {}
+        for rule, text, turns in printed.nights:
+            if turns or nightly:
+                conditions.setdefault(self.layout.program.rules[rule].rule.thing, []).append((rule, text))
+        self._nights = {kind: self._night(kind, rows) for kind, rows in conditions.items()}
 
     # -- arrays under the names that printed code uses ---------------------------------------------------------------
     def bind(self) -> None:
@@ -185,32 +189,29 @@ class Sheet:
         """Rules (``~rule`` for those now untrue) and owners for which the night changed a truth: [(rule, owner)]."""
         found: list[tuple[int, Any]] = []
         with np.errstate(all="ignore"):
-            for at, (kind, ask) in self._nights:
+            for kind, ask in self._nights.items():
                 table = self.tables[kind]
-                if table.rows:
-                    found += [(at if rises else ~at, table.owners[row]) for row, rises in ask(table.rows)]
+                if not table.rows:
+                    continue
+                prefix = table.scope.prefix
+                parent = self.wide[f"{prefix}parent"][: table.rows] if kind else None
+                alive = self.wide[f"{prefix}alive"]
+                for at, turned in ask(table.rows, parent):
+                    memory = self.memory[at]
+                    rows = [row for row in turned.nonzero()[0].tolist() if alive[row]]
+                    found += [(~at if memory[row] else at, table.owners[row]) for row in rows]
         return found
 
-    def _night(self, at: int, text: str) -> tuple[str, Callable[[int], Sequence[tuple[int, bool]]]]:
-        kind = self.layout.program.rules[at].rule.thing
+    def _night(self, kind: str, conditions: Iterable[tuple[int, str]]) -> Callable[..., list[tuple[int, Any]]]:
+        """A function that gives, for each rule of a kind with a changed truth, the rows as true and false."""
         prefix = self.layout.scopes[kind].prefix
-        scope = self.wide
-
-        def ask(rows: int) -> Sequence[tuple[int, bool]]:
-            names = scope
-            memory = names[f"{prefix}m{at}"][:rows]
-            turned = np.flatnonzero(
-                np.not_equal(code(rows, names[f"{prefix}parent"][:rows] if kind else None), memory != 0)
-            )
-            if not turned.size:
-                return ()
-            alive = names[f"{prefix}alive"]
-            return [(row, memory[row] == 0) for row in turned.tolist() if alive[row]]
-
-        body = f"def night(n, p):\n    return {text}\n"
-        exec(self.printed.code(body), scope)  # noqa: S102 - printed from checked trees alone
-        code = scope.pop("night")
-        return kind, ask
+        lines = ["def night(n, p):", "    h = []"]
+        for at, text in conditions:
+            lines.append(f"    t = turned({text}, {prefix}m{at}[:n])")
+            lines.append(f"    if some(t): h.append(({at}, t))")
+        exec(self.printed.code("\n".join([*lines, "    return h", ""])), self.wide)  # noqa: S102 - checked trees alone
+        found: Callable[..., list[tuple[int, Any]]] = self.wide.pop("night")
+        return found
 
     # -- rows --------------------------------------------------------------------------------------------------------
     def _check(self, kind: str, rules: Iterable[int]) -> Check:
@@ -296,6 +297,9 @@ class Sheet:
             self.narrow[trend.name][row] = number
             self.narrow[f"{trend.name}_step"][row] = step
             self.narrow[f"{trend.name}_until"][row] = until
+            soonest = self.tables[trend.scope].soonest
+            if until < soonest.get(trend.name, NEVER):
+                soonest[trend.name] = until
 
     # -- event types -------------------------------------------------------------------------------------------------
     def handler(self, event_type: str) -> Handler:
@@ -387,9 +391,13 @@ class Sheet:
             if index in scope.runs and index in wanted:
                 rings[scope.runs[index][0].name] = scope.runs[index][0]
             if index in scope.since and index in wanted:
-                body = [f"if x > {scope.since[index]}[i]: {scope.since[index]}[i] = x"]
-                trend = next((one for one in scope.trends.values() if one.since == scope.since[index]), None)
-                body += [f"{trend.name}[i] = 0.0"] if trend else []
+                column = scope.since[index]
+                trend = next((one for one in scope.trends.values() if one.since == column), None)
+                now = [f"{trend.name}[i] = 0.0"] if trend else []
+                if scope.kept[index].spec.verb == "days_since":
+                    body = [f"if x > {column}[i]: {column}[i] = x", *now]
+                else:
+                    body = [f"if {column}[i] == {LONG_AGO}:", f"    {column}[i] = x", *("    " + line for line in now)]
                 lines += self._under(scope.kept[index].spec.where, prop, value, body)
         for ring in rings.values():
             lines += self._under(ring.spec.where, prop, value, _counted(ring, scope.prefix, self._raw(ring)))

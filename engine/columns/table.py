@@ -17,7 +17,7 @@ from engine.views import UNREAD
 from engine.zones import Day, Zone
 
 FIRST_ROWS = 16
-GROWTH = 1.3
+GROWTH = 1.125
 
 
 class WildError(Exception):
@@ -39,6 +39,8 @@ class Table:
         self.arrays: dict[str, NDArray[Any]] = {}
         self.marks: dict[str, list[dict[Any, Day] | None]] = {}
         self.grown = 0
+        self.soonest: dict[str, Day] = {}
+        """By trend the first day on which one of its rows must be read anew; it may be too early, never too late."""
         self._fills: dict[str, tuple[Any, Any]] = {}
         prefix = scope.prefix
         self._new(f"{prefix}alive", np.uint8, 0)
@@ -102,7 +104,7 @@ class Table:
         self.free.append(row)
 
     def _grow(self) -> None:
-        self.size = max(FIRST_ROWS, int(self.size * GROWTH))
+        self.size = max(FIRST_ROWS, int(self.size * GROWTH) + 1)
         self.grown += 1
         for name, array in self.arrays.items():
             fill, days = self._fills[name]
@@ -130,6 +132,13 @@ class Table:
 
     def expired(self, trend: Trend) -> list[int]:
         """Rows whose number must be read anew today."""
+        if self.soonest.get(trend.name, NEVER) > self.today:
+            return []
+        self.soonest[trend.name] = NEVER  # who is read anew says when the next time will be
+        until = self.arrays[f"{trend.name}_until"][: self.rows]
+        later = until[until > self.today]
+        if later.size:
+            self.soonest[trend.name] = int(later.min())
         until = self.arrays[f"{trend.name}_until"][: self.rows]
         return [int(row) for row in np.nonzero(until <= self.today)[0]]
 
@@ -146,8 +155,10 @@ class Table:
                     self._count(ring, row, happening)
             elif index in self.scope.since:
                 if passes(kept.spec.where, happening.event):
-                    column = self.arrays[self.scope.since[index]]
-                    column[row] = max(int(column[row]), happening.time)
+                    column, time = self.arrays[self.scope.since[index]], happening.time
+                    before = int(column[row])
+                    first = kept.spec.verb == "days_since_first" and before != LONG_AGO
+                    column[row] = min(before, time) if first else max(before, time)
             else:
                 at = self.scope.own.index(index)
                 own[at] = kept.fold(own[at], happening)
