@@ -10,13 +10,13 @@ from typing import Any
 from engine.account import FOREVER, MAX_OPEN, PORTFOLIO, Account, History, Memory
 from engine.columns.layout import Layout, OddError
 from engine.columns.rows import KeptRow
-from engine.columns.sheet import SPECIAL, Handler, Narrow, Printed, Sheet, Touched
+from engine.columns.sheet import SPECIAL, Handler, Narrow, Printed, Sheet, Touched, fickle
 from engine.columns.table import WildError
 from engine.columns.trends import full_from
 from engine.decision import Fact
 from engine.instants import Instant
 from engine.lane import Lane, Programs
-from engine.log import EngineEntry, Entry, Event, Recorded
+from engine.log import EngineEntry, Entry, Recorded
 from engine.measures.measure import Happening, matches
 from engine.program import Program
 from engine.slots import acts_of, property_at
@@ -136,7 +136,7 @@ class ColumnLane(Lane):
         if handler.default is None or time < sheet.start or first is None or time < first:
             rows = None
         elif (handler.person and event.user_id is not None) or not handler.ids.isdisjoint(event.properties):
-            rows = self._light(handler, account, event, time)
+            rows = self._light(handler, account, entry, time)
         if rows is None or handler.default is None:
             return self._wide_event(account, entry, handler)
         narrow = handler.default
@@ -174,11 +174,12 @@ class ColumnLane(Lane):
             return self._looked(account, self._consider(account, hits, at, self._happening(account, entry)))
         return []
 
-    def _light(self, handler: Handler, account: Account, event: Event, time: Instant) -> Things | None:
+    def _light(self, handler: Handler, account: Account, entry: Recorded, time: Instant) -> Things | None:
         """Note an event with things that it leaves as they are, but for measures and ``last``; gives those with rows.
 
         None, and nothing noted, when one of them may change.
         """
+        event = entry.event
         properties = event.properties
         for kind, path in handler.active:
             if (event.user_id if kind == PERSON else _at(properties, path)) is not None:
@@ -186,7 +187,8 @@ class ColumnLane(Lane):
         things, seats = account.state.things, account.seat.things
         noted: list[ThingState] = []
         found: Things = []
-        for kind, path, routed in handler.inert:
+        unlisted: list[str] = []
+        for kind, path, routed, listed in handler.inert:
             raw = (
                 event.user_id
                 if kind == PERSON
@@ -199,10 +201,13 @@ class ColumnLane(Lane):
             key = raw if type(raw) is str else thing_id(raw)
             if not key:
                 continue
+            row = seats.get(kind, NO_ROWS).get(key)
+            if listed and row is None:
+                unlisted.append(kind)
+                continue
             state = things[kind].get(key)
             if state is None or time < (state.last or 0):
                 return None
-            row = seats.get(kind, NO_ROWS).get(key)
             if row is not None:
                 found.append((kind, key, row))
             elif routed or (kind == PERSON and not state.open):
@@ -210,6 +215,8 @@ class ColumnLane(Lane):
             noted.append(state)
         for state in noted:
             state.last = time
+        for kind in unlisted:
+            account.program.things[kind].shape.fold(things[kind], self._happening(account, entry))
         return found
 
     def _slow_measures(self, account: Account, narrow: Any, entry: Recorded) -> None:
@@ -217,7 +224,10 @@ class ColumnLane(Lane):
         seat: Seat = account.seat
         if narrow.own:
             seat.sheet.tables[""].fold(seat.row, seat.own, self._happening(account, entry), narrow.own)
-        self._read(account, narrow.touched, account.view(entry.recorded_at))
+            seat.sheet.postpone(narrow.later, seat.row)
+        touched = narrow.touched
+        if touched.moves or any(touched.leaves.values()) or any(touched.trends.values()):
+            self._read(account, touched, account.view(entry.recorded_at))
 
     def _read(self, account: Account, touched: Touched, view: AccountView) -> None:
         seat: Seat = account.seat
@@ -501,7 +511,7 @@ class ColumnLane(Lane):
     def _unsettled(self, account: Account) -> bool:
         """May a night change something that only events and wake-ups change otherwise?"""
         program = account.program
-        once = [rule.rule.id for rule in program.rules if rule.once_per is not None]
+        once = [rule.rule.id for rule in program.rules if rule.once_per is not None or fickle(rule)]
         held = [memory for rule in program.holding for memory in account.truths.get(rule.id, {}).values()]
         return bool(program.moving) or any(account.truths.get(rule) for rule in once) or bool(held)
 

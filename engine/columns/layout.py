@@ -306,14 +306,14 @@ def plain(term: Term) -> Term:
 
 
 def touches(layout: Layout, event_type: str, kinds: frozenset[str]) -> Callable[[tuple[str, int]], bool]:
-    """May an event of a type, of things of these kinds, change what is read there?"""
+    """May an event of a type, of things of these kinds, change what is read there, the things themselves apart?"""
     traits = event_type in {"account.updated", "owner.changed"}
     seen = event_type in {"account.updated", "subscription.created"}
 
     def touched(read: tuple[str, int]) -> bool:
         scope, slot = read[0], layout.slot(read)
         if scope:
-            return scope in kinds or traits
+            return False  # the row of the thing itself is read anew as a whole; others of its kind are as they were
         if isinstance(slot, KeptValue):
             return slot.index in layout.program.shape.route(event_type) or seen
         if isinstance(slot, OverThings):

@@ -17,6 +17,7 @@ from engine.measures.measure import LONG_AGO, passes
 from engine.numbers import millionths
 from engine.program import RuleProgram
 from engine.rulebook.spec import Test
+from engine.slots import KeptValue
 from engine.values import nested
 from engine.views import AccountView, ThingView
 from engine.zones import Zone
@@ -44,7 +45,8 @@ class Handler:
     prop: str = ""
     by_value: dict[str, "Narrow"] = field(default_factory=dict)
     default: "Narrow | None" = None
-    inert: tuple[tuple[str, tuple[str, ...], tuple[int, ...]], ...] = ()
+    inert: tuple[tuple[str, tuple[str, ...], tuple[int, ...], bool], ...] = ()
+    """Kinds whose things stay as they are: where the id stands, the measures concerned, is it an element of a list."""
     active: tuple[tuple[str, tuple[str, ...]], ...] = ()
     events: tuple[int, ...] = ()
     ids: frozenset[str] = frozenset()
@@ -60,6 +62,8 @@ class Narrow:
     check: Check
     own: tuple[int, ...]
     touched: Touched | None
+    later: tuple[tuple[str, int], ...]
+    """Trends of windows that end before today: what happens today enters them only so many days from now."""
     things: dict[str, tuple[Callable[..., None], Check]]
     all_things: dict[str, Check]
 
@@ -215,7 +219,10 @@ class Sheet:
 
     # -- rows --------------------------------------------------------------------------------------------------------
     def _check(self, kind: str, rules: Iterable[int]) -> Check:
-        """A function that gives the rules whose truth is not what is remembered: ``~rule`` for those now untrue."""
+        """A function that gives the rules whose truth is not what is remembered: ``~rule`` for those now untrue.
+
+        ``q``: people or the thing itself have changed, and with them perhaps whom a rule writes to.
+        """
         args = "r, s, q" if kind else "r, q"
         prefix, at = self.layout.scopes[kind].prefix, "s" if kind else "r"
         lines = [f"def check({args}):", "    h = []"]
@@ -225,6 +232,8 @@ class Sheet:
                 lines.append(f"    if (t := {self.printed.yes[rule]}) or {memory}: h.append({rule} if t else {~rule})")
             else:
                 turned = f"(t := {self.printed.yes[rule]}) != (m := {memory}) and (m != 2 or q or not t)"
+                if fickle(self.layout.program.rules[rule]):
+                    turned += " or (q and t)"
                 lines.append(f"    if {turned}: h.append({rule} if t else {~rule})")
         return self._function([*lines, "    return h"], "check")
 
@@ -240,6 +249,7 @@ class Sheet:
         if found is None:
             ask = touches(self.layout, event_type, kinds)
             found = self._touched[key] = self._touched_by((lambda _read: True) if all_ else ask)
+            found.moves = found.moves or any(scope in kinds for scope, _, _ in self.layout.program.moving)
         return found
 
     def _touched_by(self, ask: Callable[[tuple[str, int]], bool], *, trends: bool = True) -> Touched:
@@ -322,14 +332,14 @@ class Sheet:
                 continue
             path = () if kind == "person" else tuple(thing.spec.id.split("."))
             if is_inert(layout, kind, event_type):
-                inert.append((kind, path, tuple(thing.shape.route(event_type))))
+                inert.append((kind, path, tuple(thing.shape.route(event_type)), bool(thing.spec.each_in)))
             else:
                 active.append((kind, path))
         routed = program.shape.route(event_type)
         prop = self._telling(layout.scopes[""], routed)
         handler = Handler(prop=prop, inert=tuple(inert), active=tuple(active), events=events)
-        handler.ids = frozenset([path[0] for _, path, _ in inert if path] + [path[0] for _, path in active if path])
-        handler.person = "person" in [kind for kind, _, _ in inert] + [kind for kind, _ in active]
+        handler.ids = frozenset([path[0] for _, path, _, _ in inert if path] + [path[0] for _, path in active if path])
+        handler.person = "person" in [kind for kind, _, _, _ in inert] + [kind for kind, _ in active]
         values = self._values(layout.scopes[""], routed, prop) if prop else []
         handler.by_value = {value: self._narrow(event_type, prop, value) for value in values}
         handler.default = self._narrow(event_type, prop, None)
@@ -364,7 +374,10 @@ class Sheet:
             if getattr(slot, "index", None) in counted and hasattr(slot, "kept")
         }
         touched = self._touched_by(reads.__contains__)
-        touched.trends = {k: [one for one in rows if not one.since] for k, rows in touched.trends.items()}
+        later = {one.name: shift for one in touched.trends[""] if (shift := self._shift(one.slot)) and not one.since}
+        touched.trends = {
+            k: [one for one in rows if not one.since and one.name not in later] for k, rows in touched.trends.items()
+        }
         slow = any(touched.leaves.values()) or any(touched.trends.values()) or touched.moves or own
         things: dict[str, tuple[Callable[..., None], Check]] = {}
         for kind, inner in layout.scopes.items():
@@ -379,7 +392,23 @@ class Sheet:
                 rules = [at for at in inner.rules if layout.reads[at] & (seen | reads)]
                 things[kind] = inner_fold, self._check(kind, rules)
         many = {k: touched.check[k] for k, rows in touched.rules.items() if k and rows}
-        return Narrow(fold, touched.check[""], own, touched if slow else None, things, many)
+        return Narrow(fold, touched.check[""], own, touched if slow else None, tuple(later.items()), things, many)
+
+    def _shift(self, index: int) -> int:
+        """How many days before today a measure's window ends; 0 where today is in it."""
+        slot = self.layout.program.slots[index]
+        window = slot.kept.spec.window if isinstance(slot, KeptValue) else None
+        return window.shift if window is not None and window.kind == "days" else 0
+
+    def postpone(self, later: Iterable[tuple[str, int]], row: int) -> None:
+        """Note that trends of a row will have to be read anew when today enters their windows."""
+        table = self.tables[""]
+        for name, shift in later:
+            until, day = self.narrow[f"{name}_until"], self.today + shift
+            if until[row] > day:
+                until[row] = day
+                if day < table.soonest.get(name, NEVER):
+                    table.soonest[name] = day
 
     def _fold(
         self, scope: Scope, counted: Iterable[int], prop: str, value: str | None, wanted: set[int]
@@ -428,6 +457,14 @@ def _simple(rule: RuleProgram) -> bool:
     return (
         known and not spec.holds_for and spec.re_entry.kind in {"never", "every"} and rule.way in {"account", "thing"}
     )
+
+
+def fickle(rule: RuleProgram) -> bool:
+    """May everybody it writes to go away while its conditions hold? Then it is asked whenever people have changed."""
+    outreach = rule.rule.outreach
+    if outreach is None or outreach.audience == "staff":
+        return False
+    return not any("person" in reader.alternatives for reader in outreach.to)
 
 
 def _view(array: Any) -> Any:

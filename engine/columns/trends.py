@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from math import nan
 from typing import Any
 
+from engine.columns.layout import daily
 from engine.measures.counts import Counting
 from engine.measures.dates import HeldDays, Since
 from engine.slots import Computed, KeptOfThing, KeptValue, OfOpenThings, OpenThings, Spells, ToDate, ToDateOfThings
@@ -41,7 +42,7 @@ def _prospect(slot: Slot, view: Any, number: float) -> tuple[int, Day]:
         return 0, NEVER
     if isinstance(slot, OfOpenThings) and _grows(slot):
         return 1, NEVER
-    if isinstance(slot, Spells) and slot.spec.window.kind == "days" and not slot.tests:
+    if isinstance(slot, Spells) and slot.spec.window.kind == "days" and not _tested_daily(slot):
         days = (view.moment.zone.day(when) for when, _ in slot.acts(view))
         return 0, min(
             _turn(slot.spec.window.size, slot.spec.window.shift, days, today), _full(slot.spec, view, view.seen)
@@ -80,6 +81,11 @@ def full_from(seen: int | None, zone: Any) -> Day:
         return NEVER
     day = zone.day(seen)
     return int(day if zone.start(day) >= seen else day + 1)
+
+
+def _tested_daily(slot: Spells) -> bool:
+    """May a midnight change which things its ``where`` lets through?"""
+    return any(test.slot is not None and daily(test.slot) for test in slot.tests)
 
 
 def _grows(slot: OfOpenThings) -> bool:
