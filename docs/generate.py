@@ -14,6 +14,46 @@ from engine.rulebook import sections, words  # noqa: E402 - the checkout comes f
 from ringfirst.cli import main  # noqa: E402 - the same
 
 PAGES = (FOLDER / "reference" / "rulebook.md", FOLDER / "reference" / "commands.md")
+DEFAULTS = {
+    "measure": {
+        "where": "every event",
+        "over": "all time",
+        "ending": "today, or now",
+        "full": "`false`",
+        "times": "`1`",
+        "at_most": "ten",
+        "take": "`sum`",
+        "segment": "all accounts",
+    },
+    "thing": {"asked_by": "never", "answered_by": "never", "closed_by": "never"},
+    "segment": {"owner": "the rule's owner"},
+    "score": {"cap_above_worst": "no cap", "needs": "`0%`", "bands": "none"},
+    "part": {"if_unknown": "left out"},
+    "rule": {
+        "kind": "`internal`",
+        "for": "`account`",
+        "audience": "all accounts",
+        "clear_when": "not held up",
+        "holds_for": "not at all",
+        "re_entry": "`never`",
+        "status": "`live`",
+        "holdout": "`0%`",
+        "backfill": "`false`",
+        "withdraw": "taken back",
+        "priority": "`50`",
+        "max_age": "`1d`",
+        "each_alone": "`false`",
+        "every": "`1h`",
+    },
+    "send": {"mode": "`review`"},
+    "notify": {"mode": "`auto`"},
+    "policy": {"timezone": "`UTC`", "staff": "no domains", "settle": "`15m`", "hold_for": "`3d`"},
+    "hours": {"from": '`"08:00"`', "until": '`"18:00"`', "days": "`mon-sun`"},
+    "case": {"until": "the last given day + 40"},
+    "given": {"at": '`"12:00"`', "account": "`acme`", "every": "`1d`"},
+    "expect": {"outcome": "any but `withdrawn`", "account": "acme"},
+}
+"""What holds where a key is left out. In backticks what could be written instead, with the same meaning: tested."""
 _BLOCK = re.compile(r"(<!-- generated: (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -25,7 +65,7 @@ def filled(page: str) -> str:
 def generated(name: str) -> str:
     """The generated part of that name: a table of the language, or the options of a command."""
     if name in words.SHAPES:
-        return _shape(words.SHAPES[name])
+        return _shape(words.SHAPES[name], DEFAULTS.get(name, {}))
     if name == "verbs":
         return _verbs()
     if name == "usual":
@@ -46,12 +86,13 @@ def commands() -> Iterator[tuple[str, click.Command]]:
             yield word, command
 
 
-def _shape(shape: words.Shape) -> str:
+def _shape(shape: words.Shape, defaults: dict[str, str]) -> str:
     rows = [
-        [f"`{key}`" + (" (required)" if rule.required else ""), _takes(rule.takes), rule.says]
+        [f"`{key}`" + (" (required)" if rule.required else ""), _takes(rule.takes), defaults.get(key, ""), rule.says]
         for key, rule in shape.items()
     ]
-    return _table(["key", "takes", "what for"], rows)
+    head = ["key", "takes", "without it", "what for"]
+    return _table(head, rows) if defaults else _table([*head[:2], head[3]], [[*row[:2], row[3]] for row in rows])
 
 
 def _takes(takes: str) -> str:
@@ -83,7 +124,8 @@ def _options(path: list[str]) -> str:
     for one in command.params:
         if isinstance(one, click.Option):
             value = f" {_metavar(one)}" if not one.is_flag else ""
-            rows.append([f"`{', '.join(one.opts)}{value}`", one.help or ""])
+            default = f"  [{one.default}]" if one.show_default else ""
+            rows.append([f"`{', '.join(one.opts)}{value}`", f"{one.help or ''}{default}"])
     return f"`{usage}`\n\n" + _table(["option", "what it does"], rows) if rows else f"`{usage}`"
 
 

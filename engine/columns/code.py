@@ -74,7 +74,7 @@ class Coder:
         if scope is None:
             return False
         ringed = isinstance(slot, (KeptValue, KeptOfThing)) and slot.index in scope.runs
-        return ringed or (not read[0] and read[1] in scope.act_runs)
+        return ringed or (not read[0] and (read[1] in scope.act_runs or read[1] in scope.opens))
 
     def _one_leaf(self, term: Term) -> bool:
         """Is it better kept as one cached truth: does it read one scope only?"""
@@ -172,6 +172,9 @@ class Coder:
             return self._run(slot, read[0], whole=whole)
         if isinstance(slot, Spells) and read[1] in scope.act_runs:
             return self._acts(slot, read[1])
+        if not read[0] and read[1] in scope.opens:
+            times, column = scope.times[read[1]], self._at(scope.opens[read[1]], "")
+            return column if whole and times == 1 else f"({column} * {times.numerator} / {times.denominator})"
         if self.layout.still(term, self.kind):
             leaf = self.layout.leaf(term, self.kind, "f")
             return self._at(leaf.name, leaf.scope)

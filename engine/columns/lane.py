@@ -321,6 +321,8 @@ class ColumnLane(Lane):
             account.opened[kind][key] = None
         else:
             account.opened[kind].pop(key, None)
+        for name in account.seat.sheet.layout.opens_of.get(kind, ()):
+            account.seat.sheet.narrow[name][account.seat.row] = len(account.opened[kind])
         after = self._acts(account, kind, state)
         if after == before:
             return
@@ -563,14 +565,7 @@ class ColumnLane(Lane):
         try:
             table.load(seat.row, own, account.state.kept)
             account.state.kept = KeptRow(table, seat.row, own)  # type: ignore[assignment]
-            account.opened = {
-                kind: {key: None for key in sorted(states) if states[key].open}
-                for kind, states in account.state.things.items()
-            }
-            for kind in sheet.layout.acts_of:
-                for state in account.state.things[kind].values():
-                    for act in self._acts(account, kind, state):
-                        self._act(account, act, 1)
+            self._fill_things(account)
             self._seen(account)
             view = account.view(at)
             if self._nightly and program.moving:
@@ -588,6 +583,20 @@ class ColumnLane(Lane):
             return
         self._remember(account)
         self._after(account, view)
+
+    def _fill_things(self, account: Account) -> None:
+        """Which things are open, and what happened to all of them, from the plain state."""
+        seat: Seat = account.seat
+        states = account.state.things
+        account.opened = {kind: {key: None for key in sorted(rows) if rows[key].open} for kind, rows in states.items()}
+        layout = seat.sheet.layout
+        for kind, names in layout.opens_of.items():
+            for name in names:
+                seat.sheet.narrow[name][seat.row] = len(account.opened[kind])
+        for kind in layout.acts_of:
+            for state in states[kind].values():
+                for act in self._acts(account, kind, state):
+                    self._act(account, act, 1)
 
     def _unseat(self, account: Account, at: Instant) -> None:
         """Take an account out of the columns: from here on it is kept plainly."""

@@ -11,7 +11,7 @@ from engine.measures.measure import Kept, scale_of, unless_one
 from engine.program import Program, RuleProgram, whole_of
 from engine.rulebook.expressions import Term, shown
 from engine.rulebook.spec import Line, Measure, Types
-from engine.slots import Computed, KeptOfThing, KeptValue, OverThings, Property, Spells, ToDate, Trait
+from engine.slots import Computed, KeptOfThing, KeptValue, OpenThings, OverThings, Property, Spells, ToDate, Trait
 from engine.things import ThingState
 from engine.views import Slot
 
@@ -44,6 +44,11 @@ class Ring:
     path: tuple[str, ...]
     days: int = 0
     runs: list[Run] = field(default_factory=list)
+
+    @property
+    def limit(self) -> int:
+        """What no day may reach, so that no window reaches ``LARGEST``."""
+        return LARGEST // max(self.days, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +98,9 @@ class Scope:
         self.rules: list[int] = []
         self.acts: dict[tuple[str, str], Acts] = {}
         self.act_runs: dict[int, tuple[Run, Run]] = {}
+        self.opens: dict[int, str] = {}
+        """By slot the column of how many things of a kind are open, where nothing else is asked of them."""
+        self.times: dict[int, Fraction] = {}
         for at, one in enumerate(kept):
             self._place(at, one)
 
@@ -156,7 +164,8 @@ def _ringed(spec: Measure) -> bool:
         return False
     if window.size + window.shift > LONGEST or (spec.verb == "unique" and window.shift):
         return False
-    return spec.times.numerator * 7 < 2**20 and spec.times.denominator < 2**20
+    scale = scale_of(spec, 0)
+    return abs(scale.numerator) <= 8 and scale.denominator < 2**20  # noqa: PLR2004 - with LARGEST below 2**53
 
 
 def _same_source(one: Measure, other: Measure) -> bool:
@@ -215,6 +224,11 @@ class Layout:
         for index, slot in enumerate(program.slots):
             if isinstance(slot, Spells):
                 self.scopes[""].follow(index, slot)
+            elif isinstance(slot, OpenThings) and not slot.tests and _counts_itself(program, slot.spec.thing):
+                self.scopes[""].opens[index], self.scopes[""].times[index] = f"o{index}", slot.spec.times
+        self.opens_of: dict[str, list[str]] = {}
+        for index, column in self.scopes[""].opens.items():
+            self.opens_of.setdefault(program.slots[index].spec.thing, []).append(column)  # type: ignore[attr-defined]
         self.acts_of: dict[str, list[tuple[tuple[str, str], str]]] = {}
         for name in self.scopes[""].acts:
             self.acts_of.setdefault(name[0], []).append((name, name[1].partition(" ")[0]))
@@ -296,6 +310,12 @@ class Layout:
                 raise OddError("a value that moves by the day and may be no number")
             found = scope.trends[read[1]] = Trend(f"{scope.prefix}l{read[1]}", scope.kind, read[1], since)
         return found
+
+
+def _counts_itself(program: Program, kind: str) -> bool:
+    """Is every thing of the kind with an open spell an open one?"""
+    spec = program.things[kind].spec
+    return not spec.where and not spec.each_in
 
 
 def plain(term: Term) -> Term:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from engine.columns.code import NARROW, WIDE, Coder, score_text
-from engine.columns.layout import LARGEST, Layout, Leaf, OddError, Ring, Scope, Trend, daily, is_inert, touches
+from engine.columns.layout import Layout, Leaf, OddError, Ring, Scope, Trend, daily, is_inert, touches
 from engine.columns.table import Table, WildError
 from engine.columns.trends import NEVER, outlook
 from engine.instants import Instant
@@ -486,11 +486,14 @@ def _counted(ring: Ring, prefix: str, raw: str) -> list[str]:
     """The lines that count an event of today in a ring and its windows."""
     verb, at = ring.spec.verb, f"{ring.name}[{ring.name}_at + i]"
     runs = [run.name for run in ring.runs if not run.shift]
-    guard = [f"if not -{LARGEST} < {name}[i] < {LARGEST}: raise Wild" for name in runs] if verb == "sum" else []
+    limit = ring.limit
+    guarded = [at] if ring.days else [f"{name}[i]" for name in runs]
+    guard = [f"if not -{limit} < {one} < {limit}: raise Wild" for one in guarded]
     if verb == "count":
         return [*([f"{at} += 1"] if ring.days else []), *(f"{name}[i] += 1" for name in runs), "pass"]
     if verb == "sum":
-        adds = [*([f"{at} += v"] if ring.days else []), *(f"{name}[i] += v" for name in runs), *guard]
+        adds = [f"if not -{limit} < v < {limit}: raise Wild", *([f"{at} += v"] if ring.days else [])]
+        adds += [*(f"{name}[i] += v" for name in runs), *guard]
         return [f"v = millionths({raw})", "if v is not None:", *("    " + line for line in adds), "    pass"]
     if verb == "days_active":
         if ring.days:

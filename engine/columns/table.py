@@ -54,6 +54,8 @@ class Table:
                 self._new(run.name, np.int64, 0)
             if ring.spec.verb == "unique" or (ring.spec.verb == "days_active" and not ring.days):
                 self.marks[ring.name] = []
+        for name in scope.opens.values():
+            self._new(name, np.int64, 0)
         for name in scope.since.values():
             self._new(name, np.int64, LONG_AGO)
         for rule in scope.rules:
@@ -178,6 +180,8 @@ class Table:
             self._see(ring, row, day, value)
             return
         amount = value if verb == "sum" else 1
+        if not -ring.limit < amount < ring.limit:
+            raise WildError
         if verb == "days_active" and not ring.days:
             marks = self._marks(ring, row)
             amount = 0 if day in marks else 1
@@ -187,6 +191,8 @@ class Table:
             if verb == "days_active":
                 amount = 0 if array[day % ring.days, row] else 1
             array[day % ring.days, row] += amount
+            if not -ring.limit < array[day % ring.days, row] < ring.limit:
+                raise WildError
         for run in ring.runs:
             if not run.size or self.today - run.shift - run.size < day <= self.today - run.shift:
                 self._add(run.name, row, amount)
@@ -302,6 +308,8 @@ class Table:
             array, first = self.arrays[ring.name], today - ring.days
             for day, amount in data.items():
                 if day > first:
+                    if not -ring.limit < amount < ring.limit:
+                        raise WildError
                     array[day % ring.days, row] = amount
         for run in ring.runs:
             last = today - run.shift
@@ -309,6 +317,8 @@ class Table:
             self._add(run.name, row, total)
 
     def _refill(self, ring: Ring, row: int, day: Day, amount: int) -> None:
+        if not -ring.limit < amount < ring.limit:
+            raise WildError
         if ring.days and day > self.today - ring.days:
             self.arrays[ring.name][day % ring.days, row] += amount
         for run in ring.runs:

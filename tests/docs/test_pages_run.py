@@ -1,6 +1,7 @@
 """The tutorial, the how-to pages and the README's taste, typed as they stand: files, commands, answers."""
 
 import contextlib
+import json
 import os
 import re
 import shlex
@@ -17,6 +18,7 @@ from ringfirst.cli import main
 from tests.docs.pages import ROOT, blocks
 
 pytestmark = pytest.mark.slow
+TASTE = ROOT / "README.md"
 TUTORIAL = ROOT / "docs" / "tutorial" / "first-rule.md"
 AFTER_IT = ["author-a-rule", "judge-a-rule-on-history", "read-an-explanation", "import-history", "forget-somebody"]
 
@@ -108,21 +110,40 @@ def unseen(shown: list[str], seen: str) -> str | None:
     return None
 
 
-def test_the_tutorial_and_the_how_to_pages_that_go_on_from_it(tmp_path):
-    after = Typist(tmp_path).type(TUTORIAL).place  # in one test: a second worker would type the tutorial again
+def test_the_way_of_a_newcomer(tmp_path):
+    """The taste in the README, then the tutorial beside the demo's folder, then the pages that go on from it.
+
+    In one test: each needs what the one before has made, and a second worker would make it again.
+    """
+    Typist(tmp_path).type(TASTE)
+    after = Typist(tmp_path).type(TUTORIAL).place
+    assert keys_of(json.loads(Typist(after).run("ringfirst explain acme usage-stopped --json"))) <= explained()
     for name in AFTER_IT:
         place = tmp_path / name / "my-rules"
         shutil.copytree(after, place)
         Typist(place).type(ROOT / "docs" / "how-to" / f"{name}.md")
 
 
+def keys_of(answer: object) -> set[str]:
+    """Every key of an answer, at any depth, but names that the rulebook chose."""
+    if isinstance(answer, list):
+        return set().union(*map(keys_of, answer))
+    if not isinstance(answer, dict):
+        return set()
+    chosen = {"values", "because_unknown"}
+    return set(answer).union(*(keys_of(inner) for key, inner in answer.items() if key not in chosen))
+
+
+def explained() -> set[str]:
+    """The keys that the reference page names for ``explain``."""
+    page = (ROOT / "docs" / "reference" / "commands.md").read_text()
+    section = page.partition("## ringfirst explain\n")[2].partition("\n## ")[0]
+    return set(re.findall(r'[`"](\w+)[`"]', section))
+
+
 def test_every_how_to_page_for_users_is_typed():
     elsewhere = {"development", "run-the-server"}  # the second by tests/server/test_page.py
     assert {path.stem for path in (ROOT / "docs" / "how-to").glob("*.md")} == {*AFTER_IT, *elsewhere}
-
-
-def test_the_taste_in_the_readme(tmp_path):
-    Typist(tmp_path).type(ROOT / "README.md")
 
 
 def test_a_line_that_is_not_there_is_missed():

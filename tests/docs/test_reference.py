@@ -2,10 +2,15 @@
 
 import importlib.util
 import re
+from typing import Any
 
 import pytest
+import yaml
 
+from engine.cases import Case, read_cases
 from engine.rulebook import words
+from engine.rulebook.book import Rulebook, load_rulebook
+from engine.rulebook.findings import Findings
 from tests.docs.pages import PAGES, ROOT
 
 _spec = importlib.util.spec_from_file_location("generate", ROOT / "docs" / "generate.py")
@@ -40,6 +45,93 @@ def test_every_shape_of_the_vocabulary_has_a_table():
 
 def _is_shape(one: dict) -> bool:
     return bool(one) and all(isinstance(inner, words.Key) for inner in one.values())
+
+
+def _said() -> list[Any]:
+    """Each default of the page that can be written: its table, its key, and the value."""
+    rows = [(table, key, said) for table, keys in generate.DEFAULTS.items() for key, said in keys.items()]
+    return [
+        pytest.param(table, key, yaml.safe_load(said.strip("`")), id=f"{table} {key}")
+        for table, key, said in rows
+        if said.startswith("`")
+    ]
+
+
+@pytest.mark.parametrize(("table", "key", "value"), _said())
+def test_a_default_written_out_changes_nothing(table, key, value):
+    left_out, written, other = (_read(table, keys) for keys in ({}, {key: value}, {key: _OTHERS[table, key]}))
+    assert written == left_out
+    assert other != left_out, "the key is read"
+
+
+def test_a_default_is_of_a_key_that_may_be_left_out():
+    for table, keys in generate.DEFAULTS.items():
+        assert {key for key in keys if words.SHAPES[table][key].required} == set()
+
+
+_OTHERS = {
+    ("measure", "full"): True,
+    ("measure", "times"): 60,
+    ("measure", "take"): "average",
+    ("score", "needs"): "60%",
+    ("rule", "kind"): "value",
+    ("rule", "for"): "each ticket",
+    ("rule", "re_entry"): "every time",
+    ("rule", "status"): "draft",
+    ("rule", "holdout"): "10%",
+    ("rule", "backfill"): True,
+    ("rule", "priority"): 40,
+    ("rule", "max_age"): "2d",
+    ("rule", "each_alone"): True,
+    ("rule", "every"): "2h",
+    ("send", "mode"): "auto",
+    ("notify", "mode"): "review",
+    ("policy", "timezone"): "Europe/Berlin",
+    ("policy", "settle"): "1h",
+    ("policy", "hold_for"): "1d",
+    ("hours", "from"): "09:00",
+    ("hours", "until"): "17:00",
+    ("hours", "days"): "mon-fri",
+    ("given", "at"): "09:00",
+    ("given", "account"): "zenith",
+    ("given", "every"): "2d",
+}
+
+
+def _read(table: str, keys: dict[str, Any]) -> Any:
+    """A small rulebook with these keys in one of its parts, as it is read."""
+
+    def part(name: str, **given: Any) -> dict[str, Any]:
+        return given | (keys if name == table else {})
+
+    reach = {"notify": part("notify", template="note", to="rule owner")}
+    if table == "send":
+        reach = {"send": part("send", template="note", to="champion", **{"class": "relationship"})}
+    given = part("given", day=1, event="feature.used", until=5)
+    case = {"name": "one", "given": [given], "expect": [{"day": 1}]}
+    rule = part("rule", id="a-rule", owner="a@ringfirst.example", when=["used >= 1"], cases=[case], **reach)
+    take = {key: value for key, value in keys.items() if key == "take"}  # goes with portfolio, and the others do not
+    count = {"count": "feature.used", "over": "28d"} | (keys if table == "measure" and not take else {})
+    parts = {"use": {"value": "used", "from": 0, "to": 1, "weight": 1}}
+    data = {
+        "things": {"ticket": {"id": "ticket_id", "opened_by": "ticket.opened", "closed_by": "ticket.solved"}},
+        "measures": {"used": count, "all": {"portfolio": "used"} | take},
+        "scores": {"health": part("score", parts=parts)},
+        "policy": part("policy", hours=part("hours")),
+        "rules": [rule],
+    }
+    template = "for: customer\nclass: relationship\n" if table == "send" else "for: staff\n"
+    files = {"rules/base.yml": yaml.safe_dump(data), "templates/note/template.yml": template}
+    book, findings = load_rulebook(files, duties=False)
+    assert book is not None, [str(one) for one in findings]
+    return book.rules, book.measures, book.scores, book.policy, _cases(book)
+
+
+def _cases(book: Rulebook) -> list[tuple[Any, ...]]:
+    findings = Findings()
+    found: list[Case] = [one for rule in book.rules for one in read_cases(rule, book.sources[rule.id], findings)]
+    assert findings.all() == []
+    return [(one.name, one.given, one.until) for one in found]
 
 
 def test_every_command_has_a_section_and_no_other():
