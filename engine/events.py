@@ -11,6 +11,7 @@ import msgspec
 
 from engine.instants import DAY, Instant, iso, parse_instant
 from engine.log import Event
+from engine.refusals import reason_of
 
 MAX_BYTES = 256 * 1024
 MAX_DEPTH = 20
@@ -67,7 +68,7 @@ def decode(raw: bytes, *, wall: Instant, from_inbox: bool = False) -> Arrived | 
         wire = _decode_wire(raw)
         properties = _decode_properties(wire.properties)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError) as err:
-        return BadEvent(f"not an event: {_reason(err)}", _account_of(raw))
+        return BadEvent(f"not an event: {reason_of(err, raw)}", _account_of(raw))
     at = parse_instant(wire.time)
     user = wire.user_id
     common = (
@@ -207,8 +208,3 @@ def _account_of(raw: bytes) -> str | None:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError):
         return None
     return found[:MAX_ID] if found else None
-
-
-def _reason(err: Exception) -> str:
-    text = str(err).replace("`", "")
-    return text if len(text) <= MAX_ID else text[:MAX_ID] + " ..."

@@ -1,6 +1,6 @@
 """Explanations: why a rule did or did not fire for an account, condition by condition, then or now."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from engine.account import MAX_OPEN, Account, event_key, in_holdout
@@ -14,13 +14,14 @@ from engine.log import Recorded
 from engine.logic import Truth
 from engine.measures.measure import Happening
 from engine.program import Program, RuleProgram, read_use
-from engine.questions import events_of, now_of
+from engine.questions import events_of, now_of, unknown_account
 from engine.recipients import recipients
 from engine.rulebook.book import Rulebook
 from engine.rulebook.findings import suggestion
 from engine.rulebook.spec import Line, Measure, Rule
 from engine.state import in_order
 from engine.store import Store
+from engine.unknowns import grounds, why_unknown
 from engine.values import to_json
 from engine.views import AccountView, EventView, ThingView
 
@@ -37,19 +38,20 @@ def explain(
     *,
     about: str | None = None,
     at: Instant | None = None,
+    most: int = MOST_EVIDENCE,
 ) -> dict[str, Any]:
     """Why the rule did or did not fire for the account (and ``about``: ``ticket:t1``, ``event:evt-1``), as of ``at``.
 
-    Each line with its truth, the values it read and the events behind them; the audience, the reader, the occasion and
-    the holdout; and what was decided by then. Answers with the entries recorded by ``at``; the rulebook may be one that
+    Each line with its truth, the values it read, why one of them is unknown, and the events behind them: the newest
+    ``most``, and how many are left off (``more``); the audience, the reader, the occasion and the holdout; and what was
+    decided by then. Answers with the entries recorded by ``at``; the rulebook may be one that
     is not active. Raises ``UsageError`` for an unknown account or subject.
     """
     rule = book.rule(rule_id)
     moment = _when_asked(store, account_id, rule, about) if at is None else at
     events = events_of(store, account_id, moment)
     if not events:
-        msg = f"account '{account_id}': not in the store by {iso(moment)}; look at 'ringfirst who true'"
-        raise UsageError(msg)
+        raise unknown_account(store, account_id, moment)
     account = replayed(store, book, account_id, moment)
     view = account.view(moment)
     asked = next(one for one in account.program.rules if one.rule.id == rule.id)
@@ -58,6 +60,7 @@ def explain(
     up = account.held_up(asked, view, subject, memory)
     truth = account.truth(asked, view, subject, up=up)
     decided = _decided(store, account_id, rule.id, about, moment)
+    rows = in_order(events, view.moment.zone, view.moment.at)
     answer = {
         "account_id": account_id,
         "rule": rule.id,
@@ -66,11 +69,11 @@ def explain(
         "about": about,
         "truth": _WORDS[truth],
         "zone": view.moment.zone.key,
-        "audience": _audience(asked, view),
+        "audience": _audience(asked, view, rows),
         "open": subject.open if isinstance(subject, ThingView) else None,
         "paused": bool(rule.thing) and len(view.open_things(rule.thing)) > MAX_OPEN,
-        "when": _lines(asked, rule.when, asked.when_lines, view, subject, events),
-        "unless": _lines(asked, rule.unless, asked.unless_lines, view, subject, events),
+        "when": _lines(asked, rule.when, asked.when_lines, view, subject, rows, most),
+        "unless": _lines(asked, rule.unless, asked.unless_lines, view, subject, rows, most),
         "held_up_by_clear_when": up,
         "to": recipients(rule, rule.outreach, view, subject) if rule.outreach else [],
         "true_since": iso(memory.since) if memory else None,
@@ -159,16 +162,17 @@ def lines(answer: dict[str, Any]) -> list[str]:
     text.append(f"  {answer['because']}")
     if answer["audience"] is not None:
         text.append(f"  audience {answer['audience']['segment']}: {answer['audience']['truth']}")
-        text += [f"      {name} = {_shown(value)}" for name, value in answer["audience"]["values"].items()]
+        text += _values(answer["audience"])
     if answer["open"] is not None:
         text.append(f"  open: {_WORDS[answer['open']]}")
     for section in ("when", "unless"):
         for line in answer[section]:
             text.append(f"  {section} {line['line']}: {line['truth']}")
-            text += [f"      {name} = {_shown(value)}" for name, value in line["values"].items()]
+            text += _values(line)
             text += [f"      - {event['time']} {event['type']} ({event['id']})" for event in line["events"]]
             if line["more"]:
-                text.append(f"      - and {line['more']} more")
+                every = len(line["events"]) + line["more"]
+                text.append(f"      - and {line['more']:,} older; --events {every} lists them all")
     if answer["to"] or answer["truth"] != "no":
         text.append(f"  writes to: {', '.join(answer['to']) or 'nobody known'}")
     if answer["holdout"]:
@@ -193,13 +197,16 @@ def _first_no(answer: dict[str, Any]) -> str:
     # A plain no says more than an unknown: mending what is unknown would change nothing.
     for section, line, _ in sorted(failed, key=lambda row: row[1]["truth"] == "unknown"):
         unknown = [name for name, value in line["values"].items() if value is None]
-        why = f" (unknown: {', '.join(unknown)})" if line["truth"] == "unknown" and unknown else ""
+        told = "; ".join(f"{name}, {line['because_unknown'][name]}" for name in unknown)
+        why = f" (unknown: {told})" if line["truth"] == "unknown" and unknown else ""
         return f"{section} {line['line']} is {line['truth']}{why}"
     return "nobody of 'to' is known" if not answer["to"] else "all conditions hold"
 
 
-def _shown(value: Any) -> str:
-    return "unknown" if value is None else str(value)
+def _values(line: dict[str, Any]) -> list[str]:
+    why = line["because_unknown"]
+    rows = ((name, f"unknown: {why[name]}" if value is None else value) for name, value in line["values"].items())
+    return [f"      {name} = {value}" for name, value in rows]
 
 
 def _subject(rule: RuleProgram, view: AccountView, events: list[Recorded], about: str | None) -> tuple[str, Subject]:
@@ -229,18 +236,25 @@ def _subject(rule: RuleProgram, view: AccountView, events: list[Recorded], about
     return event_key(spec, row.event), event
 
 
-def _audience(rule: RuleProgram, view: AccountView) -> dict[str, Any] | None:
+def _audience(rule: RuleProgram, view: AccountView, rows: list[Happening]) -> dict[str, Any] | None:
     if rule.audience is None:
         return None
     value = view[rule.audience]
     lines = view.program.book.segments[rule.rule.audience].when
-    names = _grounds(view.program, [name for line in lines for name in line.term.names()])
+    names = grounds(view.program, [name for line in lines for name in line.term.names()])
     values = {name: to_json(view.value(name)) for name in names}
     return {
         "segment": rule.rule.audience,
         "truth": _WORDS[value if isinstance(value, bool) else None],
         "values": values,
+        "because_unknown": _because_unknown(view, None, values, rows),
     }
+
+
+def _because_unknown(
+    view: AccountView, subject: Subject, values: Mapping[str, Any], rows: list[Happening]
+) -> dict[str, str]:
+    return {name: why_unknown(view, subject, name, rows) for name, value in values.items() if value is None}
 
 
 def _lines(
@@ -249,50 +263,35 @@ def _lines(
     ready: Sequence[Any],
     view: AccountView,
     subject: Subject,
-    events: list[Recorded],
+    rows: list[Happening],
+    most: int,
 ) -> list[dict[str, Any]]:
     found = []
     for line, function in zip(written, ready, strict=True):
         truth: Truth = function(view, subject)
         uses = [use for use in rule.uses if use.name in line.term.names()]
         values = {use.name: to_json(read_use(use, view, subject)) for use in uses}
-        behind = evidence(view, subject, line.term.names(), events)
+        behind = evidence(view, subject, line.term.names(), rows)
         found.append(
             {
                 "line": line.text,
                 "truth": _WORDS[truth if isinstance(truth, bool) else None],
                 "values": values,
-                "events": [_event(row) for row in behind[-MOST_EVIDENCE:]],
-                "more": max(len(behind) - MOST_EVIDENCE, 0),
+                "because_unknown": _because_unknown(view, subject, values, rows),
+                "events": [_event(row) for row in behind[len(behind) - most if len(behind) > most else 0 :]],
+                "more": max(len(behind) - most, 0),
             }
         )
     return found
 
 
-def evidence(view: AccountView, subject: Subject, names: Sequence[str], events: list[Recorded]) -> list[Happening]:
-    """The events behind the values of these names, in order: by the plain path over the account's stored events."""
-    rows = in_order(events, view.moment.zone, view.moment.at)
+def evidence(view: AccountView, subject: Subject, names: Sequence[str], rows: list[Happening]) -> list[Happening]:
+    """Of the account's events those behind the values of these names, in order: by the plain path."""
     found: dict[int, Happening] = {}
-    for name in _grounds(view.program, names):
+    for name in grounds(view.program, names):
         for row in _behind(view, subject, name, rows):
             found[row.position] = row
     return sorted(found.values(), key=lambda row: (row.time, row.position))
-
-
-def _grounds(program: Program, names: Sequence[str]) -> list[str]:
-    """The names under names: what segments and scores are made of."""
-    book, found = program.book, dict[str, None]()
-    for name in names:
-        owner = name.partition(".")[0]
-        if name in book.segments:
-            inner = [one for line in book.segments[name].when for one in line.term.names()]
-            found.update(dict.fromkeys(_grounds(program, inner)))
-        elif owner in book.scores:
-            inner = [one for part in book.scores[owner].parts for one in part.value.term.names()]
-            found.update(dict.fromkeys(_grounds(program, inner)))
-        else:
-            found[name] = None
-    return list(found)
 
 
 def _behind(view: AccountView, subject: Subject, name: str, rows: list[Happening]) -> list[Happening]:

@@ -22,6 +22,9 @@ from engine.values import Value, to_json
 from engine.views import AccountView, ThingView
 from engine.whole import number
 
+MOST_SUGGESTED = 20_000
+"""Accounts of a store in which the nearest id is still looked for: in more it would keep somebody waiting."""
+
 
 def now_of(store: Store, at: Instant | None) -> Instant:
     """The instant a question is about: ``at``, or the furthest clock of any lane; none: ``UsageError``."""
@@ -68,8 +71,7 @@ def account(store: Store, book: Rulebook, account_id: str, *, at: Instant | None
         program.slot(name)
     events = events_of(store, account_id, moment)
     if not events:
-        msg = f"account '{account_id}': not in the store by {iso(moment)}; look at 'ringfirst who true'"
-        raise UsageError(msg)
+        raise unknown_account(store, account_id, moment)
     totals = _totals(store.account_entries(account_id, until_at=moment), {})
     view = account_view(program, events, moment, totals)
     return {
@@ -99,6 +101,19 @@ def timeline(store: Store, account_id: str, events: Iterable[Recorded], until: I
         detail = {"outcome": one.outcome, "decision_id": one.decision_id, "values": one.values}
         rows.append((one.at, 1, {"at": iso(one.at), "what": f"decided: {one.rule}{about}", "detail": detail}))
     return (row for _, _, row in sorted(rows, key=lambda row: (row[0], row[1])))
+
+
+def unknown_account(store: Store, account_id: str, at: Instant) -> UsageError:
+    """What to say of an account that the store had not seen by ``at``: the nearest id, or that it came later."""
+    known = store.accounts()
+    near = suggestion(account_id, to_suggest(known)) or "; look at 'ringfirst who true'"
+    near = "; it came later" if account_id in known else near
+    return UsageError(f"account '{account_id[:60]}': not in the store by {iso(at)}{near}")
+
+
+def to_suggest(accounts: list[str]) -> list[str]:
+    """Ids to suggest from: all of a store, or none of a very large one."""
+    return accounts if len(accounts) <= MOST_SUGGESTED else []
 
 
 def events_of(store: Store, account_id: str, until: Instant) -> list[Recorded]:

@@ -15,7 +15,8 @@ from engine.instants import Instant
 from engine.measures.counts import different
 from engine.measures.measure import LONG_AGO, passes
 from engine.numbers import millionths
-from engine.program import RuleProgram
+from engine.program import Program, RuleProgram
+from engine.rulebook.expressions import shown
 from engine.rulebook.spec import Test
 from engine.slots import KeptValue
 from engine.values import nested
@@ -92,6 +93,36 @@ class Printed:
         if found is None:
             found = self.codes[text] = compile(text, "<columns>", "exec")
         return found
+
+
+def show(program: Program) -> str:
+    """What runs over columns, to be read: each column and what it holds, and each rule for a row and for a night."""
+    try:
+        printed = Printed(Layout(program))
+    except OddError as err:
+        return f"# columns cannot hold this rulebook ({err}): its accounts are kept plainly"
+    lines = [
+        "# columns: r[] one account, k1_...[] one thing; p is the account's row of a thing, n how many rows there are"
+    ]
+    for scope in printed.layout.scopes.values():
+        names = program.things[scope.kind].names if scope.kind else program.index
+        slots = {at: name for name, at in names.items()}
+        kept = [one.spec.name for one in scope.kept]
+        for ring in scope.rings:
+            runs = ", ".join(f"{run.name} over {run.size or 'all'} ending {run.shift} days ago" for run in ring.runs)
+            lines.append(
+                f"# {ring.name}: {ring.spec.verb} by day of {ring.spec.name or 'what happened to things'}; {runs}"
+            )
+        lines += [f"# {column}: the instant of {kept[at]}" for at, column in scope.since.items()]
+        lines += [f"# {one.name}: {slots[at]}, by the day" for at, one in scope.trends.items()]
+        lines += [f"# {column}: {slots[at]}" for at, column in scope.opens.items()]
+        lines += [f"# {leaf.name}: {shown(leaf.term)}" for leaf in scope.leaves.values()]
+        lines += [f"# kept plainly: {kept[at]}" for at in scope.own]
+    nights = {at: text for at, text, turns in printed.nights if turns}
+    for at, text in printed.yes.items():
+        lines += ["", f"# {program.rules[at].rule.id}, for a row", text]
+        lines += [f"# {program.rules[at].rule.id}, for a night", nights[at]] if at in nights else []
+    return "\n".join(lines)
 
 
 class Sheet:

@@ -63,9 +63,11 @@ def check(
                 [[row["rule"], row["change"], *(_few(row[key]) for key in ("enters", "leaves"))] for row in changes],
             )
     if book is not None and show_code:
+        from engine.columns.sheet import show
         from engine.program import Program
 
-        click.echo(Program(book).show(), err=as_json)
+        program = Program(book)
+        click.echo(f"{program.show()}\n{show(program)}", err=as_json)
     ctx.exit(0 if book is not None else 1)
 
 
