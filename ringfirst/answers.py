@@ -71,6 +71,13 @@ def _is_number(cells: Iterable[Any]) -> bool:
     return bool(known) and all(isinstance(one, int | float) and not isinstance(one, bool) for one in known)
 
 
+def say_none(kind: str, word: str, fact: str, known: Iterable[str]) -> None:
+    """Say that an answer is empty because nothing here has that ``word``, and the nearest one that something has."""
+    from engine.rulebook.findings import suggestion
+
+    talk(shown(f"{kind} '{word}': {fact}{suggestion(word, known)}"))
+
+
 def print_findings(findings: Iterable[Finding], *, err: bool = False) -> None:
     """One line each, ``path:line:column: severity: message``."""
     for one in findings:

@@ -8,6 +8,7 @@ import os
 import stat
 import sys
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from typing import Any, BinaryIO, Self
@@ -15,6 +16,7 @@ from typing import Any, BinaryIO, Self
 from engine.errors import UsageError
 from engine.events import MAX_BYTES, Arrived, BadEvent, decode
 from engine.instants import Instant
+from engine.refusals import strays
 from engine.store import DeadLetter
 
 STDIN = "-"
@@ -38,6 +40,8 @@ class EventFiles:
         self._stack = ExitStack()
         self._early = 0
         self._progress: Progress = self._hold
+        self.strays: Counter[tuple[str, str]] = Counter()
+        """How many events had a field that is not read and looks like one they lack: by (found, meant)."""
         self._open: list[tuple[str, BinaryIO]] = []
         faults = []
         sizes: list[int | None] = []
@@ -77,9 +81,9 @@ class EventFiles:
         self._progress(self._early)
         if len(self._open) == 1:
             name, stream = self._open[0]
-            yield from _items(name, stream, wall)
+            yield from _items(name, stream, wall, self.strays)
             return
-        timed = [_timed(_items(name, stream, wall)) for name, stream in self._open]
+        timed = [_timed(_items(name, stream, wall, self.strays)) for name, stream in self._open]
         for _time, item in heapq.merge(*timed, key=lambda one: one[0]):
             yield item
 
@@ -130,7 +134,7 @@ def dead_letter(source: str, where: str, reason: str, raw: bytes, at: Instant, a
     return DeadLetter(mark, shown, where, reason, raw, at, account_id)
 
 
-def _items(name: str, stream: BinaryIO, wall: Instant) -> Iterator[Item]:
+def _items(name: str, stream: BinaryIO, wall: Instant, seen: Counter[tuple[str, str]]) -> Iterator[Item]:
     for number, raw, length in _lines(name, stream):
         if length > len(raw):
             reason = f"larger than 256 KB; found {length} bytes, of which the first are kept; send less with the event"
@@ -140,6 +144,9 @@ def _items(name: str, stream: BinaryIO, wall: Instant) -> Iterator[Item]:
         if isinstance(found, BadEvent):
             yield dead_letter(name, f"line {number}", found.reason, raw, wall, found.account_id)
         else:
+            lacks = found.event.user_id is None or not found.event.properties
+            if lacks and (strange := strays(raw)):
+                seen.update(strange)
             yield found
 
 

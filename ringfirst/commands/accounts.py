@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from ringfirst.commands.options import asked_book, at_option, json_option, opened, other_rules_option, store_option
+from ringfirst.commands.options import question_options, questioned
 
 
 @click.group(short_help="Show what is known of an account.")
@@ -15,17 +15,14 @@ def accounts() -> None:
 
 @accounts.command()
 @click.argument("account_id", metavar="ID")
-@at_option("As of this instant, from what was recorded by then.")
-@store_option
-@other_rules_option
 @click.option("--last", default=30, show_default=True, help="How many entries of the timeline to print.")
-@json_option
+@question_options
 def show(
     account_id: str,
+    last: int,
     at: int | None,
     store_url: str | None,
     rules: Path | None,
-    last: int,
     *,
     as_json: bool,
 ) -> None:
@@ -36,8 +33,8 @@ def show(
     from engine import questions
     from ringfirst.answers import print_json
 
-    with opened(store_url) as store:
-        found = questions.account(store, asked_book(store, rules), account_id, at=at)
+    with questioned(store_url, rules) as (store, book):
+        found = questions.account(store, book, account_id, at=at)
     if as_json:
         print_json(found)
     else:

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 _SHOWN = 60
 
 
-@click.group("dead-letters", short_help="List the records that were no good events, or try them again.")
+@click.group("dead-letters", short_help="List the records that were no good events, try them again, or drop them.")
 def dead_letters() -> None:
-    """List the records that were no good events, or try them again."""
+    """List the records that were no good events, try them again, or drop them."""
 
 
 @dead_letters.command("list")
@@ -34,6 +34,8 @@ def list_(source: str | None, limit: int | None, store_url: str | None, *, as_js
 
     with opened(store_url) as store:
         letters = store.dead_letters(source=source, limit=limit)
+        if not letters and source is not None:
+            _say_no_source(store, source)
     if as_json:
         print_json([_plain(one) for one in letters])
         return
@@ -75,6 +77,41 @@ def retry(
     )
 
 
+@dead_letters.command()
+@click.option("--source", metavar="NAME", help="From this source only.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@store_option
+@json_option
+def drop(source: str | None, store_url: str | None, *, yes: bool, as_json: bool) -> None:
+    """Drop dead letters that nobody will mend; the same file imported again brings them back.
+
+    With --json: {"dropped"}.
+    """
+    from ringfirst import owners
+    from ringfirst.answers import plural, print_json
+    from ringfirst.intake import now
+
+    with opened(store_url) as store:
+        letters = store.dead_letters(source=source)
+        if not letters and source is not None:
+            _say_no_source(store, source)
+        if letters and not yes:
+            click.confirm(f"Drop {plural(len(letters), 'dead letter')}? There is no way back.", abort=True, err=True)
+        dropped = store.drop_dead_letters([one.dead_letter_id for one in letters])
+        store.audit(at=now(), who=owners.owner_name(), what="drop dead letters", detail={"dropped": dropped})
+    if as_json:
+        print_json({"dropped": dropped})
+    else:
+        click.echo(f"{plural(dropped, 'dead letter')} dropped")
+
+
+def _say_no_source(store: "Store", source: str) -> None:
+    from ringfirst.answers import say_none
+
+    sources = sorted({one.source for one in store.dead_letters()})
+    say_none("source", source, "no dead letter is from it", sources)
+
+
 def _retry(store: "Store", source: str | None, rules: Path | None, *, take_over: bool) -> dict[str, int]:
     from engine.errors import StoreError
     from engine.events import Arrived
@@ -83,6 +120,8 @@ def _retry(store: "Store", source: str | None, rules: Path | None, *, take_over:
 
     at = now()
     letters = store.dead_letters(source=source)
+    if not letters and source is not None:
+        _say_no_source(store, source)
     read = [(one.dead_letter_id, _decoded(one, at)) for one in letters]
     good = [(mark, found) for mark, found in read if isinstance(found, Arrived)]
     decisions = 0

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ringfirst.commands.options import At, json_option, opened, store_option
+from ringfirst.commands.options import At, json_option, opened, say_why_none, store_option
 
 if TYPE_CHECKING:
     from engine.decision import Decision
@@ -60,6 +60,8 @@ def list_(
     with opened(store_url) as store:
         rows = store.decisions(rule=rule, account_id=account, since=since)[-(limit or 0) :]
         listed = [_plain(row, state) for row, state in _with_mail(store, rows, rule, account)]
+        if not rows:
+            say_why_none(store, rule, account, what="decision")
     if as_json:
         print_json(listed)
         return

@@ -4,11 +4,14 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ringfirst.commands.options import folder_of, json_option, opened, rules_option, settings, store_option
+
+if TYPE_CHECKING:
+    from engine.store import Store
 
 Row = tuple[str, bool, str]
 
@@ -21,7 +24,7 @@ Row = tuple[str, bool, str]
 def doctor(ctx: click.Context, store_url: str | None, rules: Path | None, *, as_json: bool) -> None:
     """Look whether everything is in its place: Python, settings, store, lanes, rulebook, templates, outbox.
 
-    Ends with 1 when something is not. With --json: [{"what", "ok", "found"}].
+    Ends with 1 when something is not; open dead letters are such a thing. With --json: [{"what", "ok", "found"}].
     """
     from ringfirst.answers import print_json, print_table
 
@@ -72,7 +75,18 @@ def _store(store_url: Any) -> Iterator[Row]:
         for owner in sorted({info.owner for info in infos if info.owner is not None}):
             dead = is_dead(owner)
             yield "owner", not dead, f"{owner}, {'dead: the next import takes its lanes over' if dead else 'alive'}"
-        yield "dead letters", True, str(len(store.dead_letters()))
+        yield _letters(store)
+
+
+def _letters(store: "Store") -> Row:
+    from ringfirst.answers import at_text
+
+    letters = store.dead_letters()
+    if not letters:
+        return "dead letters", True, "none is open"
+    since = at_text(min(one.at for one in letters))
+    remedy = "ringfirst dead-letters list says why; retry them when they are mended, or drop them"
+    return "dead letters", False, f"{len(letters):,} open, the oldest since {since}; {remedy}"
 
 
 def _rulebook(rules: Any) -> Iterator[Row]:

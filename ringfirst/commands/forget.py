@@ -64,7 +64,7 @@ def _known(store: "Store", account_id: str, person: str | None) -> None:
             )
         return
     letters = any(one.account_id == account_id for one in store.dead_letters())
-    if not letters and not store.tombstones([account_id]) and not store.account_entries(account_id):
+    if not letters and not store.tombstones([account_id]) and account_id not in store.accounts():
         raise UsageError(
             "forget: there is no such account in the store; nothing was found; look at 'ringfirst who true'"
         )

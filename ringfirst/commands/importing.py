@@ -12,6 +12,8 @@ import click
 from ringfirst.commands.options import checked_book, json_option, opened, rules_option, store_option
 
 if TYPE_CHECKING:
+    from collections import Counter
+
     from ringfirst.intake import ImportReport, Tell
     from streams.files import Progress
 
@@ -55,6 +57,7 @@ def import_(
     ):
         items = events.read(wall=now(), progress=progress)
         report = take_items(store, book, items, take_over=take_over, stop=stop, tell=tell)
+    _say_strays(events.strays)
     if as_json:
         print_json(report.answer())
     else:
@@ -75,6 +78,14 @@ def _say(report: "ImportReport") -> None:
     click.echo(f"decisions     {report.decisions:>12,}  ringfirst decisions list")
     click.echo(f"mails past    {report.past:>12,}  due before the last event; they are never sent")
     click.echo(f"mails waiting {report.waiting:>12,}  ringfirst outreach list")
+
+
+def _say_strays(strays: "Counter[tuple[str, str]]") -> None:
+    from ringfirst.answers import plural, shown, talk
+
+    for (found, meant), count in strays.most_common(10):
+        have = "has" if count == 1 else "have"
+        talk(shown(f"{plural(count, 'event')} {have} a field '{found}', which is not read; did you mean '{meant}'?"))
 
 
 def _end(ctx: click.Context, report: "ImportReport") -> None:

@@ -65,6 +65,19 @@ def at_option(words: str) -> Callable[[_F], _F]:
     return click.option("--at", type=At(), help=words)
 
 
+def question_options(command: _F) -> _F:
+    """What every question to a store takes: ``--at``, ``--store``, ``--rules`` without activating it, ``--json``."""
+    at = at_option("As of this instant, from what was recorded by then.")
+    return at(store_option(other_rules_option(json_option(command))))
+
+
+@contextmanager
+def questioned(store_url: str | None, rules: Path | None) -> "Iterator[tuple[Store, Rulebook]]":
+    """The store, and the rulebook that a question is answered by; says so when that one lacks a name."""
+    with opened(store_url) as store, by_active_book(rules):
+        yield store, asked_book(store, rules)
+
+
 def settings() -> "Settings":
     """Everything set from outside, checked. Raises ``UsageError``."""
     from ringfirst.settings import read_settings
@@ -137,6 +150,23 @@ def active_book(store: "Store") -> "Rulebook | None":
     infos = sorted(store.lane_infos(at=0), key=lambda info: (info.clock_at or 0, info.lane), reverse=True)
     mark = next((marks[info.lane] for info in infos if marks[info.lane]), None)
     return stored_program(store, mark).book if mark else None
+
+
+def say_why_none(store: "Store", rule: str | None, account_id: str | None, *, what: str) -> None:
+    """Beside an empty list: the rule or account that it was narrowed to is one that nothing here knows."""
+    from engine.questions import to_suggest
+    from ringfirst.answers import say_none
+
+    if rule is not None and not store.decisions(rule=rule, limit=1):
+        book = active_book(store)
+        ids = [one.id for one in book.rules] if book else []
+        if rule in ids:
+            say_none("rule", rule, "it has decided nothing so far", ())
+        else:
+            say_none("rule", rule, f"not in the active rulebook, and no {what} is by it", ids)
+    known = store.accounts() if account_id is not None else []
+    if account_id is not None and account_id not in known:
+        say_none("account", account_id, "not in the store", to_suggest(known))
 
 
 def sender_of(found: "Settings") -> "tuple[Sender, bool]":

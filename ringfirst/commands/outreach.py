@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
-from ringfirst.commands.options import json_option, opened, store_option
+from ringfirst.commands.options import json_option, opened, say_why_none, store_option
 
 if TYPE_CHECKING:
     from engine.store import OutreachRow
@@ -18,9 +18,11 @@ class State(click.ParamType):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """See that it is one."""
         from engine.decision import MailState
+        from engine.rulebook.findings import suggestion
 
         if value not in get_args(MailState):
-            self.fail(f"no state of a mail; found {value!r}; there are {', '.join(get_args(MailState))}", param, ctx)
+            near = suggestion(str(value), get_args(MailState)) or f"; there are {', '.join(get_args(MailState))}"
+            self.fail(f"no state of a mail; found {value!r}{near}", param, ctx)
         return str(value)
 
 
@@ -57,6 +59,8 @@ def list_(
             _plain(row)
             for row in store.outreach(states=list(states) or None, rule=rule, account_id=account, limit=limit)
         ]
+        if not rows:
+            say_why_none(store, rule, account, what="mail")
     if as_json:
         print_json(rows)
         return

@@ -4,24 +4,13 @@ from pathlib import Path
 
 import click
 
-from ringfirst.commands.options import (
-    asked_book,
-    at_option,
-    by_active_book,
-    json_option,
-    opened,
-    other_rules_option,
-    store_option,
-)
+from ringfirst.commands.options import question_options, questioned
 
 
 @click.command(short_help="List the accounts for which a condition holds.")
 @click.argument("condition", metavar="CONDITION|SEGMENT")
 @click.option("--each", metavar="THING", help="Ask of each open thing of this kind instead of each account.")
-@at_option("As of this instant, from what was recorded by then.")
-@store_option
-@other_rules_option
-@json_option
+@question_options
 def who(
     condition: str,
     each: str | None,
@@ -38,8 +27,8 @@ def who(
     from engine import questions
     from ringfirst.answers import plural, print_json, print_table, shown, talk
 
-    with opened(store_url) as store, by_active_book(rules):
-        found = questions.who(store, asked_book(store, rules), condition, each=each, at=at)
+    with questioned(store_url, rules) as (store, book):
+        found = questions.who(store, book, condition, each=each, at=at)
     if as_json:
         print_json(found)
         return

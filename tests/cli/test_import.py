@@ -67,6 +67,22 @@ def test_bad_lines_become_dead_letters_and_the_good_ones_beside_them_go_through(
     assert len(ask("dead-letters", "list")) == 2, "the same file again adds none"
 
 
+def test_fields_that_look_like_ours_and_are_not_read_are_counted_and_told_once(run, place):
+    rows = company(("acme",))
+    for at, row in enumerate(rows):
+        if row["type"] == "feature.used":
+            row["userId"] = row.pop("user_id")
+            if at % 2:
+                row["propertys"] = row.pop("properties")
+        row["context"] = {"on": "purpose"}
+    (place / "events.jsonl").write_text(lines(rows))
+    for more in ((), ("--json",)):
+        said = run("import", "events.jsonl", *more).stderr
+        assert "12 events have a field 'userId', which is not read; did you mean 'user_id'?\n" in said
+        assert "events have a field 'propertys', which is not read; did you mean 'properties'?\n" in said
+        assert said.count("which is not read") == 2, "extra fields are sent on purpose"
+
+
 def test_the_same_file_twice_changes_nothing(ask, place):
     (place / "events.jsonl").write_text(lines(company()))
     ask("import", "events.jsonl")

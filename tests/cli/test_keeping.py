@@ -7,6 +7,8 @@ from email import message_from_bytes, policy
 
 import pytest
 
+from engine.lanes import lane_of
+from engine.store import DEFAULT_LANES
 from ringfirst import intake
 from tests.cli.given import START, company, decided, event, lines, state
 
@@ -49,6 +51,21 @@ def test_dead_letters_are_listed_for_a_person(run, place):
     assert "2 dead letters" in said.stderr
 
 
+def test_dead_letters_that_nobody_will_mend_can_be_dropped(ask, run, place):
+    for name in ("a.jsonl", "b.jsonl"):
+        (place / name).write_text("{}\nnot json\n")
+        run("import", name)
+    assert (
+        "Drop 2 dead letters? There is no way back."
+        in run("dead-letters", "drop", "--source", "a.jsonl", stdin="n\n", code=1).stderr
+    )
+    assert len(ask("dead-letters", "list")) == 4, "asked, and not wanted"
+    assert ask("dead-letters", "drop", "--source", "a.jsonl", "--yes") == {"dropped": 2}
+    assert {one["source"] for one in ask("dead-letters", "list")} == {"b.jsonl"}
+    assert run("dead-letters", "drop", stdin="y\n").stdout.endswith("2 dead letters dropped\n")
+    assert ask("dead-letters", "drop") == {"dropped": 0}, "nothing to ask about"
+
+
 # -- forget ------------------------------------------------------------------------------------------------------------
 @pytest.mark.usefixtures("imported")
 def test_a_forgotten_account_is_gone_and_does_not_come_back(ask, run):
@@ -59,6 +76,13 @@ def test_a_forgotten_account_is_gone_and_does_not_come_back(ask, run):
     assert (ask("import", "events.jsonl")["new"], ask("who", "true")["count"]) == (0, 2)
     assert "forgotten               16" in run("import", "events.jsonl").stdout
     assert ask("replay", "--verify")["missing"] == 0
+
+
+@pytest.mark.usefixtures("imported")
+def test_nobody_is_forgotten_who_only_shares_a_lane_with_somebody(run):
+    lanes = {lane_of(name, DEFAULT_LANES) for name in ("acme", "birch", "cedar")}
+    other = next(name for name in map(str, range(100)) if lane_of(name, DEFAULT_LANES) in lanes)
+    assert "there is no such account" in run("forget", "--account", other, "--yes", code=2).stderr
 
 
 @pytest.mark.usefixtures("imported")
@@ -152,6 +176,18 @@ def test_doctor_finds_everything_in_its_place(ask, run):
         "outbox",
     ]
     assert "48 events" in run("doctor").stdout
+
+
+@pytest.mark.usefixtures("imported")
+def test_doctor_finds_open_dead_letters(ask, run, place, monkeypatch):
+    (place / "bad.jsonl").write_text("{}\nnot json\n")
+    monkeypatch.setattr("ringfirst.intake.now", lambda: START + 30 * 86_400_000)
+    run("import", "bad.jsonl")
+    found = [one for one in ask("doctor", code=1) if not one["ok"]]
+    assert [one["what"] for one in found] == ["dead letters"]
+    assert found[0]["found"].startswith("2 open, the oldest since 2026-04-01T09:00:00Z; ringfirst dead-letters list")
+    run("dead-letters", "drop", "--yes")
+    assert all(one["ok"] for one in ask("doctor"))
 
 
 def test_doctor_says_what_is_not(ask, monkeypatch):

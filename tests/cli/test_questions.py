@@ -65,11 +65,18 @@ def test_who_says_it_in_a_table_for_a_person(run):
         pytest.param(("who", "reports_28d >"), "who: character", id="half a condition"),
         pytest.param(("who", "true", "--each", "tickt"), "did you mean 'ticket'?", id="an unknown thing"),
         pytest.param(("who", "true", "--at", "yesterday"), "no instant; found 'yesterday'", id="no instant"),
-        pytest.param(("accounts", "show", "acmee"), "account 'acmee'", id="an unknown account"),
+        pytest.param(("accounts", "show", "acmee"), "did you mean 'acme'?", id="an unknown account"),
+        pytest.param(("accounts", "show", "zzz"), "look at 'ringfirst who true'", id="nothing like any account"),
+        pytest.param(("accounts", "show", "acme", "--at", "2026-03-01"), "; it came later", id="an account too early"),
+        pytest.param(("explain", "acmee", "many-reports"), "did you mean 'acme'?", id="explain of an unknown account"),
+        pytest.param(("accounts", "show", "acme", "--rules", "nowhere"), "nowhere", id="an unknown rulebook"),
         pytest.param(("explain", "acme", "many-report"), "did you mean 'many-reports'?", id="an unknown rule"),
         pytest.param(("explain", "acme", "red-ticket-waits"), "say --about ticket:ID", id="which ticket"),
         pytest.param(("outreach", "show", "x"), "take an id from", id="an unknown mail"),
-        pytest.param(("outreach", "list", "--state", "gone"), "no state of a mail", id="an unknown state"),
+        pytest.param(
+            ("outreach", "list", "--state", "gone"), "no state of a mail; found 'gone'; there are", id="no state"
+        ),
+        pytest.param(("outreach", "list", "--state", "queud"), "did you mean 'queued'?", id="a misspelt state"),
         pytest.param(("decisons", "list"), "did you mean 'ringfirst decisions'?", id="an unknown command"),
         pytest.param(("replay",), "--verify", id="replay without a word"),
         pytest.param(("forget", "--account", "acmee", "--yes"), "no such account", id="nobody to forget"),
@@ -167,3 +174,85 @@ def test_outreach_shows_a_mail_and_each_step_of_its_life(ask, run):
     assert [(one["before"], one["after"]) for one in shown["changes"]] == [(None, "queued"), ("queued", "past")]
     assert "queued" in run("outreach", "show", rows[0]["outreach_id"]).stdout
     assert "6 mails" in run("outreach", "list").stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        pytest.param(
+            ("decisions", "list", "--rule", "many-report"),
+            "rule 'many-report': not in the active rulebook, and no decision is by it; did you mean 'many-reports'?",
+            id="decisions of an unknown rule",
+        ),
+        pytest.param(
+            ("decisions", "list", "--account", "acmee"),
+            "account 'acmee': not in the store; did you mean 'acme'?",
+            id="decisions of an unknown account",
+        ),
+        pytest.param(
+            ("outreach", "list", "--rule", "nope"),
+            "rule 'nope': not in the active rulebook, and no mail is by it\n",
+            id="mails of an unknown rule",
+        ),
+        pytest.param(
+            ("outreach", "list", "--account", "birhc", "--state", "past"),
+            "account 'birhc': not in the store; did you mean 'birch'?",
+            id="mails of an unknown account",
+        ),
+        pytest.param(
+            ("dead-letters", "list", "--source", "bda.jsonl"),
+            "source 'bda.jsonl': no dead letter is from it; did you mean 'bad.jsonl'?",
+            id="letters of an unknown source",
+        ),
+        pytest.param(
+            ("dead-letters", "retry", "--source", "x"), "source 'x': no dead letter is from it\n", id="nothing to retry"
+        ),
+        pytest.param(
+            ("dead-letters", "drop", "--source", "x"), "source 'x': no dead letter is from it\n", id="nothing to drop"
+        ),
+    ],
+)
+def test_a_list_that_is_empty_for_a_wrong_word_says_so(run, place, words, said):
+    (place / "bad.jsonl").write_text("{}\n")
+    run("import", "bad.jsonl")
+    for more in ((), ("--json",)):
+        assert said in run(*words, *more).stderr
+
+
+def test_a_rule_that_has_decided_nothing_is_told_from_one_that_is_not_there(run, place):
+    (place / "few.jsonl").write_text(lines(company(days=2)))
+    run("import", "few.jsonl", "--store", "sqlite:///few.db")
+    said = run("decisions", "list", "--rule", "many-reports", "--store", "sqlite:///few.db").stderr
+    assert "rule 'many-reports': it has decided nothing so far\n" in said
+
+
+def test_a_list_that_is_empty_for_its_time_says_nothing_more(run):
+    said = run("decisions", "list", "--rule", "many-reports", "--account", "acme", "--since", "2027-01-01")
+    assert said.stderr == "0 decisions\n"
+
+
+def test_explain_lists_as_many_events_as_were_asked_for(ask, run):
+    line = ask("explain", "acme", "many-reports")["when"][0]
+    assert (len(line["events"]), line["more"]) == (10, 2)
+    assert "- and 2 older; --events 12 lists them all" in run("explain", "acme", "many-reports").stdout
+    line = ask("explain", "acme", "many-reports", "--events", 12)["when"][0]
+    assert (len(line["events"]), line["more"]) == (12, 0)
+    assert ask("explain", "acme", "many-reports", "--events", 3)["when"][0]["events"] == line["events"][-3:], (
+        "the newest"
+    )
+
+
+def test_explain_says_why_a_value_is_unknown(ask, run, place):
+    book = place / "other" / "rules"
+    book.mkdir(parents=True)
+    (book / "a.yml").write_text(
+        "measures: {early: {count: feature.used, over: 28d, full: true}}\n"
+        "rules: [{id: r, status: draft, when: [early == 0, seats > 1]}]\n"
+    )
+    answer = ask("explain", "acme", "r", "--rules", "other")
+    reason = "full: true, and its window begins on 2026-02-14, before the account was first seen, on 2026-03-02"
+    assert answer["when"][0]["because_unknown"] == {"early": reason}
+    assert answer["because"] == f"when early == 0 is unknown (unknown: early, {reason})"
+    said = run("explain", "acme", "r", "--rules", "other").stdout
+    assert f"early = unknown: {reason}" in said
+    assert "seats = unknown: the account has no trait 'seats'" in said

@@ -20,6 +20,7 @@ from engine.events import (
 )
 from engine.instants import DAY, parse_instant
 from engine.log import Event
+from engine.refusals import strays
 
 WALL = parse_instant("2026-03-02T12:00:00Z") or 0
 GOOD: dict[str, Any] = {
@@ -82,23 +83,55 @@ def test_keys_that_nobody_knows_are_left_out() -> None:
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        pytest.param(b"", "not an event", id="nothing"),
-        pytest.param(b"[]", "not an event", id="a list"),
-        pytest.param(b"null", "not an event", id="null"),
-        pytest.param(b'"text"', "not an event", id="a text"),
-        pytest.param(raw()[:-1], "not an event", id="cut off"),
-        pytest.param(raw() + raw(), "not an event", id="two on one line"),
-        pytest.param(raw(id=...), "missing required field id", id="no id"),
-        pytest.param(raw(type=...), "missing required field type", id="no type"),
-        pytest.param(raw(account_id=...), "missing required field account_id", id="no account"),
-        pytest.param(raw(time=...), "missing required field time", id="no time"),
-        pytest.param(raw(id=7), "$.id", id="a number as id"),
-        pytest.param(raw(id=None), "$.id", id="null as id"),
-        pytest.param(raw(account_id=["acme"]), "$.account_id", id="a list as account"),
-        pytest.param(raw(user_id=12), "$.user_id", id="a number as person"),
-        pytest.param(raw(time=1_772_355_600), "$.time", id="seconds as time"),
-        pytest.param(raw(properties=[1]), "Expected object", id="a list as properties"),
-        pytest.param(raw(properties=None), "Expected object", id="null as properties"),
+        pytest.param(b"", "not an event: no whole JSON: it ends early", id="nothing"),
+        pytest.param(b"[]", "should be one JSON object with id, type, account_id and time; found a list", id="a list"),
+        pytest.param(b"null", "account_id and time; found null; send each event as one", id="null"),
+        pytest.param(b'"text"', "account_id and time; found text; send each event as one", id="a text"),
+        pytest.param(raw()[:-1], "it ends early, or inside a text", id="cut off"),
+        pytest.param(raw() + raw(), "not an event: no JSON", id="two on one line"),
+        pytest.param(b"{}{}", "not an event: no JSON object alone; write one event", id="two empty ones on one line"),
+        pytest.param(b"{id: 1}", "no JSON: object keys must be strings, at byte 1; write each", id="no JSON"),
+        pytest.param(
+            raw(id=...),
+            "not an event: 'id' is missing; each event has id, type, account_id and time; add it",
+            id="no id",
+        ),
+        pytest.param(
+            raw(type=...),
+            "not an event: 'type' is missing; each event has id, type, account_id and time; add it",
+            id="no type",
+        ),
+        pytest.param(
+            raw(account_id=...),
+            "not an event: 'account_id' is missing; each event has id, type, account_id and time; add it",
+            id="no account",
+        ),
+        pytest.param(
+            raw(time=...),
+            "not an event: 'time' is missing; each event has id, type, account_id and time; add it",
+            id="no time",
+        ),
+        pytest.param(raw(id=7), "id: should be text; found a number; put it in quotes", id="a number as id"),
+        pytest.param(raw(id=None), "id: should be text; found null; send one", id="null as id"),
+        pytest.param(
+            raw(account_id=["acme"]), "account_id: should be text; found a list; send one", id="a list as account"
+        ),
+        pytest.param(
+            raw(user_id=12),
+            "user_id: should be text; found a number; put it in quotes, or leave it out",
+            id="a number as person",
+        ),
+        pytest.param(
+            raw(time=1_772_355_600),
+            "time: should be text; found a number; write an ISO 8601 instant with",
+            id="seconds as time",
+        ),
+        pytest.param(
+            raw(properties=[1]), "properties: should be an object; found a list; write {", id="a list as properties"
+        ),
+        pytest.param(
+            raw(properties=None), "properties: should be an object; found null; write {", id="null as properties"
+        ),
         pytest.param(raw(id=""), "id: must have 1 to 200 characters; found 0", id="an empty id"),
         pytest.param(raw(id="x" * 201), "id: must have 1 to 200 characters; found 201", id="a long id"),
         pytest.param(raw(account_id=""), "account_id: must have 1 to 200 characters; found 0", id="an empty account"),
@@ -334,3 +367,59 @@ def test_no_personal_value_ever_stays_in_an_event(secret: str) -> None:
     event = Event("e", "user.updated", "acme", "u1", 0, {"email": secret, "phone": [secret], "name": {"x": secret}})
     stored, _ = split_personal(event)
     assert secret not in repr(stored)
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        pytest.param(raw(id=..., time=...), "'id' and 'time' are missing; each event has id, type", id="all at once"),
+        pytest.param(
+            raw(account_id=..., accountId="acme"),
+            "'account_id' is missing; found 'accountId', rename it to account_id",
+            id="another spelling",
+        ),
+        pytest.param(
+            raw(type=..., time=..., event="x", timestamp=1),
+            "missing; found 'event', rename it to type; found 'timestamp', rename it to time",
+            id="other tools' names",
+        ),
+        pytest.param(raw(type=..., typ="x"), "found 'typ', rename it to type", id="a letter short"),
+        pytest.param(raw(type=..., flavour="x"), "add it", id="nothing like it"),
+        pytest.param(
+            raw(properties=...)[:-1] + b',"properties":{"a":"\xff"}}',
+            "its text is not UTF-8; send the event as UTF-8",
+            id="bytes that are no text",
+        ),
+        pytest.param(nested(4_000), "nested deeper than 20; send a flatter event", id="very deep"),
+        pytest.param(
+            raw(properties=...)[:-1] + b',"properties":{"a":' + b"9" * 5_000 + b"}}",
+            "properties: a number is too long to be read; send it as text",
+            id="a number without end",
+        ),
+    ],
+)
+def test_a_reason_says_in_our_words_what_to_do(line: bytes, expected: str) -> None:
+    said = reason(line)
+    assert expected in said
+    assert not any(word in said for word in ("Object", "Expected", "`", "$", "codec"))
+
+
+def test_a_reason_never_tells_a_field_that_is_like_none_of_ours() -> None:
+    assert "ada" not in reason(raw(type=..., **{"ada@acme.example": "x"}))
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        pytest.param(raw(properties=..., propertys={}), [("propertys", "properties")], id="a letter changed"),
+        pytest.param(raw(user_id=..., userId="u1"), [("userId", "user_id")], id="another spelling"),
+        pytest.param(raw(user_id=..., use_id="u1"), [("use_id", "user_id")], id="a letter short"),
+        pytest.param(raw(properties=..., data={}), [("data", "properties")], id="another tool's name"),
+        pytest.param(raw(user_id=None, userId="u1"), [], id="ours is there too, and null on purpose"),
+        pytest.param(raw(user_id=..., context={}, version=1, session_id="s", sent_at="t"), [], id="extra on purpose"),
+        pytest.param(raw(user_id=...), [], id="nothing strange"),
+    ],
+)
+def test_a_field_that_looks_like_a_missing_one_is_noticed(line: bytes, expected: list[tuple[str, str]]) -> None:
+    taken(line)
+    assert strays(line) == expected

@@ -65,7 +65,7 @@ def test_bad_events_go_to_the_dead_letters_and_the_good_ones_beside_them_are_tak
     answer = server.post(rows)
     assert (answer.status, answer.body["new"], answer.body["dead_letters"]) == (200, 2, 2)
     assert [one["index"] for one in answer.body["rejected"]] == [1, 3]
-    assert "missing required field" in answer.body["rejected"][0]["reason"]
+    assert "'type', 'account_id' and 'time' are missing" in answer.body["rejected"][0]["reason"]
     assert "ahead of the clock" in answer.body["rejected"][1]["reason"]
     kept = open_store(server.store, create=False)
     before = kept.dead_letters(source="http")

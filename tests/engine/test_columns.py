@@ -1,0 +1,230 @@
+"""Columns against plain state: the same facts, where random scenes seldom come."""
+
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from engine import account, backtest
+from engine.columns import lane
+from engine.columns.lane import ColumnLane, printed_of
+from engine.columns.sheet import show
+from engine.instants import DAY, HOUR
+from engine.lane import Lane
+from engine.log import Event
+from engine.program import Program
+from tests.judge import product
+from tests.judge.product import decide
+from tests.judge.test_engine import scenes
+
+START = 1_772_409_600_000  # 2026-03-02, a Monday
+STAFF = {"notify": {"template": "note", "to": "rule owner"}, "owner": "o@ringfirst.example"}
+TICKET = {"id": "ticket_id", "opened_by": "ticket.opened", "closed_by": "ticket.solved"}
+
+
+class Told:
+    """Writes a judge's log down."""
+
+    def __init__(self, book: dict[str, Any]) -> None:
+        self.log: list[dict[str, Any]] = [{"position": 0, "recorded_at": START, "rulebook": book}]
+
+    def event(self, at: float, kind: str, properties: dict[str, Any] | None = None, **more: Any) -> None:
+        """An event ``at`` so many days after the start; ``time`` may be another."""
+        recorded = START + int(at * DAY)
+        number = len(self.log)
+        event = {"id": f"e{number}", "type": kind, "account_id": "acme", "user_id": None, "time": recorded, **more}
+        event["properties"] = properties or {}
+        self.log.append({"position": number, "recorded_at": recorded, "event": event})
+
+
+def rule(name: str, *when: str, **more: Any) -> dict[str, Any]:
+    return {"id": name, "when": list(when), "re_entry": "every time", **STAFF, **more}
+
+
+def same(log: list[dict[str, Any]], days: float) -> list[dict[str, Any]]:
+    """The decisions, which both lanes must agree on."""
+    until = START + int(days * DAY)
+    plain = decide(log, until)
+    assert decide(log, until, kind=ColumnLane) == plain
+    return plain
+
+
+def lane_of(log: list[dict[str, Any]]) -> ColumnLane:
+    """The columns after a log."""
+    programs: dict[str, Program] = {}
+    stored: list[Any] = []
+    found = ColumnLane(
+        programs.__getitem__, lambda name, at: [e for e in stored if e.account_id == name and e.position <= at]
+    )
+    for row in log:
+        entry = product._entry(row, programs)
+        if "event" in row:
+            stored.append(entry)
+        found.take(entry)
+    return found
+
+
+@pytest.mark.parametrize("amount", [9 * 10**12, -9 * 10**12, Decimal("8999999999.999999"), 10**13])
+def test_a_sum_beyond_what_columns_hold_exactly_makes_its_account_a_plain_one(amount: Any) -> None:
+    book = {
+        "measures": {"paid": {"sum": "amount", "of": "paid", "over": "7d"}, "ever": {"sum": "amount", "of": "paid"}},
+        "rules": [rule("much", "paid > 1000000"), rule("debt", "ever < 0"), rule("little", "0 < paid <= 1000000")],
+    }
+    told = Told(book)
+    told.event(0, "paid", {"amount": 5})
+    for day in range(1, 20):
+        told.event(day, "paid", {"amount": amount if day == 3 else 7})
+    assert same(told.log, 40)
+    acme = lane_of(told.log).accounts["acme"]
+    assert acme.wild is (amount != 10**13)  # what is no number to measures harms nobody
+    assert (acme.seat is None) is acme.wild
+
+
+def test_a_zone_that_changes_moves_the_account_to_another_sheet() -> None:
+    book = {
+        "measures": {
+            "now": {"count": "used", "over": "1d"},
+            "people": {"unique": "user_id", "of": "used", "over": "2d"},
+        },
+        "rules": [rule("busy", "now >= 3"), rule("two", "people >= 2"), rule("idle", "now == 0")],
+    }
+    told = Told(book)
+    for at in range(200):
+        told.event(at / 7, "used", user_id=f"u{at % 3}")
+        if at % 41 == 5:
+            zone = ["Pacific/Apia", "America/St_Johns", "Asia/Kathmandu", None, "no zone"][at // 41 % 5]
+            told.event(at / 7 + 0.01, "account.updated", {"timezone": zone})
+    assert len(same(told.log, 40)) > 20
+
+
+def test_an_account_comes_back_into_columns_from_snapshots() -> None:
+    book = {
+        "things": {
+            "ticket": TICKET,
+            "person": {"measures": {"acts": {"count": "used", "over": "2d", "ending": "1d ago"}}},
+        },
+        "measures": {
+            "open_now": {"open": "ticket"},
+            "hours": {"average": "solve_hours", "of": "ticket", "over": "7d"},
+            "kinds": {"unique": "kind", "of": "used", "over": "3d"},
+            "week": {"count": "used", "over": "14d", "per": "week", "full": True},
+        },
+        "rules": [
+            rule("open", "open_now >= 2", holds_for="30h"),
+            rule("slow", "hours > 20", "week >= 1"),
+            rule("kinds", "kinds >= 2"),
+            rule("acts", "person.acts >= 2", **{"for": "each person"}),
+        ],
+    }
+    told = Told(book)
+    for at in range(160):
+        told.event(at / 5, "used", {"kind": f"k{at % 4}"}, user_id=f"u{at % 3}")
+        if at % 9 == 0:
+            told.event(at / 5 + 0.05, "ticket.opened", {"ticket_id": f"t{at // 9}"}, user_id="u1")
+        if at % 9 == 7:
+            told.event(at / 5 + 0.06, "ticket.solved", {"ticket_id": f"t{at // 9 - at % 2}"})
+    until = START + 40 * DAY
+    plain = decide(told.log, until)
+    assert len(plain) > 20
+    everywhere = frozenset(range(1, len(told.log), 7))
+    assert decide(told.log, until, everywhere, ColumnLane) == plain
+
+
+def test_late_events_find_their_day_also_when_it_is_long_past() -> None:
+    book = {
+        "measures": {
+            "week": {"count": "used", "over": "7d"},
+            "before": {"count": "used", "over": "7d", "ending": "7d ago"},
+            "days": {"days_active": "used", "over": "14d"},
+            "since": {"days_since": "used"},
+            "age": {"days_since_first": "any"},
+        },
+        "rules": [
+            rule("fell", "before >= 3", "week < before"),
+            rule("days", "days >= 4"),
+            rule("since", "since >= 5"),
+            rule("age", "age >= 30"),
+        ],
+    }
+    told = Told(book)
+    for at in range(90):
+        told.event(at / 2, "used", time=START + int(at / 2 * DAY) - (at * 7919 % 23) * 11 * HOUR)
+    assert len(same(told.log, 70)) > 5
+
+
+def test_an_event_that_removes_the_last_reader_ends_the_truth() -> None:
+    book = {
+        "measures": {"uses": {"count": "used", "over": "30d"}},
+        "rules": [
+            {"id": "hello", "when": ["uses >= 1"], "re_entry": "every time", "owner": "o@ringfirst.example"}
+            | {"send": {"template": "mail", "to": "champion", "class": "transactional"}}
+        ],
+    }
+    told = Told(book)
+    told.event(0, "user.updated", {"role": "champion"}, user_id="u1")
+    told.event(1, "used")
+    told.event(2, "user.removed", user_id="u1")
+    told.event(3, "used", user_id="u1")
+    assert [row["at"] for row in same(told.log, 5)] == [START + DAY, START + 3 * DAY]
+
+
+def test_more_things_than_a_rule_bears_pause_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(account, "MAX_OPEN", 20)
+    monkeypatch.setattr(lane, "MAX_OPEN", 20)
+    book = {
+        "things": {"ticket": TICKET},
+        "rules": [rule("old", "ticket.open_days >= 2", **{"for": "each ticket"}, re_entry="never")],
+    }
+    told = Told(book)
+    for at in range(21):
+        told.event(at / 100, "ticket.opened", {"ticket_id": f"t{at}"})
+    told.event(5, "ticket.solved", {"ticket_id": "t0"})
+    decided = same(told.log, 6)
+    assert len(decided) == 20
+    assert {row["at"] for row in decided} == {START + 5 * DAY}
+
+
+@given(scenes())
+@settings(suppress_health_check=list(HealthCheck), deadline=None, max_examples=15)
+def test_a_backtest_by_midnights_is_the_same_over_plain_state(scene: Any) -> None:
+    book, log, until, _ = scene
+    assert _nights(ColumnLane, book, log, until) == _nights(_Plain, book, log, until)
+
+
+class _Plain(Lane):
+    """The plain lane where a backtest asks for columns."""
+
+    def __init__(self, programs: Any, history: Any, *, nightly: bool = False) -> None:
+        del nightly
+        super().__init__(programs, history)
+
+
+def _nights(kind: Any, book: dict[str, Any], log: list[dict[str, Any]], until: int) -> Any:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(backtest, "ColumnLane", kind)
+        trial = backtest.Trial(product.book_of(book), midnights=True, lanes=2)
+        for event in _events(log):
+            trial.take(event)
+        trial.finish(until)
+    return trial.decisions, trial.taken_back
+
+
+def _events(log: list[dict[str, Any]]) -> Iterator[Event]:
+    for row in log:
+        if "event" in row and not row["event"]["type"].startswith("outreach."):
+            one = row["event"]
+            properties = {name: product.exact(value) for name, value in one["properties"].items()}
+            yield Event(one["id"], one["type"], one["account_id"], one["user_id"], one["time"], properties)
+
+
+def test_the_printed_code_can_be_read_and_holds_no_text_of_the_rulebook() -> None:
+    measures = {"a_b": {"count": "used", "where": {"kind'): exit(1) #": "x"}, "over": "7d"}}
+    program = Program(product.book_of({"measures": measures, "rules": [rule("r", "a_b >= 1", 'plan == "it\'s"')]}))
+    printed = printed_of(program)
+    assert printed is not None
+    text = show(program)
+    assert "w0[r] >= 1.0" in text
+    assert "r, for a night" in text
+    assert all("exit" not in code and "it's" not in code for code in printed.yes.values())
