@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from engine.instants import HOUR
+from engine.log import Recorded
 from engine.stores import open_store
 from ringfirst.owners import owner_name
 from tests.cli.given import START, Row, company, decided, event, lines, state
@@ -236,9 +237,12 @@ def test_ctrl_c_keeps_what_was_read_and_gives_the_lanes_up(ask, place, process):
     importing.send_signal(signal.SIGINT)
     out, err = importing.communicate(timeout=30)
     assert importing.returncode == 130, err.decode()
-    assert json.loads(out)["read"] == 5_200, "the batch at hand was still written"
+    read = json.loads(out)["read"]
+    assert 5_000 <= read <= 5_200  # the signal may come before the rest of the batch at hand is read
     assert b"the same command goes on from there" in err
     store = open_store(f"sqlite:///{place / 'ringfirst.db'}")
+    stored = [entry for lane in range(store.lanes) for entry in store.entries(lane) if isinstance(entry, Recorded)]
+    assert len(stored) == read, "what was read was still written"
     assert {info.owner for info in store.lane_infos(at=time.time_ns() // 1_000_000)} == {None}
     store.close()
     ask("import", "events.jsonl")
