@@ -98,9 +98,11 @@ class Trial:
     def take(self, event: Event) -> None:
         """Take the next event of history in, and decide."""
         self._steps_until(event.time)
-        kept, traits = split_personal(event, self.book.personal)
-        for name, value in traits.items():
-            self._trait(event, name, value)
+        kept = event
+        if event.type == "user.updated":
+            kept, traits = split_personal(event, self.book.personal)
+            for name, value in traits.items():
+                self._trait(event, name, value)
         lane = self._lane_of(event.account_id)
         at = recorded_at(lane.clock, event.time)
         self._activate(lane, at)

@@ -39,7 +39,7 @@ def write_mail(rows: Sequence[OutreachRow], post: Post, *, mail_id: str) -> Outg
 
 
 def render_rows(rows: Sequence[OutreachRow], post: Post) -> Rendered:
-    """The words of one mail, without the mail around them, which is nine tenths of the work. Raises ``TemplateError``."""
+    """The words of one mail, without the mail around it: nine tenths of the work. Raises ``TemplateError``."""
     template = post.templates[rows[0].template]
     people = post.people(rows[0].account_id)
     return render(template, build_context(rows, people, post.sender, plural=template.plural))
