@@ -33,7 +33,10 @@ def iso(at: Instant) -> str:
     >>> iso(1772442000000), iso(1772442000001)
     ('2026-03-02T09:00:00Z', '2026-03-02T09:00:00.001Z')
     """
-    moment = _EPOCH + timedelta(milliseconds=at)
+    try:
+        moment = _EPOCH + timedelta(milliseconds=at)
+    except OverflowError:
+        return f"{at} ms from 1970"  # beyond the years that have a spelling; only a refusal says such a thing
     text = moment.strftime("%Y-%m-%dT%H:%M:%S") if moment.year > 999 else moment.isoformat()[:19]  # noqa: PLR2004
     rest = at % SECOND
     return f"{text}.{rest:03d}Z" if rest else f"{text}Z"

@@ -31,7 +31,7 @@ class Lane:
         self.clock: Instant | None = None
         self.first_at: Instant | None = None
         self.portfolio: dict[str, Value] = {}
-        self._parts: dict[str, tuple[tuple[int, int], Part]] = {}
+        self._parts: dict[str, tuple[tuple[int, int, int], Part]] = {}
 
     def take(self, entry: Entry) -> list[Fact]:
         """Take the next entry of the log: first all looks due up to its recorded_at, then the entry itself."""
@@ -85,8 +85,8 @@ class Lane:
         return lane
 
     def part(self, account: Account, program: Program, at: Instant) -> Part:
-        """The account's part of the portfolio; it is read anew only after a look, or on another day of the policy's."""
-        mark = (account.looks, program.zone.day(at))
+        """The account's part of the portfolio; it is read anew only after a look, or on another day of either zone."""
+        mark = (account.looks, program.zone.day(at), account.zone.day(at))
         kept = self._parts.get(account.id)
         if kept is None or kept[0] != mark:
             kept = (mark, program.part_of(account.view(at), account.view(at, program.zone)))

@@ -12,7 +12,8 @@ from engine.state import AccountState, pack, plain_state, unpack
 from engine.whole import Whole
 from engine.zones import zone
 
-VERSION = "1"
+VERSION = "2"
+_NUMBER = "\0number"
 
 
 class Packed(msgspec.Struct):
@@ -28,6 +29,8 @@ class Packed(msgspec.Struct):
     truths: dict[str, dict[str, Memory]]
     used: dict[str, dict[str, Used]]
     open: dict[str, dict[str, Planned]]
+    wide: bool = False
+    """Are numbers beyond 64 bits among what measures keep, written as text?"""
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -49,20 +52,22 @@ def _shape(program: Program) -> str:
 
 def freeze(account: Account) -> bytes:
     """An account as bytes."""
-    return _encode(
-        Packed(
-            shape_of(account.program),
-            account.zone.key,
-            account.clock,
-            account.next_look,
-            account.log_began,
-            _each_raw(plain_state(account.state), pack),
-            account.portfolio,
-            account.truths,
-            account.used,
-            account.open,
-        )
+    packed = Packed(
+        shape_of(account.program),
+        account.zone.key,
+        account.clock,
+        account.next_look,
+        account.log_began,
+        _each_raw(plain_state(account.state), pack),
+        account.portfolio,
+        account.truths,
+        account.used,
+        account.open,
     )
+    try:
+        return _encode(packed)
+    except OverflowError:
+        return _encode(msgspec.structs.replace(packed, state=_each_kept(packed.state, _written), wide=True))
 
 
 def thaw(account_id: str, position: int, program: Program, state: bytes) -> Account | None:
@@ -78,7 +83,8 @@ def thaw(account_id: str, position: int, program: Program, state: bytes) -> Acco
     )
     account.zone = zone(packed.zone)
     account.clock, account.next_at, account.position = packed.clock, packed.next_at, position
-    account.state = _each_raw(packed.state, unpack)
+    kept = _each_kept(packed.state, _whole) if packed.wide else packed.state
+    account.state = _each_raw(kept, unpack)
     account.portfolio = packed.portfolio
     account.truths, account.used, account.open = packed.truths, packed.used, packed.open
     return account
@@ -91,6 +97,34 @@ def _each_raw(state: AccountState, convert: Any) -> AccountState:
         for kind, things in state.things.items()
     }
     return msgspec.structs.replace(state, traits=_rows(state.traits, convert), things=things)
+
+
+def _each_kept(state: AccountState, convert: Any) -> AccountState:
+    """The state with what measures keep converted."""
+    things = {
+        kind: {key: msgspec.structs.replace(one, kept=convert(one.kept)) for key, one in things.items()}
+        for kind, things in state.things.items()
+    }
+    return msgspec.structs.replace(state, kept=convert(state.kept), things=things)
+
+
+def _written(value: Any) -> Any:
+    """Kept data with every number beyond 64 bits as a tagged text."""
+    if isinstance(value, dict):
+        return {key: _written(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_written(item) for item in value]
+    beyond = type(value) is int and not -(2**63) <= value < 2**63
+    return [_NUMBER, str(value)] if beyond else value
+
+
+def _whole(value: Any) -> Any:
+    """The reverse of ``_written``."""
+    if isinstance(value, dict):
+        return {key: _whole(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return int(value[1]) if value[:1] == [_NUMBER] else [_whole(item) for item in value]
+    return value
 
 
 def _rows(rows: dict[str, list[Any]], convert: Any) -> dict[str, list[Any]]:

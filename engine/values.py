@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any
@@ -31,6 +32,9 @@ class Date(msgspec.Struct, frozen=True, gc=False):
 
 Value = float | str | bool | Date | tuple[Any, ...] | None
 """None is the unknown."""
+
+_LEAST = from_datetime(datetime(1, 1, 1, tzinfo=UTC))
+_MOST = from_datetime(datetime(9999, 12, 31, 23, 59, 59, 999_000, tzinfo=UTC))
 
 KINDS = ("text", "number", "date", "list", "true/false", "personal")
 """The types an attribute may be declared with."""
@@ -151,6 +155,7 @@ def _date(text: str, zone_key: str) -> Date | None:
         return None
     moment, has_offset = found
     try:
-        return Date(from_datetime(moment) if has_offset else where.instant(moment))
+        at = from_datetime(moment) if has_offset else where.instant(moment)
     except (OverflowError, ValueError):
         return None
+    return Date(at) if _LEAST <= at <= _MOST else None  # an offset may lead out of the years that can be written

@@ -107,7 +107,8 @@ class ColumnLane(Lane):
         facts: list[Fact] = []
         for account_id in sorted(hits):
             account = self.accounts[account_id]
-            if account.seat.restless:
+            # A wake-up of this very instant is a look at everything; to consider some rules would put it off for ever.
+            if account.seat.restless or account.next_at == at:
                 facts += self._whole_look(account, at)
             else:
                 facts += self._consider(account, hits[account_id], at, None)

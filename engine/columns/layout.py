@@ -11,6 +11,7 @@ from engine.measures.measure import Kept, scale_of, unless_one
 from engine.program import Program, RuleProgram, whole_of
 from engine.rulebook.expressions import Term, shown
 from engine.rulebook.spec import Line, Measure, Types
+from engine.rulebook.words import MOMENTS
 from engine.slots import Computed, KeptOfThing, KeptValue, OpenThings, OverThings, Property, Spells, ToDate, Trait
 from engine.things import ThingState
 from engine.views import Slot
@@ -18,6 +19,8 @@ from engine.views import Slot
 RINGED = frozenset({"count", "sum", "days_active", "unique"})
 LARGEST = 2**50
 """Sums beyond it are kept plainly: below it every step of the arithmetic in columns is exact."""
+MOST_TIMES, MOST_PARTS = 8, 1_000
+"""The scales that columns hold: with them and ``LARGEST`` no whole number of the arithmetic reaches 2**53."""
 LONGEST = 800
 """Windows of more days than this are kept plainly."""
 
@@ -136,6 +139,9 @@ class Scope:
             return
         if spec.prop and spec.verb not in {"sum", "average"}:
             return
+        scale = scale_of(spec, 0)
+        if abs(scale.numerator) > MOST_TIMES or scale.denominator > MOST_PARTS:
+            return
         size, shift = (window.size, window.shift) if window.kind == "days" else (0, 0)
         key = (spec.thing, f"{slot.act} {'days' if size else 'ever'}")
         acts = self.acts.get(key)
@@ -165,7 +171,7 @@ def _ringed(spec: Measure) -> bool:
     if window.size + window.shift > LONGEST or (spec.verb == "unique" and window.shift):
         return False
     scale = scale_of(spec, 0)
-    return abs(scale.numerator) <= 8 and scale.denominator < 2**20  # noqa: PLR2004 - with LARGEST below 2**53
+    return abs(scale.numerator) <= MOST_TIMES and scale.denominator <= MOST_PARTS
 
 
 def _same_source(one: Measure, other: Measure) -> bool:
@@ -224,7 +230,7 @@ class Layout:
         for index, slot in enumerate(program.slots):
             if isinstance(slot, Spells):
                 self.scopes[""].follow(index, slot)
-            elif isinstance(slot, OpenThings) and not slot.tests and _counts_itself(program, slot.spec.thing):
+            elif isinstance(slot, OpenThings) and _counts_itself(program, slot):
                 self.scopes[""].opens[index], self.scopes[""].times[index] = f"o{index}", slot.spec.times
         self.opens_of: dict[str, list[str]] = {}
         for index, column in self.scopes[""].opens.items():
@@ -245,8 +251,10 @@ class Layout:
         lines = tuple(self.expand(line.term) for line in whole_of(rule.rule))
         self.terms[at] = Term("both", lines)
         names = [str(one.value) for line in lines for one in line.walk() if one.op == "name"]
-        extra = [rule.rule.re_entry.name] if rule.rule.re_entry.name else []
-        extra += rule.rule.clear_when.term.names() if rule.rule.clear_when else []
+        once, clear = rule.rule.re_entry.name, rule.rule.clear_when
+        more = [Term("name", value=once)] if once and once not in MOMENTS else []
+        more += [clear.term] if clear else []
+        extra = [str(one.value) for line in more for one in self.expand(line).walk() if one.op == "name"]
         self.reads[at] = frozenset(
             self.where(name, kind) for name in [*names, *extra] if self.where(name, kind)[0] != "moment"
         )
@@ -312,10 +320,11 @@ class Layout:
         return found
 
 
-def _counts_itself(program: Program, kind: str) -> bool:
-    """Is every thing of the kind with an open spell an open one?"""
-    spec = program.things[kind].spec
-    return not spec.where and not spec.each_in
+def _counts_itself(program: Program, slot: OpenThings) -> bool:
+    """Is every thing of the kind with an open spell an open one that is counted?"""
+    thing, times = program.things[slot.spec.thing].spec, slot.spec.times
+    fits = abs(times.numerator) <= MOST_TIMES and times.denominator <= MOST_PARTS
+    return fits and not slot.tests and not thing.where and not thing.each_in
 
 
 def plain(term: Term) -> Term:
@@ -362,6 +371,8 @@ def is_inert(layout: Layout, kind: str, event_type: str, rows: ThingState | None
         if spec.family.match(event_type) or any(act.types.match(event_type) for act in acts):
             return False
     if kind not in layout.scopes and thing.shape.route(event_type):
+        return False
+    if any(_last(slot) for slot in thing.slots):
         return False
     if any(at in layout.scopes[kind].own for at in thing.shape.route(event_type)) if kind in layout.scopes else False:
         return False

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from engine.columns.code import NARROW, WIDE, Coder, score_text
-from engine.columns.layout import Layout, Leaf, OddError, Ring, Scope, Trend, daily, is_inert, touches
+from engine.columns.layout import Layout, Leaf, OddError, Ring, Scope, Trend, is_inert, touches
 from engine.columns.table import Table, WildError
 from engine.columns.trends import NEVER, outlook
 from engine.instants import Instant
@@ -16,7 +16,7 @@ from engine.measures.counts import different
 from engine.measures.measure import LONG_AGO, passes
 from engine.numbers import millionths
 from engine.program import Program, RuleProgram
-from engine.rulebook.expressions import shown
+from engine.rulebook.expressions import Term, shown
 from engine.rulebook.spec import Test
 from engine.slots import KeptValue
 from engine.values import nested
@@ -299,9 +299,10 @@ class Sheet:
         use = rule.once_per
         if use is None or use.scope == "event":
             return False
-        return use.scope == "moment" or daily(
-            self.layout.slot((rule.rule.thing if use.scope == "thing" else "", use.index))
-        )
+        if use.scope == "moment":
+            return True
+        term = self.layout.expand(Term("name", value=use.name))
+        return not self.layout.still(term, rule.rule.thing)
 
     def moving(self) -> Touched | None:
         """What must be read anew when an account wakes up; None when nothing moves by the clock."""
@@ -452,8 +453,7 @@ class Sheet:
                 rings[scope.runs[index][0].name] = scope.runs[index][0]
             if index in scope.since and index in wanted:
                 column = scope.since[index]
-                trend = next((one for one in scope.trends.values() if one.since == column), None)
-                now = [f"{trend.name}[i] = 0.0"] if trend else []
+                now = [f"{one.name}[i] = 0.0" for one in scope.trends.values() if one.since == column]
                 if scope.kept[index].spec.verb == "days_since":
                     body = [f"if x > {column}[i]: {column}[i] = x", *now]
                 else:
@@ -485,9 +485,8 @@ def _simple(rule: RuleProgram) -> bool:
     """Once, or once in a while, at once, to one of us who is always known?"""
     spec = rule.rule
     known = spec.outreach is None or (spec.outreach.audience == "staff" and bool(spec.owner))
-    return (
-        known and not spec.holds_for and spec.re_entry.kind in {"never", "every"} and rule.way in {"account", "thing"}
-    )
+    at_once = not spec.holds_for and rule.clear_when is None
+    return known and at_once and spec.re_entry.kind in {"never", "every"} and rule.way in {"account", "thing"}
 
 
 def fickle(rule: RuleProgram) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from engine import account, backtest
+from engine import account, backtest, portfolio
 from engine.columns import lane
 from engine.columns.lane import ColumnLane, printed_of
 from engine.columns.sheet import show
@@ -228,3 +228,114 @@ def test_the_printed_code_can_be_read_and_holds_no_text_of_the_rulebook() -> Non
     assert "w0[r] >= 1.0" in text
     assert "r, for a night" in text
     assert all("exit" not in code and "it's" not in code for code in printed.yes.values())
+
+
+def test_a_wake_up_at_the_very_instant_of_a_midnight_is_no_less_a_look() -> None:
+    book = {
+        "measures": {
+            "quiet": {"days_since": "used"},
+            "now": {"count": "used", "over": "2d"},
+            "hours": {"count": "used", "over": "36h"},
+        },
+        "rules": [
+            rule("held", "quiet >= 1", holds_for="1d"),
+            rule("other", "now == 0"),
+            rule("window", "hours == 0"),
+        ],
+    }
+    told = Told(book)
+    told.event(0.5, "used")
+    assert {row["rule"] for row in same(told.log, 5)} == {"held", "other", "window"}
+
+
+def test_measures_of_one_definition_and_two_names_are_one_value() -> None:
+    since = {"days_since": "used", "never": "unknown"}
+    book = {
+        "measures": {"a": since, "b": since, "c": {"days_since_first": "used"}, "d": {"days_since_first": "used"}},
+        "rules": [rule("a", "a >= 2"), rule("b", "b >= 2"), rule("c", "c >= 3"), rule("d", "d >= 3")],
+    }
+    told = Told(book)
+    for day in (0, 1, 4, 9):
+        told.event(day + 0.3, "used")
+    decided = same(told.log, 20)
+    assert [row["at"] for row in decided if row["rule"] == "a"] == [row["at"] for row in decided if row["rule"] == "b"]
+
+
+def test_once_per_a_band_or_a_segment_is_asked_whenever_it_may_change() -> None:
+    book = {
+        "measures": {"uses": {"count": "used", "over": "3d"}},
+        "segments": {"busy": {"when": "uses >= 3"}},
+        "scores": {
+            "health": {
+                "parts": {"use": {"value": "uses", "from": 0, "to": 4, "weight": 1}},
+                "bands": {"red": 0, "green": 50},
+            }
+        },
+        "rules": [
+            {"id": "band", "when": ["uses >= 0"], "once_per": "health.band", **STAFF},
+            {"id": "busy", "when": ["uses >= 0"], "once_per": "busy", **STAFF},
+        ],
+    }
+    told = Told(book)
+    for at in (0.1, 0.2, 0.3, 6.1, 6.2, 6.3):
+        told.event(at, "used")
+    assert len(same(told.log, 20)) == 4
+
+
+def test_what_a_clear_when_holds_up_is_not_told_again() -> None:
+    book = {
+        "measures": {"uses": {"count": "used", "over": "1d"}},
+        "rules": [rule("alarm", "uses >= 2", clear_when="uses < 1", re_entry="every 2d")],
+    }
+    told = Told(book)
+    for day in range(12):
+        told.event(day + 0.2, "used")
+        if day % 3 == 0:
+            told.event(day + 0.4, "used")
+    assert same(told.log, 20)
+
+
+@pytest.mark.parametrize("times", [0.123456789, 1000])
+def test_a_scale_that_columns_cannot_hold_exactly_is_reckoned_plainly(times: float) -> None:
+    book = {
+        "things": {"ticket": TICKET},
+        "measures": {
+            "solved": {"sum": "solve_hours", "of": "ticket", "times": times, "over": "5d"},
+            "mean": {"average": "solve_hours", "of": "ticket", "times": times},
+            "open_now": {"open": "ticket", "times": times},
+        },
+        "rules": [
+            rule("sum", f"solved >= {times * 50}"),
+            rule("mean", f"mean < {times * 30}"),
+            rule("open", "open_now > 0"),
+        ],
+    }
+    told = Told(book)
+    for at in range(12):
+        told.event(at, "ticket.opened", {"ticket_id": f"t{at}"})
+        told.event(at + 0.5 + at / 30, "ticket.solved", {"ticket_id": f"t{at}"})
+    told.log[1:] = sorted(told.log[1:], key=lambda row: row["recorded_at"])
+    told.log = [{**row, "position": at} for at, row in enumerate(told.log)]
+    assert same(told.log, 25)
+
+
+@pytest.mark.parametrize("kind", [Lane, ColumnLane])
+def test_a_part_of_the_portfolio_is_read_anew_on_another_day_of_the_account(kind: type[Lane]) -> None:
+    book = {
+        "measures": {"now": {"count": "used", "over": "1d"}, "all_now": {"portfolio": "now"}},
+        "rules": [rule("load", "all_now > 3", **{"for": "portfolio"})],
+    }
+    told = Told(book)
+    told.event(0, "account.updated", {"timezone": "Asia/Kathmandu"})
+    told.event(0.1, "used")
+    programs: dict[str, Program] = {}
+    found = kind(programs.__getitem__, lambda _name, _at: entries[1:])
+    entries = [product._entry(row, programs) for row in told.log]
+    for entry in entries:
+        found.take(entry)
+    shares = []
+    for hour in (17, 19, 23):  # the day begins there at 18:15
+        found.advance(START + hour * HOUR)
+        assert found.program is not None
+        shares.append(portfolio.share(found.program, found, START + hour * HOUR)["accounts"]["all_now"]["sum"])
+    assert shares == ["1000000", "0", "0"]

@@ -1,5 +1,6 @@
 """Everything that DESIGN 3 says about what comes in: what is let through, and the one sentence about what is not."""
 
+import json
 from decimal import Decimal
 from typing import Any
 
@@ -423,3 +424,11 @@ def test_a_reason_never_tells_a_field_that_is_like_none_of_ours() -> None:
 def test_a_field_that_looks_like_a_missing_one_is_noticed(line: bytes, expected: list[tuple[str, str]]) -> None:
     taken(line)
     assert strays(line) == expected
+
+
+@pytest.mark.parametrize("time", ["0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59"])
+def test_a_time_beyond_the_years_that_can_be_written_is_refused_in_words(time: str) -> None:
+    raw = json.dumps({"id": "e", "type": "used", "account_id": "acme", "time": time}).encode()
+    found = decode(raw, wall=2 * 10**12)
+    assert isinstance(found, BadEvent)
+    assert found.reason.startswith("time: ")

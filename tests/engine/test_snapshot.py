@@ -32,7 +32,7 @@ BOOK: dict[str, Any] = {
         {
             "id": "busy",
             "owner": "o@ringfirst.example",
-            "when": ["uses >= 2", "tickets >= 0"],
+            "when": ["uses >= 2", "tickets >= 0", "total >= 0"],
             "holds_for": "6h",
             "notify": {"template": "note", "to": "rule owner"},
         }
@@ -163,3 +163,12 @@ def test_a_stretch_of_truth_and_its_hold_go_through_a_snapshot() -> None:
     facts = again.advance(again.clock + 6 * 3_600_000)
     assert [fact.rule for fact in facts] == ["busy"]  # type: ignore[union-attr]
     assert facts == account.advance(account.clock + 6 * 3_600_000)
+
+
+def test_a_sum_beyond_64_bits_comes_back_as_it_was() -> None:
+    account = one_account(*[("feature.used", {"amount": 9 * 10**12})] * 5)
+    total = [data for data in account.state.kept if isinstance(data, dict)]
+    again = thaw("acme", 5, account.program, freeze(account))
+    assert again is not None
+    assert again.state.kept == account.state.kept
+    assert any(value > 2**64 for data in total for value in data.values())
