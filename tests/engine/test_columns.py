@@ -329,9 +329,12 @@ def test_a_part_of_the_portfolio_is_read_anew_on_another_day_of_the_account(kind
     told.event(0, "account.updated", {"timezone": "Asia/Kathmandu"})
     told.event(0.1, "used")
     programs: dict[str, Program] = {}
-    found = kind(programs.__getitem__, lambda _name, _at: entries[1:])
-    entries = [product._entry(row, programs) for row in told.log]
-    for entry in entries:
+    stored: list[Any] = []
+    found = kind(programs.__getitem__, lambda _name, at: [entry for entry in stored if entry.position <= at])
+    for row in told.log:
+        entry = product._entry(row, programs)
+        if "event" in row:
+            stored.append(entry)
         found.take(entry)
     shares = []
     for hour in (17, 19, 23):  # the day begins there at 18:15
