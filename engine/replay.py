@@ -8,6 +8,7 @@ import msgspec
 from engine.columns.lane import ColumnLane
 from engine.decision import Decision
 from engine.keeper import stored_program
+from engine.lane import Lane
 from engine.log import Recorded
 from engine.program import Program
 from engine.store import Store
@@ -17,16 +18,17 @@ Progress = Callable[[int], None]
 EVERY = 5_000
 
 
-def verify(store: Store, progress: Progress | None = None) -> dict[str, Any]:
+def verify(store: Store, progress: Progress | None = None, *, plain: bool = False) -> dict[str, Any]:
     """Compare what the logs give with what is stored: ``{"events", "decisions", "missing", "extra", "different"}``.
 
     missing: the log gives it, the store has it not; extra: the reverse; different: another instant, outcome, value or
     mail. Accounts in which somebody was forgotten are left out (DESIGN 7). Nothing is written and nothing is sent.
+    ``plain``: the log is read by the plain lane, the judge of the columns; it takes many times as long.
     """
     altered = store.altered_accounts()
     events, replayed = 0, {}
     for number in range(store.lanes):
-        read, found = _lane(store, number, progress)
+        read, found = _lane(store, number, progress, Lane if plain else ColumnLane)
         events += read
         replayed.update(found)
     stored = {row.decision_id: row for row in store.decisions() if row.account_id not in altered}
@@ -41,7 +43,7 @@ def verify(store: Store, progress: Progress | None = None) -> dict[str, Any]:
     }
 
 
-def _lane(store: Store, number: int, progress: Progress | None) -> tuple[int, dict[str, Decision]]:
+def _lane(store: Store, number: int, progress: Progress | None, kind: type[Lane]) -> tuple[int, dict[str, Decision]]:
     programs: dict[str, Program] = {}
     stored: dict[str, list[Recorded]] = {}
 
@@ -50,9 +52,7 @@ def _lane(store: Store, number: int, progress: Progress | None) -> tuple[int, di
             programs[mark] = stored_program(store, mark)
         return programs[mark]
 
-    lane = ColumnLane(
-        program, lambda account, position: [row for row in stored.get(account, []) if row.position <= position]
-    )
+    lane = kind(program, lambda account, position: [row for row in stored.get(account, []) if row.position <= position])
     found: dict[str, Decision] = {}
     read = events = 0
     for entry in store.entries(number):

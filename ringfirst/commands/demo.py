@@ -181,6 +181,7 @@ def _gather(
         rules=len(book.rules),
         decisions=len(store.decisions()),
         mails=sum(not isinstance(mail, No) for _, mail in walked),
+        mailed=sum(len(group) for group, mail in walked if not isinstance(mail, No)),
         end=end,
         calls=calls,
         chosen=chosen,

@@ -155,6 +155,7 @@ def test_another_rulebook_can_be_asked_without_activating_it(ask, run, place):
 def test_replay_gives_the_same_decisions_again(ask, run):
     assert ask("replay", "--verify") == {"events": 48, "decisions": 6, "missing": 0, "extra": 0, "different": 0}
     assert "48 events give 6 decisions again: 0 missing" in run("replay", "--verify").stdout
+    assert ask("replay", "--verify", "--plain") == ask("replay", "--verify")
 
 
 def test_replay_finds_a_decision_that_was_taken_out(ask, place):
