@@ -149,13 +149,17 @@ def _write_events(path: Path) -> Counter[str]:
 
 def _take(store: "Store", book: "Rulebook", path: Path, events: int) -> "ImportReport":
     from ringfirst.answers import talk
-    from ringfirst.commands.importing import bar
+    from ringfirst.commands.importing import bar, stopping
     from ringfirst.intake import now, take_items
     from streams.files import EventFiles
 
-    talk(f"taking in {events:,} events, and deciding by {len(book.rules)} rules ...")
-    with EventFiles([str(path)]) as files, bar(files.size) as (progress, tell):
-        return take_items(store, book, files.read(wall=now(), progress=progress), tell=tell)
+    # An interrupt that falls into a callback of the database or the collector is swallowed there: a flag is not.
+    with stopping() as stop, EventFiles([str(path)]) as files, bar(files.size) as (progress, tell):
+        talk(f"taking in {events:,} events, and deciding by {len(book.rules)} rules ...")
+        report = take_items(store, book, files.read(wall=now(), progress=progress), stop=stop, tell=tell)
+    if report.stopped:
+        raise KeyboardInterrupt
+    return report
 
 
 def _gather(

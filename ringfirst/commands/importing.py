@@ -52,7 +52,7 @@ def import_(
     with (
         EventFiles(files) as events,
         opened(store_url, create=True) as store,
-        _stopping() as stop,
+        stopping() as stop,
         bar(events.size) as (progress, tell),
     ):
         items = events.read(wall=now(), progress=progress)
@@ -100,7 +100,7 @@ def _end(ctx: click.Context, report: "ImportReport") -> None:
 
 
 @contextmanager
-def _stopping() -> Iterator[Callable[[], bool]]:
+def stopping() -> Iterator[Callable[[], bool]]:
     """Let Ctrl-C and a polite kill stop the import after the batch at hand; the second one stops it at once."""
     asked: list[int] = []
 

@@ -14,6 +14,8 @@ from ringfirst.demo.silences import Silence
 
 WIDEST = 100
 NARROWEST = 60
+MOST_OTHERS = 6
+"""Names of customers to call who are not shown; more would fill the screen."""
 FAMILIES = (
     ("feature.used", "use"),
     ("session.started", "session"),
@@ -38,6 +40,8 @@ class Told:
     rules: int
     decisions: int
     mails: int
+    mailed: int
+    """Decisions that are in these mails."""
     end: Instant
     calls: Sequence[Call]
     chosen: Sequence[Call]
@@ -96,10 +100,21 @@ def _calls(told: Told) -> Iterator[Line]:
     first = f"{len(told.chosen)} of them, and why" if some else "here is why"
     yield "head", f"WHO NEEDS A CALL TODAY, {date}: {plural(len(told.calls), 'customer')}; {first}", 0
     for number, call in enumerate(told.chosen, 1):
-        yield "strong", f"  {number}. {call.what}", 5
+        yield "strong", f"  {number}. {call.what} ({_as_decided(call)})", 5
         yield "", f"     {' '.join(one for one in (call.do, _who(call.traits)) if one)}", 5
         yield "", f"     {_sentence(call.numbers)}", 5
         yield "faint", f"     {call.why}", 5
+    chosen = {call.account_id for call in told.chosen}
+    others = [f"{call.account_id} ({call.rule})" for call in told.calls if call.account_id not in chosen]
+    if others:
+        more = f", and {len(others) - MOST_OTHERS} more" if len(others) > MOST_OTHERS else ""
+        yield "", f"  The others: {', '.join(others[:MOST_OTHERS])}{more}", 5
+
+
+def _as_decided(call: Call) -> str:
+    """When the numbers of a call were read: they are its mail's, and today's may be others."""
+    at = to_datetime(call.at)
+    return f"as decided on {at.day} {at:%B}, {at:%H:%M} UTC"
 
 
 def _sentence(text: str) -> str:
@@ -129,8 +144,11 @@ def _silences(told: Told) -> Iterator[Line]:
 def _places(told: Told) -> Iterator[Line]:
     yield "head", "WHERE IT ALL IS (nobody was written to, and nothing was written anywhere else)", 0
     page = told.place / "gallery" / "index.html"
-    yield "", f"  {plural(told.mails, 'mail')}, for any mail program: {told.place / 'outbox'}/*.eml", 2
-    yield "", f"  the gallery of all mails, for a browser: {page}", 2
+    mails = plural(told.mails, "mail")
+    if told.mailed > told.mails:
+        mails += f" for {plural(told.mailed, 'decision')} (one reader at one time gets one mail)"
+    yield "", f"  {mails}: {told.place / 'outbox'}/*.eml", 2
+    yield "", f"  the gallery of all templates, with made-up examples: {page}", 2
     yield "", f"  rules, templates and events, to look into and to change: {told.place}/", 2
 
 
