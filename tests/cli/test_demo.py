@@ -86,6 +86,7 @@ def test_people_come_on_workdays_and_the_same_people_come_again(rows):
     assert sum(count >= 5 for count in per_person.values()) > len(per_person) / 2
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_company_in_another_process(rows):
     script = (
         "import hashlib, json; from ringfirst.made_company import made_events; "
@@ -97,6 +98,7 @@ def test_the_same_seed_gives_the_same_company_in_another_process(rows):
     assert done.stdout.strip() == digest(rows)
 
 
+@pytest.mark.slow
 def test_another_seed_gives_another_company(rows):
     assert digest(made_events(8)) != digest(rows)
 

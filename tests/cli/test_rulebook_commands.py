@@ -23,6 +23,7 @@ def change(path: Path, old: str, new: str) -> None:
     path.write_text(text.replace(old, new, 1))
 
 
+@pytest.mark.slow
 def test_init_makes_a_rulebook_that_is_whole_and_proves_itself(run, ask):
     said = run("init", "mine").stderr
     assert "ringfirst check --rules mine" in said

@@ -1020,6 +1020,7 @@ PIECES = st.sampled_from(
 )
 
 
+@pytest.mark.slow
 @given(st.data())
 @settings(suppress_health_check=list(HealthCheck), max_examples=60)
 def test_no_damaged_rulebook_raises(data: Any) -> None:
