@@ -236,7 +236,7 @@ class Account:
         if not kind:
             yield "", None
             return
-        views = {f"{kind}\0{one.id}": one for one in view.open_things(kind)}
+        views = {thing_key(kind, one.id): one for one in view.open_things(kind)}
         if len(views) > MAX_OPEN:
             return
         mailed = (key_of(planned.decision.subject) for planned in self.open.get(rule.rule.id, {}).values())
@@ -604,9 +604,14 @@ def account_view(program: Program, events: list[Recorded], at: Instant, portfoli
     )
 
 
+def thing_key(kind: str, thing_id: str) -> Key:
+    """A thing as a key; without a kind it is the account itself."""
+    return f"{kind}\0{thing_id}" if kind else ""
+
+
 def key_of(subject: Subject | None) -> Key:
     """A decision's subject as a key."""
-    return f"{subject.kind}\0{subject.id}" if subject else ""
+    return thing_key(subject.kind, subject.id) if subject else ""
 
 
 def event_key(rule: Rule, event: Event) -> Key:

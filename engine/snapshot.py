@@ -13,7 +13,6 @@ from engine.whole import Whole
 from engine.zones import zone
 
 VERSION = "2"
-_NUMBER = "\0number"
 
 
 class Packed(msgspec.Struct):
@@ -30,7 +29,7 @@ class Packed(msgspec.Struct):
     used: dict[str, dict[str, Used]]
     open: dict[str, dict[str, Planned]]
     wide: bool = False
-    """Are numbers beyond 64 bits among what measures keep, written as text?"""
+    """Are numbers beyond 64 bits among what measures keep, so that all of it is packed as JSON values are?"""
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -67,7 +66,7 @@ def freeze(account: Account) -> bytes:
     try:
         return _encode(packed)
     except OverflowError:
-        return _encode(msgspec.structs.replace(packed, state=_each_kept(packed.state, _written), wide=True))
+        return _encode(msgspec.structs.replace(packed, state=_each_kept(packed.state, pack), wide=True))
 
 
 def thaw(account_id: str, position: int, program: Program, state: bytes) -> Account | None:
@@ -83,7 +82,7 @@ def thaw(account_id: str, position: int, program: Program, state: bytes) -> Acco
     )
     account.zone = zone(packed.zone)
     account.clock, account.next_at, account.position = packed.clock, packed.next_at, position
-    kept = _each_kept(packed.state, _whole) if packed.wide else packed.state
+    kept = _each_kept(packed.state, unpack) if packed.wide else packed.state
     account.state = _each_raw(kept, unpack)
     account.portfolio = packed.portfolio
     account.truths, account.used, account.open = packed.truths, packed.used, packed.open
@@ -106,25 +105,6 @@ def _each_kept(state: AccountState, convert: Any) -> AccountState:
         for kind, things in state.things.items()
     }
     return msgspec.structs.replace(state, kept=convert(state.kept), things=things)
-
-
-def _written(value: Any) -> Any:
-    """Kept data with every number beyond 64 bits as a tagged text."""
-    if isinstance(value, dict):
-        return {key: _written(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_written(item) for item in value]
-    beyond = type(value) is int and not -(2**63) <= value < 2**63
-    return [_NUMBER, str(value)] if beyond else value
-
-
-def _whole(value: Any) -> Any:
-    """The reverse of ``_written``."""
-    if isinstance(value, dict):
-        return {key: _whole(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return int(value[1]) if value[:1] == [_NUMBER] else [_whole(item) for item in value]
-    return value
 
 
 def _rows(rows: dict[str, list[Any]], convert: Any) -> dict[str, list[Any]]:

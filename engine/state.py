@@ -15,7 +15,7 @@ from engine.log import Event, Recorded
 from engine.measures.measure import Data, Happening, Kept
 from engine.rulebook.spec import Thing
 from engine.things import OutOfTurn, ThingState, fold_thing, newest
-from engine.values import read_date, thing_id
+from engine.values import nested, read_date, thing_id
 from engine.zones import Zone
 
 PERSON = "person"
@@ -50,7 +50,7 @@ class ThingShape:
         self.spec = spec
         self.zone = zone
         self.kept = kept
-        self._path = spec.id.split(".")
+        self._path = tuple(spec.id.split("."))
         self._routes: dict[str, list[int]] = {}
 
     @property
@@ -62,10 +62,7 @@ class ThingShape:
         """The id of the thing the event belongs to."""
         if self.spec.name == PERSON:
             return event.user_id
-        raw: Any = event.properties
-        for name in self._path:
-            raw = raw.get(name) if isinstance(raw, dict) else None
-        return thing_id(raw)
+        return thing_id(nested(event.properties, self._path))
 
     def fold(self, states: dict[str, ThingState], happening: Happening) -> None:
         """Fold an event into the thing it belongs to."""

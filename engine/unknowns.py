@@ -10,6 +10,7 @@ from engine.rulebook.spec import Measure
 from engine.rulebook.words import SPELL_NAMES
 from engine.slots import Spells
 from engine.state import PERSON
+from engine.uses import parts_of
 from engine.views import AccountView, EventView, ThingView
 from engine.zones import date_of
 
@@ -30,17 +31,10 @@ _NUMBERS = frozenset({"sum", "average", "median", "minimum", "maximum"})
 
 def grounds(program: Program, names: Sequence[str]) -> list[str]:
     """The names under names: what segments and scores are made of."""
-    book, found = program.book, dict[str, None]()
+    found: dict[str, None] = {}
     for name in names:
-        owner = name.partition(".")[0]
-        if name in book.segments:
-            inner = [one for line in book.segments[name].when for one in line.term.names()]
-            found.update(dict.fromkeys(grounds(program, inner)))
-        elif owner in book.scores:
-            inner = [one for part in book.scores[owner].parts for one in part.value.term.names()]
-            found.update(dict.fromkeys(grounds(program, inner)))
-        else:
-            found[name] = None
+        inner = parts_of(program.book, name)
+        found.update(dict.fromkeys([name] if inner is None else grounds(program, inner)))
     return list(found)
 
 

@@ -51,14 +51,17 @@ def _of_rule(book: Rulebook, rule: Rule) -> Iterator[str]:
     yield from template.needs if template else ()
 
 
-def _below(book: Rulebook, name: str) -> Iterable[str]:
-    """What a name is made of."""
-    if name in book.measures:
-        return _of_measure(book.measures[name])
+def parts_of(book: Rulebook, name: str) -> list[str] | None:
+    """The names that a segment or score is made of; None for any other name."""
     if name in book.segments:
         return [inner for line in book.segments[name].when for inner in line.term.names()]
     score = book.scores.get(name.partition(".")[0])
-    return [inner for part in score.parts for inner in part.value.term.names()] if score is not None else ()
+    return None if score is None else [inner for part in score.parts for inner in part.value.term.names()]
+
+
+def _below(book: Rulebook, name: str) -> Iterable[str]:
+    """What a name is made of."""
+    return _of_measure(book.measures[name]) if name in book.measures else parts_of(book, name) or ()
 
 
 def _of_measure(measure: Measure) -> Iterator[str]:

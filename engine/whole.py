@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from engine.account import PORTFOLIO, Account, History
+from engine.account import PORTFOLIO, Account, History, thing_key
 from engine.decision import Fact
 from engine.instants import Instant
 from engine.program import Program, RuleProgram
@@ -78,7 +78,7 @@ class Whole(Account):
         known = {key.partition("\0")[2] for key in self.truths.get(rule.rule.id, {})}
         for thing_id in sorted({*rows, *known}):
             thing: Any = Sum(names, kind, thing_id, rows.get(thing_id, {}))
-            yield f"{kind}\0{thing_id}", thing
+            yield thing_key(kind, thing_id), thing
 
 
 def number(value: object) -> Value:

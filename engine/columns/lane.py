@@ -7,10 +7,9 @@ An account that columns cannot hold is kept plainly in the same lane.
 import heapq
 from typing import Any
 
-from engine.account import FOREVER, MAX_OPEN, PORTFOLIO, Account, History, Memory
-from engine.columns.layout import Layout, OddError
+from engine.account import FOREVER, MAX_OPEN, Account, History, Memory, thing_key
 from engine.columns.rows import KeptRow
-from engine.columns.sheet import SPECIAL, Handler, Narrow, Printed, Sheet, Touched, fickle
+from engine.columns.sheet import SPECIAL, Handler, Narrow, Printed, Sheet, Touched, fickle, printed_of
 from engine.columns.table import WildError
 from engine.columns.trends import full_from
 from engine.decision import Fact
@@ -18,11 +17,10 @@ from engine.instants import Instant
 from engine.lane import Lane, Programs
 from engine.log import EngineEntry, Entry, Recorded
 from engine.measures.measure import Happening, matches
-from engine.program import Program
 from engine.slots import acts_of, property_at
 from engine.state import PERSON, happening_of
 from engine.things import OutOfTurn, ThingState, fold_thing
-from engine.values import thing_id
+from engine.values import nested, thing_id
 from engine.views import AccountView
 from engine.whole import Whole
 from engine.zones import Zone
@@ -183,20 +181,14 @@ class ColumnLane(Lane):
         event = entry.event
         properties = event.properties
         for kind, path in handler.active:
-            if (event.user_id if kind == PERSON else _at(properties, path)) is not None:
+            if (event.user_id if kind == PERSON else nested(properties, path)) is not None:
                 return None
         things, seats = account.state.things, account.seat.things
         noted: list[ThingState] = []
         found: Things = []
         unlisted: list[str] = []
         for kind, path, routed, listed in handler.inert:
-            raw = (
-                event.user_id
-                if kind == PERSON
-                else properties.get(path[0])
-                if len(path) == 1
-                else _at(properties, path)
-            )
+            raw = event.user_id if kind == PERSON else nested(properties, path)
             if raw is None:
                 continue
             key = raw if type(raw) is str else thing_id(raw)
@@ -303,13 +295,11 @@ class ColumnLane(Lane):
                 continue
             row = seat.things.get(kind, {}).get(key)
             state = states.get(key)
-            if state is None:
-                state = states[key] = ThingState(kept=[kept.fresh() for kept in shape.kept])
-                if row is not None:
-                    state.kept = KeptRow(table, row, table.owners[row][2])  # type: ignore[assignment]
             if row is None:
                 shape.fold(states, happening)
             else:
+                if state is None:
+                    state = states[key] = ThingState(kept=KeptRow(table, row, table.owners[row][2]))  # type: ignore[arg-type]
                 fold_thing(shape.spec, state, happening)
                 table.fold(row, table.owners[row][2], happening, shape.route(happening.event.type))
             self._noted(account, kind, key, before)
@@ -395,7 +385,7 @@ class ColumnLane(Lane):
         seat.things.setdefault(kind, {})[key] = row
         for rule in table.scope.rules if self._nightly else ():
             name = account.program.rules[rule].rule.id
-            seat.sheet.memory[rule][row] = f"{kind}\0{key}" in account.truths.get(name, ())
+            seat.sheet.memory[rule][row] = thing_key(kind, key) in account.truths.get(name, ())
         table.arrays[f"{table.scope.prefix}parent"][row] = seat.row
         state = account.state.things[kind].get(key)
         if state is not None:
@@ -427,29 +417,29 @@ class ColumnLane(Lane):
     ) -> list[Fact]:
         """Look at the rules and things whose truth may have turned."""
         seat: Seat = account.seat
-        todo: list[tuple[int, str, bool]] = []
+        todo: list[tuple[int, str]] = []
         rules = account.program.rules
         for rule_at, key in hits:
             if rule_at < 0:
                 self._forgot(account, ~rule_at, key)
             elif not self._used_up(account, rule_at, key, at):
-                todo.append((rule_at, key, True))
+                todo.append((rule_at, key))
         if happening is not None:
-            todo += [(rule_at, "", False) for rule_at in seat.sheet.handler(happening.event.type).events]
+            todo += [(rule_at, "") for rule_at in seat.sheet.handler(happening.event.type).events]
         facts: list[Fact] = []
         if not todo:
             return facts
         if view is None:
             view = account.view(at)
         todo.sort()
-        for rule_at, key, _ in todo:
+        for rule_at, key in todo:
             rule = rules[rule_at]
             if rule.way == "event":
                 account.look_events(rule, view, happening, facts)
                 continue
             kind = rule.rule.thing
             subject = view.thing(kind, key) if kind else None
-            name = f"{kind}\0{key}" if kind else ""
+            name = thing_key(kind, key)
             account.consider(rule, name, subject, view, facts, plain=True)
             row = seat.things[kind][key] if kind else seat.row
             seat.sheet.memory[rule_at][row] = 1 if name in account.truths[rule.rule.id] else 0 if self._nightly else 2
@@ -462,7 +452,7 @@ class ColumnLane(Lane):
         if rule_at not in seat.sheet.simple:
             return False
         rule = account.program.rules[rule_at].rule
-        name = f"{rule.thing}\0{key}" if rule.thing else ""
+        name = thing_key(rule.thing, key)
         # The instant of an edge is a new occasion each time: only how long ago the last one was can stand against it.
         if account.free(rule, name, "once" if rule.re_entry.kind == "never" else "", at):
             return False
@@ -475,7 +465,7 @@ class ColumnLane(Lane):
         """A rule is no longer true; there is no mail to take back, for then every look would be a whole one."""
         seat: Seat = account.seat
         rule = account.program.rules[rule_at].rule
-        account.truths.get(rule.id, {}).pop(f"{rule.thing}\0{key}" if rule.thing else "", None)
+        account.truths.get(rule.id, {}).pop(thing_key(rule.thing, key), None)
         row = seat.things.get(rule.thing, {}).get(key) if rule.thing else seat.row
         if row is not None:
             seat.sheet.memory[rule_at][row] = 0
@@ -499,7 +489,7 @@ class ColumnLane(Lane):
                 known = account.truths.get(account.program.rules[rule].rule.id, {})
                 column = table.arrays[f"{table.scope.prefix}m{rule}"]
                 for key, row in rows.items():
-                    column[row] = (f"{kind}\0{key}" if kind else "") in known
+                    column[row] = thing_key(kind, key) in known
 
     def _after(self, account: Account, view: AccountView, *, scheduled: bool = False) -> None:
         if not scheduled:
@@ -689,23 +679,3 @@ class ColumnLane(Lane):
             if touched.leaves[kind] or touched.trends[kind]:
                 for key, row in rows.items():
                     seat.sheet.read(touched.leaves[kind], touched.trends[kind], row, view, view.thing(kind, key))
-
-
-def printed_of(program: Program) -> Printed | None:
-    """A program's columns, printed once; None when there is something in it that columns cannot hold."""
-    if program.columns is None:
-        try:
-            program.columns = Printed(Layout(program))
-        except OddError:
-            program.columns = False
-    return program.columns or None
-
-
-def _at(properties: Any, path: tuple[str, ...]) -> object:
-    raw: Any = properties
-    for name in path:
-        raw = raw.get(name) if isinstance(raw, dict) else None
-    return raw
-
-
-__all__ = ["PORTFOLIO", "ColumnLane", "printed_of"]

@@ -10,10 +10,9 @@ from engine.measures.dates import Since
 from engine.measures.measure import Kept, scale_of, unless_one
 from engine.program import Program, RuleProgram, whole_of
 from engine.rulebook.expressions import Term, shown
-from engine.rulebook.spec import Line, Measure, Types
+from engine.rulebook.spec import Line, Measure
 from engine.rulebook.words import MOMENTS
 from engine.slots import Computed, KeptOfThing, KeptValue, OpenThings, OverThings, Property, Spells, ToDate, Trait
-from engine.things import ThingState
 from engine.views import Slot
 
 RINGED = frozenset({"count", "sum", "days_active", "unique"})
@@ -217,11 +216,10 @@ def _last(slot: Slot | None) -> bool:
 
 
 class Layout:
-    """A program's columns. ``odd`` says why it can have none."""
+    """A program's columns. Raises ``OddError`` when it can have none."""
 
     def __init__(self, program: Program) -> None:
         self.program = program
-        self.odd = ""
         kinds = {rule.rule.thing for rule in program.rules if rule.way == "thing"}
         self.scopes = {"": Scope("", 0, program.shape.kept)}
         for number, kind in enumerate(sorted(kinds), 1):
@@ -358,9 +356,8 @@ def touches(layout: Layout, event_type: str, kinds: frozenset[str]) -> Callable[
     return touched
 
 
-def is_inert(layout: Layout, kind: str, event_type: str, rows: ThingState | None = None) -> bool:
+def is_inert(layout: Layout, kind: str, event_type: str) -> bool:
     """Does an event of this type leave a known, open thing of the kind as it is, but for its measures and ``last``?"""
-    del rows
     thing = layout.program.things[kind]
     spec = thing.spec
     if kind == "person":
@@ -370,15 +367,11 @@ def is_inert(layout: Layout, kind: str, event_type: str, rows: ThingState | None
         acts = (*spec.opened_by, *spec.asked_by, *spec.answered_by, *spec.closed_by)
         if spec.family.match(event_type) or any(act.types.match(event_type) for act in acts):
             return False
-    if kind not in layout.scopes and thing.shape.route(event_type):
+    scope, routed = layout.scopes.get(kind), thing.shape.route(event_type)
+    if (routed and scope is None) or (scope is not None and any(at in scope.own for at in routed)):
         return False
     if any(_last(slot) for slot in thing.slots):
-        return False
-    if any(at in layout.scopes[kind].own for at in thing.shape.route(event_type)) if kind in layout.scopes else False:
         return False
     return not any(
         isinstance(slot, OverThings) and slot.spec.thing == kind and reads_deep(slot) for slot in layout.program.slots
     )
-
-
-NOTHING = Types()

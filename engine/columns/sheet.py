@@ -95,12 +95,21 @@ class Printed:
         return found
 
 
+def printed_of(program: Program) -> Printed | None:
+    """A program's columns, printed once; None when there is something in it that columns cannot hold."""
+    if program.columns is None:
+        try:
+            program.columns = Printed(Layout(program))
+        except OddError:
+            program.columns = False
+    return program.columns or None
+
+
 def show(program: Program) -> str:
     """What runs over columns, to be read: each column and what it holds, and each rule for a row and for a night."""
-    try:
-        printed = Printed(Layout(program))
-    except OddError as err:
-        return f"# columns cannot hold this rulebook ({err}): its accounts are kept plainly"
+    printed = printed_of(program)
+    if printed is None:
+        return "# columns cannot hold this rulebook: its accounts are kept plainly"
     lines = [
         "# columns: r[] one account, k1_...[] one thing; p is the account's row of a thing, n how many rows there are"
     ]
@@ -155,22 +164,18 @@ class Sheet:
         self._tests: list[tuple[Test, ...]] = []
         self._paths: list[Any] = []
         scores = [self.layout.program.book.scores[name] for name in sorted(self.layout.program.book.scores)]
-        common = {"__builtins__": {}, "scores": scores}
         self.narrow: dict[str, Any] = {
-            **common,
+            "__builtins__": {},
             **NARROW,
-            "T": self.layout.program.texts,
             "passes": passes,
             "millionths": millionths,
             "different": different,
             "nested": nested,
-            "type": type,
-            "str": str,
             "W": self._tests,
             "P": self._paths,
             "Wild": WildError,
         }
-        self.wide: dict[str, Any] = {**common, **WIDE}
+        self.wide: dict[str, Any] = {"__builtins__": {}, **WIDE, "scores": scores}
         for number, spec in enumerate(scores):
             for coverage in (False, True):
                 exec(printed.code(score_text(spec, number, coverage=coverage)), self.narrow)  # noqa: S102 - numbers only
@@ -186,7 +191,7 @@ class Sheet:
     # -- arrays under the names that printed code uses ---------------------------------------------------------------
     def bind(self) -> None:
         """Give the printed code the arrays as they are now (after growth, after a new day)."""
-        grown = sum(table.grown for table in self.tables.values())
+        grown = self._growth()
         for table in self.tables.values():
             if grown != self._grown:
                 for name, array in table.arrays.items():
@@ -204,11 +209,13 @@ class Sheet:
 
     def add(self, kind: str, owner: Any) -> int:
         """A row in one of the tables."""
-        table = self.tables[kind]
-        row = table.add(owner)
-        if table.grown + sum(one.grown for one in self.tables.values() if one is not table) != self._grown:
+        row = self.tables[kind].add(owner)
+        if self._growth() != self._grown:
             self.bind()
         return row
+
+    def _growth(self) -> int:
+        return sum(table.grown for table in self.tables.values())
 
     # -- midnight ----------------------------------------------------------------------------------------------------
     def turn(self) -> None:
@@ -283,7 +290,7 @@ class Sheet:
             found.moves = found.moves or any(scope in kinds for scope, _, _ in self.layout.program.moving)
         return found
 
-    def _touched_by(self, ask: Callable[[tuple[str, int]], bool], *, trends: bool = True) -> Touched:
+    def _touched_by(self, ask: Callable[[tuple[str, int]], bool]) -> Touched:
         layout = self.layout
         leaves = {
             k: [one for one in s.leaves.values() if any(ask(r) for r in one.reads)] for k, s in layout.scopes.items()
@@ -292,7 +299,7 @@ class Sheet:
         rules = {k: [at for at in s.rules if any(ask(r) for r in layout.reads[at])] for k, s in layout.scopes.items()}
         moves = any(ask((scope, index)) for scope, index, _ in layout.program.moving)
         check = {kind: self._check(kind, rows) for kind, rows in rules.items()}
-        return Touched(leaves, lines if trends else {k: [] for k in lines}, rules, moves, check)
+        return Touched(leaves, lines, rules, moves, check)
 
     def _restless_value(self, rule: Any) -> bool:
         """May the value of ``once_per`` change with no event?"""
@@ -557,6 +564,3 @@ def _different(ring: Ring, prefix: str, runs: list[str], at: str, raw: str) -> l
     ]
     lines += [f"            if y <= today - {run.size}: {run.name}[i] += 1" for run in ring.runs]
     return lines
-
-
-__all__ = ["Handler", "Narrow", "OddError", "Printed", "Sheet", "Touched"]

@@ -141,7 +141,6 @@ class Table:
         later = until[until > self.today]
         if later.size:
             self.soonest[trend.name] = int(later.min())
-        until = self.arrays[f"{trend.name}_until"][: self.rows]
         return [int(row) for row in np.nonzero(until <= self.today)[0]]
 
     # -- folding out of turn ---------------------------------------------------------------------------------------
@@ -179,23 +178,16 @@ class Table:
         if verb == "unique":
             self._see(ring, row, day, value)
             return
-        amount = value if verb == "sum" else 1
-        if not -ring.limit < amount < ring.limit:
-            raise WildError
-        if verb == "days_active" and not ring.days:
-            marks = self._marks(ring, row)
-            amount = 0 if day in marks else 1
-            marks[day] = 1
-        if ring.days and day > self.today - ring.days:
-            array = self.arrays[ring.name]
-            if verb == "days_active":
-                amount = 0 if array[day % ring.days, row] else 1
-            array[day % ring.days, row] += amount
-            if not -ring.limit < array[day % ring.days, row] < ring.limit:
-                raise WildError
-        for run in ring.runs:
-            if not run.size or self.today - run.shift - run.size < day <= self.today - run.shift:
-                self._add(run.name, row, amount)
+        if verb == "days_active":
+            if ring.days:
+                known = day > self.today - ring.days and self.arrays[ring.name][day % ring.days, row]
+            else:
+                marks = self._marks(ring, row)
+                known = day in marks
+                marks[day] = 1
+            if known:
+                return
+        self._shift(ring, row, day, value if verb == "sum" else 1)
 
     def _see(self, ring: Ring, row: int, day: Day, value: str) -> None:
         marks = self._marks(ring, row)
@@ -224,8 +216,8 @@ class Table:
 
     def act(self, acts: Acts, row: int, day: Day, length: int, amount: int) -> None:
         """Add (``amount`` 1) or take away (-1) one act of a thing. Raises ``WildError``."""
-        self._refill(acts.count, row, day, amount)
-        self._refill(acts.length, row, day, length * amount)
+        self._shift(acts.count, row, day, amount)
+        self._shift(acts.length, row, day, length * amount)
 
     def _marks(self, ring: Ring, row: int) -> dict[Any, Day]:
         found = self.marks[ring.name][row]
@@ -316,11 +308,15 @@ class Table:
             total = sum([n for day, n in data.items() if not run.size or last - run.size < day <= last])
             self._add(run.name, row, total)
 
-    def _refill(self, ring: Ring, row: int, day: Day, amount: int) -> None:
+    def _shift(self, ring: Ring, row: int, day: Day, amount: int) -> None:
+        """Add an amount to a day and to every window that holds it."""
         if not -ring.limit < amount < ring.limit:
             raise WildError
         if ring.days and day > self.today - ring.days:
-            self.arrays[ring.name][day % ring.days, row] += amount
+            array = self.arrays[ring.name]
+            array[day % ring.days, row] += amount
+            if not -ring.limit < array[day % ring.days, row] < ring.limit:
+                raise WildError
         for run in ring.runs:
             if not run.size or self.today - run.shift - run.size < day <= self.today - run.shift:
                 self._add(run.name, row, amount)

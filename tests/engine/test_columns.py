@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, given, settings
 
 from engine import account, backtest, portfolio
 from engine.columns import lane
-from engine.columns.lane import ColumnLane, printed_of
-from engine.columns.sheet import show
+from engine.columns.lane import ColumnLane
+from engine.columns.sheet import printed_of, show
 from engine.instants import DAY, HOUR
 from engine.lane import Lane
 from engine.log import Event

@@ -31,17 +31,9 @@ def starter_templates() -> dict[str, Template]:
     return load_templates(ROOT / "templates")[0]
 
 
-def made_template(
-    body: str,
-    *,
-    subject: str = "A subject",
-    html: str = "",
-    manifest: str = "",
-    name: str = "made",
-    layout: str = "",
-) -> Template:
-    """A template of a few words; fails when it has errors."""
-    template, findings = read_made(body, subject=subject, html=html, manifest=manifest, name=name, layout=layout)
+def made_template(body: str, **parts: str) -> Template:
+    """A template of a few words, with the parts of ``read_made``; fails when it has errors."""
+    template, findings = read_made(body, **parts)
     assert template is not None, findings
     return template
 
