@@ -252,7 +252,7 @@ class ColumnLane(Lane):
             or created != account.state.trait("created_at")
         )
         touched = seat.sheet.touched(event.type, frozenset(kinds), all_=late)
-        if late or event.type == "subscription.created":
+        if late:
             self._seen(account)
         view = account.view(at)
         self._read(account, touched, view)

@@ -333,25 +333,22 @@ def plain(term: Term) -> Term:
 
 
 def touches(layout: Layout, event_type: str, kinds: frozenset[str]) -> Callable[[tuple[str, int]], bool]:
-    """May an event of a type, of things of these kinds, change what is read there, the things themselves apart?"""
+    """May an event of a type, of things of these kinds, change what is read there, the things themselves apart?
+
+    Not asked when the event changes since when the account is known: then everything is read anew.
+    """
     traits = event_type in {"account.updated", "owner.changed"}
-    seen = event_type in {"account.updated", "subscription.created"}
 
     def touched(read: tuple[str, int]) -> bool:
         scope, slot = read[0], layout.slot(read)
         if scope:
             return False  # the row of the thing itself is read anew as a whole; others of its kind are as they were
         if isinstance(slot, KeptValue):
-            return slot.index in layout.program.shape.route(event_type) or seen
+            return slot.index in layout.program.shape.route(event_type)
         if isinstance(slot, OverThings):
-            return (
-                slot.spec.thing in kinds
-                or (traits and bool(layout.program.things[slot.spec.thing].spec.each_in))
-                or seen
-            )
-        if isinstance(slot, (Trait, ToDate)):
-            return traits
-        return traits or seen
+            listed = bool(layout.program.things[slot.spec.thing].spec.each_in)
+            return slot.spec.thing in kinds or (traits and listed)
+        return traits
 
     return touched
 

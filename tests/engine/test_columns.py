@@ -82,6 +82,14 @@ def test_a_sum_beyond_what_columns_hold_exactly_makes_its_account_a_plain_one(am
     assert (acme.seat is None) is acme.wild
 
 
+def test_late_sums_that_grow_beyond_it_do_so_too() -> None:
+    told = Told({"measures": {"ever": {"sum": "amount", "of": "paid"}}, "rules": [rule("much", "ever > 1700000000")]})
+    for day in range(3):
+        told.event(day, "paid", {"amount": 900_000_000}, time=START - day * DAY)
+    assert len(same(told.log, 5)) == 1
+    assert lane_of(told.log).accounts["acme"].wild
+
+
 def test_a_zone_that_changes_moves_the_account_to_another_sheet() -> None:
     book = {
         "measures": {
@@ -342,3 +350,117 @@ def test_a_part_of_the_portfolio_is_read_anew_on_another_day_of_the_account(kind
         assert found.program is not None
         shares.append(portfolio.share(found.program, found, START + hour * HOUR)["accounts"]["all_now"]["sum"])
     assert shares == ["1000000", "0", "0"]
+
+
+CONTRACT = {
+    "id": "contract_id",
+    "opened_by": "contract.sent",
+    "closed_by": "contract.signed",
+    "properties": {"sign_by": "date"},
+}
+
+
+def test_somebody_who_comes_back_after_a_window_counts_again() -> None:
+    book = {
+        "measures": {
+            "people": {"unique": "user_id", "of": "used", "over": "3d"},
+            "before": {"unique": "user_id", "of": "used", "over": "2d", "ending": "3d ago"},
+        },
+        "rules": [rule("two", "people >= 2"), rule("none", "people == 0"), rule("before", "before >= 2")],
+    }
+    told = Told(book)
+    for day, user in ((0, "u1"), (0.1, "u2"), (5, "u1"), (6, "u2"), (12, "u2"), (12.1, "u1"), (14, "u1")):
+        told.event(day, "used", user_id=user)
+    assert {row["rule"] for row in same(told.log, 30)} == {"two", "none", "before"}
+
+
+def test_each_account_has_days_of_its_own_on_which_a_date_gives_way_to_the_next() -> None:
+    book = {
+        "things": {"contract": CONTRACT},
+        "measures": {"days": {"days_to": "contract.sign_by"}},
+        "rules": [rule("soon", "days == 2")],
+    }
+    told = Told(book)
+    for number, name in enumerate(("a", "b", "c")):
+        for day in (4, 9 + number, 20 + 2 * number):
+            sign_by = f"2026-03-{2 + day:02d}"
+            told.event(number / 10, "contract.sent", {"contract_id": f"{day}", "sign_by": sign_by}, account_id=name)
+    assert len(same(told.log, 40)) == 9
+
+
+def test_a_part_of_closed_things_is_known_when_its_window_is_full() -> None:
+    closed = {"closed": "ticket", "where": {"grade": "red"}, "over": "3d", "full": True}
+    book = {
+        "things": {"ticket": TICKET},
+        "measures": {"red": closed, "all": {"closed": "ticket", "over": "4d", "full": True}},
+        "rules": [rule("red", "red == 0"), rule("all", "all == 0")],
+    }
+    told = Told(book)
+    told.event(0.5, "ticket.opened", {"ticket_id": "t", "grade": "red"})
+    assert [row["at"] for row in same(told.log, 9)] == [START + 3 * DAY, START + 4 * DAY]
+
+
+@pytest.mark.parametrize(
+    ("alarm", "hours"),
+    [
+        (rule("late", "ticket.open_hours >= 4", **{"for": "each ticket"}), 4),
+        (rule("waits", "waiting >= 1"), 5),
+    ],
+)
+def test_a_ticket_that_opens_sets_its_alarm(alarm: dict[str, Any], hours: int) -> None:
+    waiting = {"open": "ticket", "where": {"open_hours": {"at_least": 5}}}
+    told = Told({"things": {"ticket": TICKET}, "measures": {"waiting": waiting}, "rules": [alarm]})
+    told.event(0.1, "other")
+    told.event(0.2, "ticket.opened", {"ticket_id": "t"})
+    assert [row["at"] for row in same(told.log, 3)] == [START + int(0.2 * DAY) + hours * HOUR]
+
+
+def test_a_list_that_grows_opens_things() -> None:
+    book = {
+        "attributes": {"account": {"modules": "list"}},
+        "things": {"module": {"id": "feature", "each_in": "modules", "measures": {"uses": {"count": "used"}}}},
+        "measures": {"bought": {"open": "module"}},
+        "rules": [rule("two", "bought >= 2"), rule("idle", "module.uses == 0", **{"for": "each module"})],
+    }
+    told = Told(book)
+    told.event(0, "account.updated", {"modules": ["a"]})
+    told.event(1, "account.updated", {"modules": ["a", "b"]})
+    told.event(2, "account.updated", {"modules": ["b"]})
+    assert len(same(told.log, 5)) == 3
+
+
+def test_people_who_come_back_and_owners_who_are_named_are_written_to() -> None:
+    mail = {"template": "mail", "to": "champion", "class": "transactional"}
+    book = {
+        "rules": [
+            {"id": "hello", "when": ['plan == "pro"'], "re_entry": "every time", "send": mail, "owner": "o@x.example"},
+            {"id": "ours", "when": ['plan == "pro"'], "notify": {"template": "note", "to": "account owner"}},
+        ]
+    }
+    book["rules"][1] |= {"status": "draft", "owner": ""}
+    told = Told(book)
+    told.event(0, "account.updated", {"plan": "pro"})
+    told.event(1, "user.updated", {"role": "champion"}, user_id="u1")
+    told.event(2, "user.removed", user_id="u1")
+    told.event(3, "other", user_id="u1")
+    told.event(4, "account.updated", {"owner": "mara@ringfirst.example"})
+    decided = same(told.log, 5)
+    assert [row["at"] for row in decided if row["rule"] == "hello"] == [START + DAY, START + 3 * DAY]
+    assert [row["at"] for row in decided if row["rule"] == "ours"] == [START + 4 * DAY]
+
+
+def test_the_most_recently_active_is_so_by_time_and_not_by_arrival() -> None:
+    mail = {"template": "mail", "to": "champion", "class": "transactional"}
+    book = {
+        "measures": {"alarms": {"count": "alarm"}},
+        "rules": [{"id": "call", "when": ["alarms >= 1"], "send": mail, "owner": "o@x.example"}],
+    }
+    told = Told(book)
+    for user in ("u1", "u2"):
+        told.event(0, "user.updated", {"role": "champion"}, user_id=user)
+    told.event(0.2, "other", user_id="u2")
+    told.event(0.4, "other", user_id="u1")
+    told.event(0.5, "other", user_id="u1", time=START + HOUR)
+    told.event(0.6, "alarm")
+    (decided,) = same(told.log, 2)
+    assert [one["to"] for one in decided["mails"]] == ["u1"]
