@@ -41,9 +41,9 @@ def engine(meter: Meter, workload: Parameters, book: str = "25") -> tuple[Any, l
     return made.events, decided
 
 
-def plain(meter: Meter, workload: Parameters) -> tuple[Any, list[Any]]:
-    """The plain loop."""
-    made, loop = Workload(**workload), Loop()
+def plain(meter: Meter, workload: Parameters, way: str) -> tuple[Any, list[Any]]:
+    """The plain loop, written in one of ``bench.plain.WAYS``."""
+    made, loop = Workload(**workload), Loop(way=way)
     made.path()
     with meter.running():
         decided = loop.run(made.lines())

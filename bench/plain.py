@@ -1,7 +1,8 @@
 """The loop somebody would write by hand instead of using the engine: the same 25 rules, the same decisions.
 
 It knows the workload: 25 ifs in place of a language, events in the order of time, repeats apart, no explanations, and
-a zone that only an account's first event may set. Counts are kept by day, so that windows are cheap.
+a zone that only an account's first event may set. Counts are kept by day, in one of two ways: as one would write it
+at first (a dict, and a window is a sum over its days), or with care (only the days that count, the newest at the end).
 """
 
 from bisect import bisect_left
@@ -97,8 +98,111 @@ class Ticket:
         self.waiting = True
 
 
+class FirstCounts:
+    """Counts by day, as one would write it at first."""
+
+    def __init__(self) -> None:
+        self.days: dict[int, int] = {}
+
+    def add(self, today: int) -> None:
+        """Count one for today."""
+        self.days[today] = self.days.get(today, 0) + 1
+
+    def total(self, first: int, last: int) -> int:
+        """The count from one day to another."""
+        return sum(self.days.get(day, 0) for day in range(first, last + 1))
+
+
+class FirstValues:
+    """The values of each day, as one would write it at first."""
+
+    def __init__(self) -> None:
+        self.days: dict[int, set[object]] = {}
+
+    def note(self, today: int, value: object) -> None:
+        """Note a value for today."""
+        self.days.setdefault(today, set()).add(value)
+
+    def different(self, first: int, last: int) -> int:
+        """How many different values from one day to another."""
+        found: set[object] = set()
+        for day in range(first, last + 1):
+            found |= self.days.get(day, set())
+        return len(found)
+
+    def active(self, first: int, last: int) -> int:
+        """How many days have a value."""
+        return sum(day in self.days for day in range(first, last + 1))
+
+
+class CarefulCounts:
+    """Counts by day, the newest at the end; what no window reaches is forgotten."""
+
+    def __init__(self) -> None:
+        self.days: deque[list[int]] = deque()
+
+    def add(self, today: int) -> None:
+        """Count one for today."""
+        days = self.days
+        if days and days[-1][0] == today:
+            days[-1][1] += 1
+            return
+        days.append([today, 1])
+        while days[0][0] <= today - KEEP:
+            days.popleft()
+
+    def total(self, first: int, last: int) -> int:
+        """The count from one day to another."""
+        count = 0
+        for day, number in reversed(self.days):
+            if day < first:
+                break
+            if day <= last:
+                count += number
+        return count
+
+
+class CarefulValues:
+    """The values of each day, the newest at the end; what no window reaches is forgotten."""
+
+    def __init__(self) -> None:
+        self.days: deque[tuple[int, set[object]]] = deque()
+
+    def note(self, today: int, value: object) -> None:
+        """Note a value for today."""
+        days = self.days
+        if days and days[-1][0] == today:
+            days[-1][1].add(value)
+            return
+        days.append((today, {value}))
+        while days[0][0] <= today - KEEP:
+            days.popleft()
+
+    def different(self, first: int, _last: int) -> int:
+        """How many different values since a day; there is none after today."""
+        found: set[object] = set()
+        for day, values in reversed(self.days):
+            if day < first:
+                break
+            found |= values
+        return len(found)
+
+    def active(self, first: int, _last: int) -> int:
+        """How many days have a value since a day."""
+        return sum(1 for day, _ in self.days if day >= first)
+
+
+Counts = FirstCounts | CarefulCounts
+Values = FirstValues | CarefulValues
+WAYS: dict[str, tuple[type[Counts], type[Values]]] = {
+    "first": (FirstCounts, FirstValues),
+    "careful": (CarefulCounts, CarefulValues),
+}
+"""The two ways to keep counts by day."""
+
+
 class Customer:
-    """What is kept of an account: counts by day, the newest first to be looked at from the right."""
+    """What is kept of an account."""
 
     __slots__ = (
         "all_features",
@@ -122,17 +226,18 @@ class Customer:
         "uses",
     )
 
-    def __init__(self, id: str, at: int, clock: Clock) -> None:
+    def __init__(self, id: str, at: int, clock: Clock, way: str) -> None:
+        counts, values = WAYS[way]
         self.id = id
         self.clock = clock
         self.first_at = at
         self.first_day = clock.day(at)
-        self.uses: deque[list[int]] = deque()
-        self.features: dict[str, deque[list[int]]] = defaultdict(deque)
-        self.all_features: deque[tuple[int, set[object]]] = deque()
-        self.sessions: deque[list[int]] = deque()
-        self.users: deque[tuple[int, set[object]]] = deque()
-        self.opened: deque[list[int]] = deque()
+        self.uses: Counts = counts()
+        self.features: dict[str, Counts] = defaultdict(counts)
+        self.all_features: Values = values()
+        self.sessions: Counts = counts()
+        self.users: Values = values()
+        self.opened: Counts = counts()
         self.answers: deque[tuple[int, int]] = deque()
         self.last_session = self.first_day
         self.tickets: dict[object, Ticket] = {}
@@ -142,47 +247,6 @@ class Customer:
         self.renewal: int | None = None
         self.on = [False] * len(RULES)
         self.fired: list[int | None] = [None] * len(RULES)
-
-
-def add(days: deque[list[int]], today: int) -> None:
-    """Count one for today and forget what no window reaches."""
-    if days and days[-1][0] == today:
-        days[-1][1] += 1
-        return
-    days.append([today, 1])
-    while days[0][0] <= today - KEEP:
-        days.popleft()
-
-
-def note(days: deque[tuple[int, set[object]]], today: int, value: object) -> None:
-    """Note a value for today."""
-    if days and days[-1][0] == today:
-        days[-1][1].add(value)
-        return
-    days.append((today, {value}))
-    while days[0][0] <= today - KEEP:
-        days.popleft()
-
-
-def total(days: deque[list[int]], first: int, last: int) -> int:
-    """The count from one day to another."""
-    count = 0
-    for day, number in reversed(days):
-        if day < first:
-            break
-        if day <= last:
-            count += number
-    return count
-
-
-def different(days: deque[tuple[int, set[object]]], first: int) -> int:
-    """How many different values since a day."""
-    found: set[object] = set()
-    for day, values in reversed(days):
-        if day < first:
-            break
-        found |= values
-    return len(found)
 
 
 def nearest(distances: list[int]) -> int | None:
@@ -206,17 +270,17 @@ def truths(c: Customer, day: int) -> tuple[bool, ...]:
     """All 25 rules for one customer as of a day."""
     feature, since = c.features, c.first_at
     start = c.clock.start
-    uses_14 = total(c.uses, day - 13, day)
-    uses_28 = uses_14 + (uses_before_14 := total(c.uses, day - 27, day - 14))
+    uses_14 = c.uses.total(day - 13, day)
+    uses_28 = uses_14 + (uses_before_14 := c.uses.total(day - 27, day - 14))
     usage_week = uses_14 / 2
     usage_before = uses_before_14 / 2 if start(day - 27) >= since else None
-    sessions_7 = total(c.sessions, day - 6, day)
-    sessions_before = total(c.sessions, day - 27, day - 7) / 3 if start(day - 27) >= since else None
-    users_7, users_14 = different(c.users, day - 6), different(c.users, day - 13)
-    users_28 = different(c.users, day - 27)
-    features_14, features_28 = different(c.all_features, day - 13), different(c.all_features, day - 27)
+    sessions_7 = c.sessions.total(day - 6, day)
+    sessions_before = c.sessions.total(day - 27, day - 7) / 3 if start(day - 27) >= since else None
+    users_7, users_14 = c.users.different(day - 6, day), c.users.different(day - 13, day)
+    users_28 = c.users.different(day - 27, day)
+    features_14, features_28 = c.all_features.different(day - 13, day), c.all_features.different(day - 27, day)
     open_tickets = len(c.tickets)
-    opened_7 = total(c.opened, day - 6, day)
+    opened_7 = c.opened.total(day - 6, day)
     age = day - c.first_day
     renewal = None if c.renewal is None else c.renewal - day
     answers = [length for when, length in c.answers if when >= day - 27]
@@ -225,12 +289,12 @@ def truths(c: Customer, day: int) -> tuple[bool, ...]:
     score = health(usage_week, usage_before, users_14, open_tickets)
     api = feature["api"]
     return (
-        total(feature["reports"], day - 27, day) >= 8 and total(feature["automations"], day - 27, day) == 0,
-        total(feature["dashboards"], day - 20, day) >= 6 and total(feature["exports"], day - 20, day) == 0,
-        uses_28 >= 30 and open_tickets == 0 and total(feature["integrations"], day - 27, day) == 0,
-        total(api, day - 6, day) == 0 and total(api, day - 27, day - 7) / 3 >= 2,
-        total(feature["search"], day - 6, day) >= 8,
-        features_14 <= 8 and total(feature["alerts"], day - 13, day) >= 10,
+        feature["reports"].total(day - 27, day) >= 8 and feature["automations"].total(day - 27, day) == 0,
+        feature["dashboards"].total(day - 20, day) >= 6 and feature["exports"].total(day - 20, day) == 0,
+        uses_28 >= 30 and open_tickets == 0 and feature["integrations"].total(day - 27, day) == 0,
+        api.total(day - 6, day) == 0 and api.total(day - 27, day - 7) / 3 >= 2,
+        feature["search"].total(day - 6, day) >= 8,
+        features_14 <= 8 and feature["alerts"].total(day - 13, day) >= 10,
         usage_before is not None and usage_before >= 4 and usage_week < 0.5 * usage_before,
         usage_before is not None and usage_week >= 8 and usage_week > 2 * usage_before,
         sessions_before is not None
@@ -242,11 +306,11 @@ def truths(c: Customer, day: int) -> tuple[bool, ...]:
         uses_28 >= 6 and features_28 <= 4,
         features_28 >= 10 and users_14 >= 4 and open_tickets <= 1,
         c.seats is not None and c.seats >= 10 and users_28 < 0.2 * c.seats,
-        day - c.last_session >= 10 and total(c.sessions, day - 37, day - 10) >= 4,
-        10 <= age <= 28 and active_days(c, day - 13) <= 1,
-        opened_7 == 0 and uses_14 + total(c.sessions, day - 13, day) >= 60,
+        day - c.last_session >= 10 and c.sessions.total(day - 37, day - 10) >= 4,
+        10 <= age <= 28 and c.users.active(day - 13, day) <= 1,
+        opened_7 == 0 and uses_14 + c.sessions.total(day - 13, day) >= 60,
         open_tickets >= 3,
-        opened_7 >= 2 and total(c.opened, day - 27, day) >= 4,
+        opened_7 >= 2 and c.opened.total(day - 27, day) >= 4,
         len(answers) >= 2 and sum(answers) / (len(answers) * HOUR) > 12,
         open_tickets > 0
         and max(day - c.clock.day(ticket.opened) for ticket in c.tickets.values()) >= 7
@@ -258,22 +322,17 @@ def truths(c: Customer, day: int) -> tuple[bool, ...]:
     )
 
 
-def active_days(c: Customer, first: int) -> int:
-    """On how many days there was use or a session; both have a user."""
-    return sum(1 for day, _ in c.users if day >= first)
-
-
 def fold(c: Customer, event: Wire, at: int, day: int) -> None:
     """Keep what the rules need of an event."""
     kind, told = event.type, event.properties
     if kind == "feature.used":
-        add(c.uses, day)
-        add(c.features[str(told["feature"])], day)
-        note(c.all_features, day, told["feature"])
-        note(c.users, day, event.user_id)
+        c.uses.add(day)
+        c.features[str(told["feature"])].add(day)
+        c.all_features.note(day, told["feature"])
+        c.users.note(day, event.user_id)
     elif kind == "session.started":
-        add(c.sessions, day)
-        note(c.users, day, event.user_id)
+        c.sessions.add(day)
+        c.users.note(day, event.user_id)
         c.last_session = day
     elif kind.startswith("ticket."):
         fold_ticket(c, kind, told, at, day)
@@ -295,7 +354,7 @@ def fold_ticket(c: Customer, kind: str, told: dict[str, object], at: int, day: i
     key = told["ticket_id"]
     if kind == "ticket.opened":
         c.tickets[key] = Ticket(at)
-        add(c.opened, day)
+        c.opened.add(day)
     elif (ticket := c.tickets.get(key)) is None:
         return
     elif kind == "ticket.solved":
@@ -318,7 +377,8 @@ def instant(time: datetime) -> int:
 class Loop:
     """The loop over events and midnights; without ``after_events`` it looks at midnights only."""
 
-    def __init__(self, *, after_events: bool = True) -> None:
+    def __init__(self, *, after_events: bool = True, way: str = "first") -> None:
+        self.way = way
         self.after_events = after_events
         self.decided: list[Decided] = []
         self.customers: dict[str, Customer] = {}
@@ -360,7 +420,7 @@ class Loop:
             self.midnights[key] = clock.midnight_after(at)
             self.next = min(self.midnights.values())
         clock, customers = self.clocks[key]
-        c = self.customers[event.account_id] = Customer(event.account_id, at, clock)
+        c = self.customers[event.account_id] = Customer(event.account_id, at, clock, self.way)
         customers.append(c)
         return c
 
@@ -383,6 +443,6 @@ class Loop:
         return self.decided
 
 
-def plain_decisions(lines: Iterable[bytes], *, after_events: bool = True) -> list[Decided]:
+def plain_decisions(lines: Iterable[bytes], *, after_events: bool = True, way: str = "first") -> list[Decided]:
     """All decisions of the plain loop for these lines, in the order in which they fell."""
-    return Loop(after_events=after_events).run(lines)
+    return Loop(after_events=after_events, way=way).run(lines)

@@ -9,7 +9,7 @@ import pytest
 from bench import books
 from bench.duck import duck_decisions
 from bench.engine import backtest_decisions, engine_decisions
-from bench.plain import NAMES, Loop, plain_decisions
+from bench.plain import NAMES, WAYS, Loop, plain_decisions
 from bench.table import same
 from bench.workload import Workload
 from engine.columns.lane import ColumnLane
@@ -33,7 +33,8 @@ def by_day(decided, loop):
 @pytest.mark.parametrize("lane", [pytest.param(ColumnLane, id="columns"), pytest.param(Lane, id="plain state")])
 def test_the_engine_decides_what_the_plain_loop_decides(workload, lane):
     ours = engine_decisions(workload.lines(), books.rules25(), lane=lane)
-    assert sorted(ours) == sorted(plain_decisions(workload.lines()))
+    for way in WAYS:
+        assert sorted(ours) == sorted(plain_decisions(workload.lines(), way=way))
     assert len(ours) > 100
 
 
