@@ -368,7 +368,7 @@ class Keeper:
             self._renew(at)
             self._new_on_lane = []
             return 0
-        decisions = _counted(kept.facts for kept in changed)
+        decisions = counted(kept.facts for kept in changed)
         batches = [
             kept.batch(letters if number == 0 else [], history=self._history_mode)
             for number, kept in enumerate(changed)
@@ -473,7 +473,8 @@ def _replay_alone(lane: Lane, store: Store, account_id: str, position: int) -> N
         lane.adopt(account)
 
 
-def _counted(facts: Iterable[Sequence[Fact]]) -> int:
+def counted(facts: Iterable[Sequence[Fact]]) -> int:
+    """How many decisions there are among the facts of some lanes; one that was revised counts once."""
     planned = Counter(
         fact.decision_id
         for rows in facts
@@ -483,4 +484,4 @@ def _counted(facts: Iterable[Sequence[Fact]]) -> int:
     return len(planned)
 
 
-__all__ = ["Entry", "Keeper", "Taken", "restore", "stored_program"]
+__all__ = ["Entry", "Keeper", "Kept", "Taken", "counted", "restore", "stored_program"]

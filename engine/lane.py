@@ -136,7 +136,7 @@ class Lane:
                 self.accounts[PORTFOLIO] = whole
             if whole.position < entry.position:
                 whole.position = entry.position
-                facts += whole.measured(entry.body, entry.recorded_at)
+                facts += whole.measured(entry.body, entry.body["at"])
         if entry.body.get("daily"):
             self.portfolio = {name: number(value) for name, value in entry.body["accounts"].items()}
             for account in self._in_order():

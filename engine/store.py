@@ -112,6 +112,14 @@ class Snapshot(msgspec.Struct, frozen=True, gc=False):
     state: bytes
 
 
+class LaneLetter(msgspec.Struct, frozen=True):
+    """Something that one lane's owner leaves in another lane's inbox."""
+
+    lane: int
+    kind: Literal["event", "entry"]
+    body: bytes
+
+
 class Batch(msgspec.Struct):
     """Everything one lane writes in one transaction. ``claim`` is the claim as of the last commit.
 
@@ -121,6 +129,7 @@ class Batch(msgspec.Struct):
     ``Conflict`` is raised and nothing is written. Mails are made for ``planned`` decisions only, ``in_review`` or
     ``queued`` by their mode. With ``history`` true, after all facts, mails of the lane still open with ``due_at`` at or
     before ``clock_at`` become ``past``, as of their ``due_at``. Inbox rows up to ``inbox_seq`` are taken in, and go.
+    ``letters`` are left in the inboxes of other lanes.
     """
 
     claim: Claim
@@ -135,6 +144,7 @@ class Batch(msgspec.Struct):
     dead_letters: list[DeadLetter] = msgspec.field(default_factory=list)
     offsets: list[Offset] = msgspec.field(default_factory=list)
     shares: list[Share] = msgspec.field(default_factory=list)
+    letters: list[LaneLetter] = msgspec.field(default_factory=list)
     inbox_seq: int | None = None
     history: bool = False
 
@@ -462,6 +472,7 @@ __all__ = [
     "Forgotten",
     "InboxRow",
     "LaneInfo",
+    "LaneLetter",
     "NewEvent",
     "Offset",
     "OutreachChange",

@@ -8,21 +8,32 @@ import sqlalchemy as sa
 
 from engine.instants import Instant
 from engine.lanes import lane_of
-from engine.store import DeadLetter, InboxRow
+from engine.store import DeadLetter, InboxRow, LaneLetter
 from engine.stores.codec import storable
 from engine.stores.driver import COUNTED, Driver
 from engine.stores.tables import dead_letters, inbox, inbox_heads
 
 Letter = tuple[str, Literal["event", "entry"], bytes]
 """Something for the owner of an account's lane: (account id, kind, body)."""
+WHOLE_LANE = "*"
+"""In the place of an account's id: it concerns all accounts of the lane."""
 
 
 def put_inbox(connection: sa.Connection, driver: Driver, letters: Sequence[Letter], *, lanes: int, at: Instant) -> None:
-    """Leave letters in their lanes' inboxes, in the order given.
-
-    The heads are locked until the end of the transaction, so that no number becomes visible after a larger one.
-    """
+    """Leave letters in their lanes' inboxes, in the order given."""
     addressed = [(lane_of(account, lanes), account, kind, body) for account, kind, body in letters]
+    _put(connection, driver, addressed, at)
+
+
+def put_lane_letters(connection: sa.Connection, driver: Driver, letters: Sequence[LaneLetter], *, at: Instant) -> None:
+    """Leave letters that concern whole lanes in their inboxes, in the order given."""
+    _put(connection, driver, [(one.lane, WHOLE_LANE, one.kind, one.body) for one in letters], at)
+
+
+def _put(
+    connection: sa.Connection, driver: Driver, addressed: Sequence[tuple[int, str, str, bytes]], at: Instant
+) -> None:
+    """The heads are locked until the end of the transaction: no number becomes visible after a larger one."""
     last = _advance(connection, Counter(lane for lane, *_ in addressed))
     rows = []
     for lane, account, kind, body in addressed:

@@ -108,6 +108,8 @@ class SqlStore:
         kept.put_shares(connection, self._driver, batch.shares)
         if batch.inbox_seq is not None:
             arrivals.clear_inbox(connection, batch.claim.lane, until=batch.inbox_seq)
+        if batch.letters:
+            arrivals.put_lane_letters(connection, self._driver, batch.letters, at=batch.clock_at or 0)
 
     def entries(
         self,

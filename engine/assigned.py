@@ -1,0 +1,256 @@
+"""The owner of lanes that a stream hands out: each batch of a lane is one transaction, with its offsets."""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from typing import Any
+
+import msgspec
+
+from engine import portfolio
+from engine.account import PORTFOLIO
+from engine.errors import StoreError
+from engine.events import Arrived, encode_properties
+from engine.instants import DAY, Instant
+from engine.keeper import Keeper, Kept, Taken, counted
+from engine.lanes import lane_of
+from engine.rulebook.book import Rulebook
+from engine.store import Claim, DeadLetter, LaneInfo, LaneLetter, Offset, Share, Store
+
+MOST_TOTALS = 500
+"""How many of the portfolio's instants enter the log in one transaction."""
+RULEBOOK = "rulebook"
+"""Under this name a share says by which rulebook it was measured."""
+
+
+class Arrival(msgspec.Struct, frozen=True, gc=False):
+    """A good event and when it arrived: its record's time or, with ``history``, its own."""
+
+    arrived: Arrived
+    at: Instant
+
+
+class Assigned(msgspec.Struct, frozen=True):
+    """A lane in its new owner's hands: its epoch, its clock, and the next offset of each (topic, partition)."""
+
+    lane: int
+    epoch: int
+    clock: Instant | None
+    offsets: dict[tuple[str, int], int]
+
+
+class AssignedKeeper(Keeper):
+    """Owner of some lanes of a store, which come and go; ``source`` names the log that their offsets belong to.
+
+    With ``history`` mails count as gone once a lane's clock has passed them. After an error from ``take_lane`` or
+    ``move_clock`` nobody knows whether the batch was written: assign the lane anew, its offsets tell.
+    """
+
+    def __init__(
+        self, store: Store, book: Rulebook, owner: str, *, source: str, at: Instant, history: bool = False
+    ) -> None:
+        super().__init__(store, book, owner, at=at, lanes=(), history=history)
+        self._owner, self._source = owner, source
+        self._steps_of: dict[int, portfolio.Steps] = {}
+        self._passed: Instant | None = None
+        """Up to here no total is to come, so that shares that gave none are not read again and again."""
+
+    # -- lanes come and go -----------------------------------------------------------------------------------------
+    def assign(self, lanes: Sequence[int], *, at: Instant, take_over: bool = False) -> list[Assigned]:
+        """Own these lanes from now on: raise their epochs, load them, say from where to read.
+
+        Raises ``LaneTaken`` when another owner of one is alive (unless ``take_over``); then none of them is owned.
+        """
+        claims = self.store.claim(list(lanes), self._owner, at=at, take_over=take_over)
+        accounts = cache(self.store.accounts)
+        try:
+            for claim in claims:
+                self._load(claim, accounts)
+        except BaseException:
+            self.forget(lanes)
+            self.store.release(claims)
+            raise
+        offsets = self.store.offsets(self._source)
+        return [
+            Assigned(
+                claim.lane,
+                claim.epoch,
+                claim.clock_at,
+                {(topic, part): after for (_, topic, part), after in offsets.items() if part == claim.lane},
+            )
+            for claim in claims
+        ]
+
+    def _load(self, claim: Claim, accounts: Callable[[], list[str]]) -> None:
+        kept = Kept(claim, self._recover(claim, accounts))
+        self.kept[claim.lane] = kept
+        self._steps_of[claim.lane] = portfolio.Steps(self.book, kept.lane.clock)
+        if kept.lane.clock is not None:
+            self._inbox(kept, kept.lane.clock)
+            self._activate(kept, kept.lane.clock)
+
+    def give_up(self, lanes: Sequence[int]) -> None:
+        """Lanes that go to another owner: what is not written is thrown away, and read again there."""
+        claims = [self.kept[lane].claim for lane in lanes if lane in self.kept]
+        self.forget(lanes)
+        self.store.release(claims)
+
+    def forget(self, lanes: Sequence[int]) -> None:
+        """Lanes that another owner has already: drop them without a word to the store."""
+        for lane in lanes:
+            self.kept.pop(lane, None)
+            self._steps_of.pop(lane, None)
+
+    # -- taking in -------------------------------------------------------------------------------------------------
+    def take_lane(
+        self,
+        lane: int,
+        arrivals: Sequence[Arrival],
+        letters: Sequence[DeadLetter] = (),
+        moves: Sequence[Offset] = (),
+        *,
+        at: Instant,
+    ) -> Taken:
+        """Take a lane's next batch in, in the order given: everything it causes and its offsets in one transaction.
+
+        ``at`` is the wall clock, for leases. Raises ``Fenced`` when another owner has the lane, or has read on, and
+        ``StoreError`` for an event of another lane's account (make a dead letter of it first).
+        """
+        kept, taken = self._own(lane), Taken()
+        for one in arrivals:
+            if lane_of(one.arrived.event.account_id, self.store.lanes) != lane:
+                raise StoreError(_stray(one.arrived, lane, self.store.lanes))
+        known = self._known([one.arrived for one in arrivals])
+        for one in arrivals:
+            fresh = self._fresh(one.arrived, known, taken)
+            if fresh is not None:
+                self._shares_until(kept, one.at)
+                self._event(kept, fresh, one.at)
+        taken.decisions = self._write_lane(kept, at=at, letters=letters, moves=moves)
+        return taken
+
+    def move_clock(self, lane: int, until: Instant, *, at: Instant) -> int:
+        """Everything that was recorded by ``until`` is taken in: take the inbox in, and bring the clock there.
+
+        At most a day in one transaction. Gives the number of decisions this caused.
+        """
+        kept, decisions = self._own(lane), 0
+        while True:
+            clock = kept.lane.clock
+            if clock is not None:
+                self._inbox(kept, clock)
+            step = until if clock is None else min(until, clock + DAY)
+            self._shares_until(kept, step)
+            if clock is None or clock < step:
+                kept.facts += kept.lane.advance(step)
+            decisions += self._write_lane(kept, at=at)
+            if step >= until:
+                return decisions
+
+    def renew(self, *, at: Instant) -> None:
+        """Say that the owner of all these lanes is alive. Raises ``Fenced``."""
+        self._renew(at)
+
+    def _own(self, lane: int) -> Kept:
+        kept = self.kept.get(lane)
+        if kept is None:
+            raise StoreError(f"lane {lane}: this owner does not hold it; assign it first")
+        return kept
+
+    def _of(self, account_id: str) -> Kept:
+        return self._own(lane_of(account_id, self.store.lanes))
+
+    def _write_lane(
+        self,
+        kept: Kept,
+        *,
+        at: Instant,
+        letters: Sequence[DeadLetter] = (),
+        moves: Sequence[Offset] = (),
+        inbox: Sequence[LaneLetter] = (),
+    ) -> int:
+        everything = [*letters, *self._new_on_lane]
+        if not (kept.changed or moves or everything or inbox):
+            return 0
+        decisions = counted([kept.facts])
+        batch = msgspec.structs.replace(
+            kept.batch(everything, history=self._history_mode), offsets=list(moves), letters=list(inbox)
+        )
+        (claim,) = self.store.commit([batch])
+        self._since_snapshot += len(kept.events)
+        kept.written(claim)
+        self._new_on_lane = []
+        for recorded in batch.events:
+            self._pending.pop(recorded.recorded.account_id, None)
+        return decisions
+
+    # -- the portfolio ---------------------------------------------------------------------------------------------
+    def _shares_until(self, kept: Kept, time: Instant) -> None:
+        """The portfolio's instants up to ``time``: the lane comes there, and writes its share as of each."""
+        steps = self._steps_of[kept.claim.lane]
+        for step in steps.due(time) if steps.any else ():
+            kept.facts += kept.lane.advance(step)
+            self._activate(kept, step)
+            program = self._programs[self.book.fingerprint]
+            values = portfolio.share(program, kept.lane, step)
+            kept.shares.append(Share(kept.claim.lane, step, {RULEBOOK: self.book.fingerprint, **values}))
+
+    def measure(self, *, at: Instant) -> tuple[int, bool]:
+        """Put the totals of the portfolio together, up to where the last lane stands.
+
+        Only the owner of the portfolio's own lane does it, so that each total enters the logs once. Gives how many
+        decisions that caused, and whether there is more to do.
+        """
+        deciding = self.kept.get(lane_of(PORTFOLIO, self.store.lanes))
+        if deciding is None or not self._steps.any:
+            return 0, False
+        rows = self._totals(deciding, at)
+        inbox: list[LaneLetter] = []
+        for step, body in rows[:MOST_TOTALS]:
+            if body is None:
+                continue
+            daily = portfolio.is_daily(step)
+            self._entry(deciding, "portfolio.measured", None, {**body, "decides": True, "daily": daily}, step)
+            if daily:
+                told = encode_properties({"kind": "portfolio.measured", **body, "decides": False, "daily": True})
+                others = (lane for lane in range(self.store.lanes) if lane != deciding.claim.lane)
+                inbox += [LaneLetter(lane, "entry", told) for lane in others]
+        decisions = self._write_lane(deciding, at=at, inbox=inbox)
+        if rows:
+            self._passed = rows[:MOST_TOTALS][-1][0]
+        return decisions, len(rows) > MOST_TOTALS
+
+    def _totals(self, deciding: Kept, at: Instant) -> list[tuple[Instant, Mapping[str, Any] | None]]:
+        """The instants that every lane has passed since the last one, and the total as of each; None: there is none."""
+        infos = self.store.lane_infos(at=at)
+        clocks = [info.clock_at for info in infos if info.clock_at is not None]
+        if len(clocks) < len(infos):
+            return []  # a lane that never moved holds the portfolio back
+        whole = deciding.lane.accounts.get(PORTFOLIO)
+        known = [one for one in (self._passed, whole.clock if whole is not None else None) if one is not None]
+        shares: dict[Instant, dict[int, dict[str, Any]]] = {}
+        for one in self.store.shares(after=max(known, default=None)):
+            if one.at <= min(clocks):
+                shares.setdefault(one.at, {})[one.lane] = one.values
+        program = self._programs[self.book.fingerprint]
+        rows: list[tuple[Instant, Mapping[str, Any] | None]] = []
+        for step in sorted(shares):
+            found = [one for info in infos if (one := self._share(shares[step], info, step)) is not None]
+            rows.append((step, portfolio.total(program, found, step) if len(found) == len(infos) else None))
+        return rows
+
+    def _share(self, written: Mapping[int, dict[str, Any]], info: LaneInfo, step: Instant) -> dict[str, Any] | None:
+        """A lane's share; nothing at all of a lane that began later; None when it cannot be known any more."""
+        share = written.get(info.lane)
+        if share is None:
+            begun = info.first_at is not None and info.first_at < step
+            return None if begun else portfolio.nothing(self._programs[self.book.fingerprint])
+        # Measured under another rulebook it may be of another thing: better no total than a wrong one.
+        return share if share.get(RULEBOOK) == self.book.fingerprint else None
+
+
+def _stray(one: Arrived, lane: int, lanes: int) -> str:
+    account = one.event.account_id
+    return (
+        f"lane {lane}: event {one.event.id!r} of account {account!r} belongs to lane {lane_of(account, lanes)}; "
+        "key records by account id, with the murmur2 partitioner"
+    )
