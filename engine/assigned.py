@@ -234,7 +234,8 @@ class AssignedKeeper(Keeper):
         program = self._programs[self.book.fingerprint]
         rows: list[tuple[Instant, Mapping[str, Any] | None]] = []
         for step in sorted(shares):
-            found = [one for info in infos if (one := self._share(shares[step], info, step)) is not None]
+            parts = [self._share(shares[step], info, step) for info in infos]
+            found = [part for part in parts if part is not None]
             rows.append((step, portfolio.total(program, found, step) if len(found) == len(infos) else None))
         return rows
 
