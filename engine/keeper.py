@@ -142,7 +142,7 @@ class Keeper:
         self._history_mode = history
         self._program = Program(book)
         self._programs: dict[str, Program] = {book.fingerprint: self._program}
-        self._pending: dict[str, list[Recorded]] = {}
+        self._lanes = store.lanes
         self._roles = sorted({prop for thing in book.things.values() for _, prop in thing.people} | {"user_id"})
         self._since_snapshot = 0
         self._new_on_lane: list[DeadLetter] = []
@@ -150,6 +150,7 @@ class Keeper:
         wanted = list(range(store.lanes)) if lanes is None else list(lanes)
         claims = store.claim(wanted, owner, at=at, take_over=take_over)
         accounts = cache(store.accounts)
+        self.kept: dict[int, Kept] = {}
         try:
             self.kept = {claim.lane: Kept(claim, self._recover(claim, accounts)) for claim in claims}
         except BaseException:
@@ -169,10 +170,14 @@ class Keeper:
 
         Event times are the arrival times (``history``). ``at`` is the wall clock, for leases.
         """
-        taken = Taken()
-        for one in self._new(arrived, taken):
-            self._steps_until(one.event.time)
-            self._event(self._of(one.event.account_id), one, one.event.time)
+        taken, known, steps = Taken(), self._known(arrived), self._steps.any
+        for one in arrived:
+            fresh = self._fresh(one, known, taken)
+            if fresh is not None:
+                time = fresh.event.time
+                if steps:
+                    self._steps_until(time)
+                self._event(self._of(fresh.event.account_id), fresh, time)
         taken.decisions = self._write(list(letters), at=at)
         return taken
 
@@ -195,28 +200,26 @@ class Keeper:
         self.store.release([kept.claim for kept in self.kept.values()])
 
     # -- one event -------------------------------------------------------------------------------------------------
-    def _new(self, arrived: Sequence[Arrived], taken: Taken) -> Iterator[Fresh]:
-        """Only what is new, in order, people's pseudonyms in place; the first of equal ids wins."""
-        known = self._known(arrived)
-        for one in arrived:
-            fresh = self._fresh(one, known, taken)
-            if fresh is not None:
-                yield fresh
-
     def _known(self, arrived: Sequence[Arrived]) -> Known:
+        stored = self.store.existing([(one.event.account_id, one.event.id) for one in arrived])
+        if not self.store.forgot_anybody():
+            return Known(stored, frozenset(), {})
         return Known(
-            self.store.existing([(one.event.account_id, one.event.id) for one in arrived]),
+            stored,
             self.store.tombstones(list({one.event.account_id for one in arrived})),
             self.store.pseudonyms(list({key for one in arrived for key in self._people_in(one.event)})),
         )
 
     def _fresh(self, one: Arrived, known: Known, taken: Taken) -> Fresh | None:
-        """The event as it will be stored, or None for one that is not new; the next one must wait until it is taken."""
-        event = one.event
+        """The event as it will be stored, people's pseudonyms in place, or None for one that is not new.
+
+        The first of equal ids wins. The next event must wait until this one is taken.
+        """
+        event, body = one.event, one.body
         if event.account_id in known.gone:
             taken.forgotten += 1
             return None
-        body, traits = one.body, dict[str, Any]()
+        traits: dict[str, Any] | None = None
         forgotten = bool(known.names) and any(key in known.names for key in self._people_in(event))
         if forgotten:
             event = self._without_names(event, known.names)
@@ -224,13 +227,12 @@ class Keeper:
         if event.type == "user.updated":
             event, traits = split_personal(event, self.book.personal)
             body = encode_properties(event.properties) if traits else body
-        mark = digest(event)
-        key = (event.account_id, event.id)
-        if key in known.stored:
+        mark, key = digest(event), (event.account_id, event.id)
+        first = known.stored.setdefault(key, mark)
+        if first is not mark:
             taken.duplicates += 1
-            taken.conflicting += known.stored[key] != mark and not forgotten
+            taken.conflicting += first != mark and not forgotten
             return None
-        known.stored[key] = mark
         taken.new += 1
         if traits and not forgotten:
             self._personal(event, traits)
@@ -265,7 +267,7 @@ class Keeper:
             kept.traits.append(Trait(event.account_id, event.user_id, name, value, event.time, kept.position + 1))
 
     def _of(self, account_id: str) -> Kept:
-        return self.kept[lane_of(account_id, self.store.lanes)]
+        return self.kept[lane_of(account_id, self._lanes)]
 
     def _event(self, kept: Kept, fresh: Fresh, arrived: Instant) -> None:
         event, lane = fresh.event, kept.lane
@@ -275,11 +277,6 @@ class Keeper:
         kept.position += 1
         recorded = Recorded(kept.position, at, event)
         kept.events.append(NewEvent(recorded, fresh.body, fresh.digest))
-        pending = self._pending.get(event.account_id)
-        if pending is None:
-            self._pending[event.account_id] = [recorded]
-        else:
-            pending.append(recorded)
         channel = CONTACTS.get(event.type)
         if channel is not None:
             kept.touches.append(Touch(event.account_id, event.user_id, event.time, channel, event.type))
@@ -334,8 +331,9 @@ class Keeper:
                 )
             )
             return
-        for one in self._new([arrived], Taken()):
-            self._event(kept, one, clock)
+        fresh = self._fresh(arrived, self._known([arrived]), Taken())
+        if fresh is not None:
+            self._event(kept, fresh, clock)
 
     def _steps_until(self, time: Instant) -> None:
         """The portfolio's instants up to ``time``: every lane comes there, and the totals enter the logs."""
@@ -378,7 +376,6 @@ class Keeper:
             kept.written(claim)
         self._renew(at)
         self._new_on_lane = []
-        self._pending.clear()
         if self._since_snapshot >= SNAPSHOT_EVERY:
             self._snapshots()
         return decisions
@@ -421,8 +418,9 @@ class Keeper:
             if isinstance(entry, Recorded)
         ]
         last = stored[-1].position if stored else 0
-        pending = self._pending.get(account_id, [])
-        return stored + [entry for entry in pending if last < entry.position <= position]
+        kept = self.kept.get(lane_of(account_id, self._lanes))  # none while lanes are restored: all is stored then
+        pending = (one.recorded for one in kept.events) if kept is not None else ()
+        return stored + [one for one in pending if one.account_id == account_id and last < one.position <= position]
 
 
 def stored_program(store: Store, fingerprint: str) -> Program:

@@ -448,6 +448,10 @@ class Store(Protocol):
         """
         ...
 
+    def forgot_anybody(self) -> bool:
+        """Is there any tombstone? Mostly not, and then nobody need be asked for."""
+        ...
+
     def tombstones(self, accounts: Sequence[str]) -> frozenset[str]:
         """Which of these accounts were forgotten."""
         ...

@@ -18,6 +18,17 @@ TAKEN_BACK: frozenset[str] = frozenset({"withdrawn", "expired"})
 """The ends from which a revived decision brings its mail back."""
 ENGINE = "engine"
 _CHUNK = 1_000
+_DUE = (
+    sa.select(*outreach.c["outreach_id", "state", "steps", "due_at"])
+    .where(
+        outreach.c.lane == sa.bindparam("the_lane"),
+        outreach.c.state.in_(sorted(OPEN_STATES)),
+        outreach.c.due_at <= sa.bindparam("clock_at"),
+    )
+    .order_by(outreach.c.outreach_id)
+    .with_for_update()
+)
+"""Made once: every lane asks it with every batch."""
 _decode_mails = msgspec.json.Decoder(tuple[Mail, ...]).decode
 
 
@@ -147,12 +158,9 @@ def decision(row: sa.RowMapping) -> Decision:
 
 def _let_pass(connection: sa.Connection, driver: Driver, batch: Batch) -> None:
     # A mail passes at its own due time, whatever batch the clock passed it in: replays in other batches agree.
-    query = sa.select(*outreach.c["outreach_id", "state", "steps", "due_at"]).where(
-        outreach.c.lane == batch.claim.lane,
-        outreach.c.state.in_(sorted(OPEN_STATES)),
-        outreach.c.due_at <= batch.clock_at,
-    )
-    due = connection.execute(query.order_by(outreach.c.outreach_id).with_for_update()).all()
+    due = connection.execute(_DUE, {"the_lane": batch.claim.lane, "clock_at": batch.clock_at}).all()
+    if not due:
+        return
     steps = [(row.outreach_id, row.steps + 1, row.due_at, row.state, "past", None, ENGINE) for row in due]
     driver.insert(connection, outreach_changes, steps)
     _update(

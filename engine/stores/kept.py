@@ -53,11 +53,12 @@ def delete_snapshots(connection: sa.Connection) -> int:
 
 def put_shares(connection: sa.Connection, driver: Driver, new: Sequence[Share]) -> None:
     """Keep a lane's shares; the last one for an instant stays."""
+    if not new:
+        return
     insert = driver.upsert(portfolio_shares)
     keys = list(portfolio_shares.primary_key.columns)
     statement = insert.on_conflict_do_update(index_elements=keys, set_={"values": insert.excluded["values"]})
-    for one in new:
-        connection.execute(statement, {"at": one.at, "lane": one.lane, "values": encode(one.values)})
+    connection.execute(statement, [{"at": one.at, "lane": one.lane, "values": encode(one.values)} for one in new])
 
 
 def shares(connection: sa.Connection, after: Instant | None) -> list[Share]:

@@ -357,6 +357,11 @@ class SqlStore:
         self._driver.scrub()
         return done
 
+    def forgot_anybody(self) -> bool:
+        """Is there any tombstone?"""
+        with self._driver.reading() as connection:
+            return forgetting.any_stone(connection)
+
     def tombstones(self, accounts: Sequence[str]) -> frozenset[str]:
         """Which of these accounts were forgotten."""
         with self._driver.reading() as connection:
