@@ -14,6 +14,7 @@ from engine.log import Event, Recorded
 from engine.logic import Truth, both, negate
 from engine.measures.dates import Since
 from engine.measures.measure import Happening, Moment
+from engine.occasions import Occasions, Used, decision_of, named, outlive, use, used_in
 from engine.program import Program, RuleProgram, account_zone, read_use
 from engine.recipients import recipients
 from engine.rulebook.spec import Rule
@@ -27,8 +28,6 @@ from engine.zones import Zone, valid_zone, zone
 MAX_OPEN = 10_000
 FORGIVEN = 90 * MINUTE
 OLD_LOG = 2 * DAY
-KEPT = 30 * DAY
-"""How long every used occasion is kept: the mail of a younger one may still expire and give it back."""
 OLDER = "may be older than our log"
 PORTFOLIO = "*"
 FOREVER: Instant = 2**62
@@ -53,14 +52,7 @@ class Planned(msgspec.Struct):
     event: list[Any] | None = None
 
 
-class Used(msgspec.Struct, gc=False):
-    """An occasion that was used: when, by which decision, and whether it was given back."""
-
-    at: Instant
-    decision_id: str
-    mails: int
-    given_back: bool = False
-
+NOTHING_TRUE: Mapping[str, Memory] = {}
 
 Key = str
 """A subject as a key: empty for the account itself, else ``kind`` NUL ``id``."""
@@ -68,6 +60,25 @@ Key = str
 
 class Account:
     """One account of a lane. Every method that looks returns the facts of that look, in order."""
+
+    __slots__ = (
+        "clock",
+        "id",
+        "log_began",
+        "looks",
+        "next_at",
+        "open",
+        "opened",
+        "portfolio",
+        "position",
+        "program",
+        "seat",
+        "state",
+        "truths",
+        "used",
+        "wild",
+        "zone",
+    )
 
     def __init__(self, account_id: str, program: Program, first_at: Instant) -> None:
         self.id = account_id
@@ -84,7 +95,7 @@ class Account:
         self.log_began = first_at
         self.portfolio: dict[str, Value] = {}
         self.truths: dict[str, dict[Key, Memory]] = {}
-        self.used: dict[str, dict[str, Used]] = {}
+        self.used: Occasions = {}
         self.open: dict[str, dict[str, Planned]] = {}
 
     # -- taking entries --------------------------------------------------------------------------------------------
@@ -118,9 +129,9 @@ class Account:
 
     def ended(self, body: Mapping[str, Any]) -> None:
         """A mail expired or was rejected before it left: its occasion is given back once no mail of it is left."""
-        for rule_used in self.used.values():
-            for used in rule_used.values():
-                if used.decision_id == body["decision_id"]:
+        for world in self.used:
+            for used in used_in(self.used, world):
+                if used.mails > 0 and decision_of(self.id, world, used) == body["decision_id"]:
                     used.mails -= 1
                     used.given_back = used.given_back or used.mails <= 0
         for rule_open in self.open.values():
@@ -206,8 +217,7 @@ class Account:
     ) -> None:
         """One look at one rule for one subject: withdraw, then decide. ``plain``: its ``plain`` is known to be true."""
         at = view.moment.at
-        memories = self.truths.setdefault(rule.rule.id, {})
-        memory = memories.get(key)
+        memory = self.truths.get(rule.rule.id, NOTHING_TRUE).get(key)
         if plain:
             outreach = rule.rule.outreach
             true = outreach is None or bool(recipients(rule.rule, outreach, view, subject))
@@ -216,10 +226,10 @@ class Account:
         value = occasion(read_use(rule.once_per, view, subject)) if true and rule.once_per else None
         self._withdraw(rule.rule, key, at, facts, true=true, value=value)
         if not true:
-            memories.pop(key, None)
+            self.forget(rule.rule.id, key)
             return
         if memory is None:
-            memory = memories[key] = Memory(at, held=False)
+            memory = self.remember(rule.rule.id, key, Memory(at, held=False))
         begins = not memory.held and at >= memory.since + rule.rule.holds_for
         memory.held = memory.held or begins
         if not memory.held:
@@ -230,6 +240,17 @@ class Account:
                 self._ask(rule, key, subject, view, value, facts)
         elif begins:
             self._ask(rule, key, subject, view, "once" if rule.rule.re_entry.kind == "never" else iso(at), facts)
+
+    def remember(self, rule_id: str, key: Key, memory: Memory) -> Memory:
+        """From now on the rule is true for the subject."""
+        self.truths.setdefault(rule_id, {})[key] = memory
+        return memory
+
+    def forget(self, rule_id: str, key: Key) -> None:
+        """The rule is not true for the subject; nothing is kept of a rule that is true for none."""
+        memories = self.truths.get(rule_id)
+        if memories is not None and memories.pop(key, None) is not None and not memories:
+            del self.truths[rule_id]
 
     def _subjects(self, rule: RuleProgram, view: AccountView) -> Iterator[tuple[Key, ThingView | None]]:
         kind = rule.rule.thing
@@ -313,21 +334,13 @@ class Account:
         decision = self.plan(rule, key, subject, view, wanted)
         facts.append(decision)
         if key != f"event\0{wanted}":
-            world = self.used.setdefault(_world(rule.rule, key), {})
-            if rule.rule.re_entry.kind == "every" and world:
-                self._outlived(world, rule.rule, view.moment.at)
-            world[wanted] = Used(decision.at, decision.decision_id, len(decision.mails))
+            world, at = _world(rule.rule, key), view.moment.at
+            if rule.rule.re_entry.kind in {"every", "every_time"} and world in self.used:
+                waiting = self.open.get(rule.rule.id, {}).values()
+                outlive(self.used, world, at, {planned.decision.at for planned in waiting})
+            use(self.used, world, wanted, Used(at, len(decision.mails)))
         if decision.outcome == "planned":
             self._watch(rule.rule, decision, subject)
-
-    def _outlived(self, world: dict[str, Used], rule: Rule, at: Instant) -> None:
-        """Drop old occasions that a newer one stands before: only the last one counts, also after an edit."""
-        opened = self.open.get(rule.id, {})
-        old = [one for one in world.items() if one[1].at < at - KEPT and one[1].decision_id not in opened]
-        last = max((one.at for _, one in old if not one.given_back), default=0)
-        for wanted, one in old:
-            if one.given_back or one.at < last:
-                del world[wanted]
 
     def _watch(self, rule: Rule, decision: Decision, subject: ThingView | EventView | None) -> None:
         """Remember a decision as long as one of its mails can be taken back."""
@@ -342,14 +355,12 @@ class Account:
 
     def free(self, rule: Rule, key: Key, wanted: str, at: Instant) -> bool:
         """Is the occasion free: was it never used, or given back, and is the last one old enough?"""
-        used = self.used.get(_world(rule, key), {})
-        same = used.get(wanted)
-        if same is not None and not same.given_back:
-            return False
-        if rule.re_entry.kind != "every":
-            return True
-        forgiven = FORGIVEN if rule.re_entry.unit in {"d", "w"} else 0
-        return not any(one.at > at - rule.re_entry.span + forgiven for one in used.values() if not one.given_back)
+        used = used_in(self.used, _world(rule, key))
+        if rule.re_entry.kind == "every" and used:
+            forgiven = FORGIVEN if rule.re_entry.unit in {"d", "w"} else 0
+            if any(one.at > at - rule.re_entry.span + forgiven for one in used if not one.given_back):
+                return False
+        return not any(one.occasion == wanted for one in used if not one.given_back)
 
     def plan(
         self,
@@ -516,7 +527,7 @@ class Account:
         if left:
             return
         facts.append(msgspec.structs.replace(decision, outcome="withdrawn", withdrawn_at=at))
-        used = self.used.get(f"live\0{rule.id}\0{key_of(decision.subject)}", {}).get(decision.occasion)
+        used = named(self.used, f"live\0{rule.id}\0{key_of(decision.subject)}", decision.occasion)
         if used is not None:
             used.given_back = True
 
@@ -559,11 +570,10 @@ class Account:
         self.truths.pop(spec.id, None)
         if spec.backfill or spec.subject == "event" or (self.id != PORTFOLIO and rule.way == "whole"):
             return
-        memories = self.truths.setdefault(spec.id, {})
         for key, subject in self._subjects(rule, view):
             if self.truth(rule, view, subject, up=False) is True:
                 seen = occasion(read_use(rule.once_per, view, subject)) if rule.once_per else None
-                memories[key] = Memory(at, held=spec.holds_for == 0, seen=seen)
+                self.remember(spec.id, key, Memory(at, held=spec.holds_for == 0, seen=seen))
 
     def schedule(self, view: AccountView) -> None:
         """When it must be looked at next, if no event comes; an account in columns has its sheet's midnights."""

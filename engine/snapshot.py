@@ -4,15 +4,16 @@ from typing import Any
 
 import msgspec
 
-from engine.account import PORTFOLIO, Account, Memory, Planned, Used
+from engine.account import PORTFOLIO, Account, Memory, Planned
 from engine.instants import Instant
+from engine.occasions import Occasions, shared
 from engine.program import Program
 from engine.rulebook.spec import fingerprint
 from engine.state import AccountState, pack, plain_state, unpack
 from engine.whole import Whole
 from engine.zones import zone
 
-VERSION = "2"
+VERSION = "3"
 
 
 class Packed(msgspec.Struct):
@@ -26,7 +27,7 @@ class Packed(msgspec.Struct):
     state: AccountState
     portfolio: dict[str, Any]
     truths: dict[str, dict[str, Memory]]
-    used: dict[str, dict[str, Used]]
+    used: Occasions
     open: dict[str, dict[str, Planned]]
     wide: bool = False
     """Are numbers beyond 64 bits among what measures keep, so that all of it is packed as JSON values are?"""
@@ -85,7 +86,8 @@ def thaw(account_id: str, position: int, program: Program, state: bytes) -> Acco
     kept = _each_kept(packed.state, unpack) if packed.wide else packed.state
     account.state = _each_raw(kept, unpack)
     account.portfolio = packed.portfolio
-    account.truths, account.used, account.open = packed.truths, packed.used, packed.open
+    used = {shared(world): rows for world, rows in packed.used.items()}
+    account.truths, account.used, account.open = packed.truths, used, packed.open
     return account
 
 

@@ -33,6 +33,8 @@ class Sum:
 class Whole(Account):
     """Memory and decisions of the rules over all accounts; values come from ``portfolio.measured`` entries alone."""
 
+    __slots__ = ("sums",)
+
     def __init__(self, program: Program, first_at: Instant) -> None:
         super().__init__(PORTFOLIO, program, first_at)
         self.sums: dict[str, dict[str, dict[str, Value]]] = {}

@@ -442,7 +442,9 @@ class ColumnLane(Lane):
             name = thing_key(kind, key)
             account.consider(rule, name, subject, view, facts, plain=True)
             row = seat.things[kind][key] if kind else seat.row
-            seat.sheet.memory[rule_at][row] = 1 if name in account.truths[rule.rule.id] else 0 if self._nightly else 2
+            seat.sheet.memory[rule_at][row] = (
+                1 if name in account.truths.get(rule.rule.id, ()) else 0 if self._nightly else 2
+            )
         self._after(account, view)
         return facts
 
@@ -456,7 +458,7 @@ class ColumnLane(Lane):
         # The instant of an edge is a new occasion each time: only how long ago the last one was can stand against it.
         if account.free(rule, name, "once" if rule.re_entry.kind == "never" else "", at):
             return False
-        account.truths.setdefault(rule.id, {})[name] = Memory(at, held=True)
+        account.remember(rule.id, name, Memory(at, held=True))
         row = seat.things[rule.thing][key] if rule.thing else seat.row
         seat.sheet.memory[rule_at][row] = 1
         return True
@@ -465,7 +467,7 @@ class ColumnLane(Lane):
         """A rule is no longer true; there is no mail to take back, for then every look would be a whole one."""
         seat: Seat = account.seat
         rule = account.program.rules[rule_at].rule
-        account.truths.get(rule.id, {}).pop(thing_key(rule.thing, key), None)
+        account.forget(rule.id, thing_key(rule.thing, key))
         row = seat.things.get(rule.thing, {}).get(key) if rule.thing else seat.row
         if row is not None:
             seat.sheet.memory[rule_at][row] = 0

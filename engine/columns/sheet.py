@@ -1,5 +1,6 @@
 """The columns of one lane's accounts in one zone, and the printed code that runs over them."""
 
+import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from math import nan
@@ -9,7 +10,7 @@ import numpy as np
 
 from engine.columns.code import NARROW, WIDE, Coder, score_text
 from engine.columns.layout import Layout, Leaf, OddError, Ring, Scope, Trend, is_inert, touches
-from engine.columns.table import Table, WildError
+from engine.columns.table import Table, WildError, forget_outdated
 from engine.columns.trends import NEVER, outlook
 from engine.instants import Instant
 from engine.measures.counts import different
@@ -146,7 +147,7 @@ class Sheet:
         self.midnight = zone.start(self.today + 1)
         self.tables = {kind: Table(scope) for kind, scope in self.layout.scopes.items()}
         for table in self.tables.values():
-            table.today, table.zone = self.today, zone
+            table.today, table.zone, table.moved = self.today, zone, self.bind
         self.handlers: dict[str, Handler] = {}
         self.restless: dict[str, Any] = {}
         self.sticky = {
@@ -174,6 +175,10 @@ class Sheet:
             "W": self._tests,
             "P": self._paths,
             "Wild": WildError,
+            "ValueError": ValueError,
+            "intern": sys.intern,
+            "widen": self._widen,
+            "forget": forget_outdated,
         }
         self.wide: dict[str, Any] = {"__builtins__": {}, **WIDE, "scores": scores}
         for number, spec in enumerate(scores):
@@ -213,6 +218,13 @@ class Sheet:
         if self._growth() != self._grown:
             self.bind()
         return row
+
+    def _widen(self, name: str, amount: int) -> None:
+        """Make a ring wider: an amount of a day has outgrown it."""
+        for table in self.tables.values():
+            for ring in table.scope.rings:
+                if ring.name == name:
+                    table.widen(ring, amount)
 
     def _growth(self) -> int:
         return sum(table.grown for table in self.tables.values())
@@ -527,9 +539,9 @@ def _counted(ring: Ring, prefix: str, raw: str) -> list[str]:
     guarded = [at] if ring.days else [f"{name}[i]" for name in runs]
     guard = [f"if not -{limit} < {one} < {limit}: raise Wild" for one in guarded]
     if verb == "count":
-        return [*([f"{at} += 1"] if ring.days else []), *(f"{name}[i] += 1" for name in runs), "pass"]
+        return [*(_added(ring, "1") if ring.days else []), *(f"{name}[i] += 1" for name in runs), "pass"]
     if verb == "sum":
-        adds = [f"if not -{limit} < v < {limit}: raise Wild", *([f"{at} += v"] if ring.days else [])]
+        adds = [f"if not -{limit} < v < {limit}: raise Wild", *(_added(ring, "v") if ring.days else [])]
         adds += [*(f"{name}[i] += v" for name in runs), *guard]
         return [f"v = millionths({raw})", "if v is not None:", *("    " + line for line in adds), "    pass"]
     if verb == "days_active":
@@ -537,10 +549,16 @@ def _counted(ring: Ring, prefix: str, raw: str) -> list[str]:
             return [f"if not {at}:", f"    {at} = 1", *(f"    {name}[i] += 1" for name in runs)]
         new = ["    d[today] = 1", *(f"    {name}[i] += 1" for name in runs)]
         return [f"d = {ring.name}_of[i]", f"if d is None: d = {ring.name}_of[i] = " + "{}", "if today not in d:", *new]
-    return _different(ring, prefix, runs, at, raw)
+    return _different(ring, prefix, runs, raw)
 
 
-def _different(ring: Ring, prefix: str, runs: list[str], at: str, raw: str) -> list[str]:
+def _added(ring: Ring, amount: str) -> list[str]:
+    """The lines that add to today in a ring; a ring that is too narrow for it refuses, and is made wider."""
+    at = f"{ring.name}[{ring.name}_at + i]"
+    return [f"try: {at} += {amount}", f"except ValueError: widen('{ring.name}', {at} + {amount}); {at} += {amount}"]
+
+
+def _different(ring: Ring, prefix: str, runs: list[str], raw: str) -> list[str]:
     value = raw if ring.path == ("user_id",) else f"different({raw})"
     lines = [
         f"u = {value}",
@@ -550,11 +568,15 @@ def _different(ring: Ring, prefix: str, runs: list[str], at: str, raw: str) -> l
     ]
     if not ring.days:
         return [*lines, "    if u not in d:", "        d[u] = 0", *(f"        {name}[i] += 1" for name in runs)]
+    longest = max(ring.runs, key=lambda run: run.size).name
     lines += [
         "    y = d.get(u)",
         "    if y != today:",
+        "        if y is None:",
+        f"            forget(d, {longest}[i], today - {ring.days})",
+        "            u = intern(u)",
         "        d[u] = today",
-        f"        {at} += 1",
+        *(f"        {line}" for line in _added(ring, "1")),
         "        if y is None:",
     ]
     lines += [f"            {name}[i] += 1" for name in runs]

@@ -1,6 +1,7 @@
 """The columns of one kind of subject in one sheet: rows, their growth, folding out of turn, and the turn of a day."""
 
-from collections.abc import Iterable
+import sys
+from collections.abc import Callable, Iterable
 from math import nan
 from typing import Any
 
@@ -18,6 +19,11 @@ from engine.zones import Day, Zone
 
 FIRST_ROWS = 16
 GROWTH = 1.125
+WIDTHS = tuple((np.dtype(kind), int(np.iinfo(kind).max)) for kind in (np.int8, np.int16, np.int32, np.int64))
+"""How wide a ring may be: it begins narrow, and is made wider when one of its days outgrows it."""
+NARROW_RUNS = 2
+"""Over rings of this many bytes a day or less no window outgrows 32 bits, for it has at most 800 days."""
+SPARE_MARKS = 16
 
 
 class WildError(Exception):
@@ -39,6 +45,8 @@ class Table:
         self.arrays: dict[str, NDArray[Any]] = {}
         self.marks: dict[str, list[dict[Any, Day] | None]] = {}
         self.grown = 0
+        self.moved: Callable[[], None] = lambda: None
+        """Called when an array has given way to a wider one: printed code must see the new one."""
         self.soonest: dict[str, Day] = {}
         """By trend the first day on which one of its rows must be read anew; it may be too early, never too late."""
         self._fills: dict[str, tuple[Any, Any]] = {}
@@ -49,9 +57,9 @@ class Table:
             self._new(f"{prefix}parent", np.int32, 0)
         for ring in scope.rings:
             if ring.days:
-                self._new(ring.name, np.int64 if ring.spec.verb == "sum" else np.int32, 0, ring.days)
+                self._new(ring.name, np.int32 if ring.spec.verb == "sum" else np.int8, 0, ring.days)
             for run in ring.runs:
-                self._new(run.name, np.int64, 0)
+                self._new(run.name, np.int32 if self._is_narrow(ring) else np.int64, 0)
             if ring.spec.verb == "unique" or (ring.spec.verb == "days_active" and not ring.days):
                 self.marks[ring.name] = []
         for name in scope.opens.values():
@@ -113,6 +121,33 @@ class Table:
             wider = np.full((days, self.size) if days else self.size, fill, dtype=array.dtype)
             wider[..., : array.shape[-1]] = array
             self.arrays[name] = wider
+
+    def _is_narrow(self, ring: Ring) -> bool:
+        return bool(ring.days) and self.arrays[ring.name].dtype.itemsize <= NARROW_RUNS
+
+    def widen(self, ring: Ring, amount: int) -> None:
+        """Make a ring so wide that a day of it holds an amount, and its runs so wide that no window outgrows them."""
+        array = self.arrays[ring.name]
+        wide = [kind for kind, most in WIDTHS if kind.itemsize > array.dtype.itemsize and -most <= amount <= most]
+        if not wide:
+            raise WildError
+        self.arrays[ring.name] = array.astype(wide[0])
+        if not self._is_narrow(ring):
+            for run in ring.runs:
+                self.arrays[run.name] = self.arrays[run.name].astype(np.int64)
+        self.grown += 1
+        self.moved()
+
+    def _to_day(self, ring: Ring, row: int, day: Day, amount: int) -> int:
+        """Add an amount to a day that the ring holds, and give the day's new amount."""
+        at = day % ring.days
+        total = int(self.arrays[ring.name][at, row]) + amount
+        if not -ring.limit < total < ring.limit:
+            raise WildError
+        if abs(total) > np.iinfo(self.arrays[ring.name].dtype).max:
+            self.widen(ring, total)
+        self.arrays[ring.name][at, row] = total
+        return total
 
     # -- days ------------------------------------------------------------------------------------------------------
     def turn(self, today: Day) -> None:
@@ -194,13 +229,15 @@ class Table:
         before = marks.get(value)
         if before is not None and (before >= day or not ring.days):
             return
-        marks[value] = day
+        if before is None and ring.days:
+            inside = max(int(self.arrays[run.name][row]) for run in ring.runs)
+            forget_outdated(marks, inside, self.today - ring.days)
+        marks[sys.intern(value)] = day
         if ring.days:
-            array = self.arrays[ring.name]
             if before is not None and before > self.today - ring.days:
-                array[before % ring.days, row] -= 1
+                self._to_day(ring, row, before, -1)
             if day > self.today - ring.days:
-                array[day % ring.days, row] += 1
+                self._to_day(ring, row, day, 1)
         for run in ring.runs:
             first = self.today - run.size
             inside = not run.size or day > first
@@ -297,12 +334,9 @@ class Table:
             self._marks(ring, row).update(dict.fromkeys(data, 1))
         today = self.today
         if ring.days:
-            array, first = self.arrays[ring.name], today - ring.days
             for day, amount in data.items():
-                if day > first:
-                    if not -ring.limit < amount < ring.limit:
-                        raise WildError
-                    array[day % ring.days, row] = amount
+                if day > today - ring.days:
+                    self._to_day(ring, row, day, amount)
         for run in ring.runs:
             last = today - run.shift
             total = sum([n for day, n in data.items() if not run.size or last - run.size < day <= last])
@@ -313,10 +347,7 @@ class Table:
         if not -ring.limit < amount < ring.limit:
             raise WildError
         if ring.days and day > self.today - ring.days:
-            array = self.arrays[ring.name]
-            array[day % ring.days, row] += amount
-            if not -ring.limit < array[day % ring.days, row] < ring.limit:
-                raise WildError
+            self._to_day(ring, row, day, amount)
         for run in ring.runs:
             if not run.size or self.today - run.shift - run.size < day <= self.today - run.shift:
                 self._add(run.name, row, amount)
@@ -324,6 +355,15 @@ class Table:
     def fresh_own(self) -> list[Data]:
         """What the measures without columns keep at first."""
         return [self.scope.kept[at].fresh() for at in self.scope.own]
+
+
+def forget_outdated(marks: dict[Any, Day], inside: int, first: Day) -> None:
+    """Forget values last seen on the day ``first`` or before, once they are more than those ``inside`` some window."""
+    if len(marks) <= 2 * inside + SPARE_MARKS:
+        return
+    kept = [(value, day) for value, day in marks.items() if day > first]
+    marks.clear()  # a dictionary gives its room back only when it is emptied
+    marks.update(kept)
 
 
 def value_of(ring: Ring, event: Any) -> Any:

@@ -139,7 +139,7 @@ FAULTS: tuple[Fault, ...] = (
     ),
     Fault("holds_for is over a moment too late", _account.consider, "at >= memory.since", "at > memory.since"),
     Fault("holds_for is ignored", _account.consider, "and at >= memory.since + rule.rule.holds_for", "and at >= 0"),
-    Fault("a truth that ended goes on", _account.consider, "memories.pop(key, None)", "pass"),
+    Fault("a truth that ended goes on", _account.consider, "self.forget(rule.rule.id, key)", "pass"),
     # deciding
     Fault("a value of once_per is asked for again and again", _account.consider, "memory.seen = value", "pass"),
     Fault(
@@ -173,10 +173,15 @@ FAULTS: tuple[Fault, ...] = (
     Fault(
         "what was given back still counts for every 30d",
         _account.free,
-        "for one in used.values() if not one.given_back",
-        "for one in used.values()",
+        "+ forgiven for one in used if not one.given_back",
+        "+ forgiven for one in used",
     ),
-    Fault("a used occasion is used again", _account.free, "return False", "pass"),
+    Fault(
+        "a used occasion is used again",
+        _account.free,
+        "any(one.occasion == wanted for one in used if not one.given_back)",
+        "False",
+    ),
     Fault("a draft uses up a live occasion", account._world, "'draft' if rule.status == 'draft' else 'live'", "'live'"),
     Fault("the holdout is turned around", account.in_holdout, "< rule.holdout", ">= rule.holdout"),
     Fault("an expired mail gives nothing back", _account.ended, "used.mails <= 0", "False"),
@@ -470,20 +475,20 @@ FAULTS: tuple[Fault, ...] = (
     Fault(
         "the memory of occasions is lost in a snapshot",
         snapshot.thaw,
-        "packed.truths, packed.used, packed.open",
+        "packed.truths, used, packed.open",
         "packed.truths, {}, packed.open",
     ),
     Fault(
         "what was true is lost in a snapshot",
         snapshot.thaw,
-        "packed.truths, packed.used, packed.open",
-        "{}, packed.used, packed.open",
+        "packed.truths, used, packed.open",
+        "{}, used, packed.open",
     ),
     Fault(
         "planned mail is lost in a snapshot",
         snapshot.thaw,
-        "packed.truths, packed.used, packed.open",
-        "packed.truths, packed.used, {}",
+        "packed.truths, used, packed.open",
+        "packed.truths, used, {}",
     ),
     Fault("the zone is lost in a snapshot", snapshot.thaw, "zone(packed.zone)", "program.zone"),
     Fault(
