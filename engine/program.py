@@ -34,7 +34,7 @@ from engine.slots import (
 )
 from engine.state import PERSON, Shape, ThingShape
 from engine.things import ThingState
-from engine.uses import uses_of
+from engine.uses import properties_of, uses_of
 from engine.values import Date, Value, read, thing_id
 from engine.views import AccountView, EventView, Slot, ThingView
 from engine.zones import Zone, calendar_window, date_of, monday, zone, zone_names
@@ -426,7 +426,8 @@ class Program:
             hidden = hidden and (used is None or measure.name in used.names)
             if hidden and not any(_same_history(one, measure) for one in kept):
                 kept.append(MovedLater(measure, sources))
-        shape = ThingShape(spec, kept, self.zone if spec.portfolio else None)
+        props = None if used is None or spec.name == PERSON else properties_of(spec, used.names)
+        shape = ThingShape(spec, kept, self.zone if spec.portfolio else None, props)
         return ThingProgram(spec, shape, dict(declared))
 
     def _rule(self, rule: Rule) -> RuleProgram:

@@ -44,19 +44,26 @@ class AccountState(msgspec.Struct):
 
 
 class ThingShape:
-    """How events are kept for one kind of thing; ``zone`` is whose days count when it is not the account's."""
+    """How events are kept for one kind of thing; ``zone`` is whose days count when it is not the account's.
 
-    def __init__(self, spec: Thing, kept: list[Kept], zone: Zone | None = None) -> None:
+    ``props``: the properties that are kept; None: all.
+    """
+
+    def __init__(
+        self, spec: Thing, kept: list[Kept], zone: Zone | None = None, props: frozenset[str] | None = None
+    ) -> None:
         self.spec = spec
         self.zone = zone
         self.kept = kept
+        self.props = props
         self._path = tuple(spec.id.split("."))
         self._routes: dict[str, list[int]] = {}
 
     @property
     def fingerprint(self) -> str:
         """Tells one way of keeping from another."""
-        return self.spec.fingerprint + "".join(kept.spec.fingerprint for kept in self.kept)
+        props = "all" if self.props is None else " ".join(sorted(self.props))
+        return self.spec.fingerprint + props + "".join(kept.spec.fingerprint for kept in self.kept)
 
     def thing_of(self, event: Event) -> str | None:
         """The id of the thing the event belongs to."""
@@ -74,7 +81,7 @@ class ThingShape:
         state = states.get(key)
         if state is None:
             state = states[key] = ThingState(kept=[kept.fresh() for kept in self.kept])
-        fold_thing(self.spec, state, happening)
+        fold_thing(self.spec, state, happening, self.props)
         for index in self.route(happening.event.type):
             state.kept[index] = self.kept[index].fold(state.kept[index], happening)
 

@@ -1,6 +1,6 @@
 """Things inside an account: how events open, ask, answer and close them, and the spells that come of it."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import msgspec
@@ -65,8 +65,8 @@ def step_of(thing: Thing, event: Event) -> int:
     return step | (OPEN if does(thing.opened_by, event) else 0)
 
 
-def fold_thing(thing: Thing, state: ThingState, happening: Happening) -> None:
-    """Fold one event of the thing: first and last seen, properties, transitions.
+def fold_thing(thing: Thing, state: ThingState, happening: Happening, wanted: Collection[str] | None = None) -> None:
+    """Fold one event of the thing: first and last seen, properties (those ``wanted``; None: all), transitions.
 
     Raises ``OutOfTurn`` for a late event of a person who was removed at some time: of people only the events that open
     a spell are kept.
@@ -81,12 +81,16 @@ def fold_thing(thing: Thing, state: ThingState, happening: Happening) -> None:
         if event.type == "user.updated":
             newest(state.props, event.properties, happening)
     elif thing.family.match(event.type):
-        newest(state.props, {name: raw for name, raw in event.properties.items() if is_there(raw)}, happening)
+        found = event.properties if wanted is None else event.properties.keys() & wanted
+        there = {name: raw for name in found if is_there(raw := event.properties[name])}
+        newest(state.props, there, happening)
     step = step_of(thing, event)
     if step:
         row = [time, happening.position, step, event.user_id]
         if person:
             _step_of_person(state, row, late=late)
+        elif not (thing.closed_by or thing.asked_by or thing.answered_by):
+            _open_for_good(state, row)
         else:
             in_order = not state.steps or row > state.steps[-1]
             insert(state.steps, row)
@@ -112,6 +116,13 @@ def _step_of_person(state: ThingState, row: list[Any], *, late: bool) -> None:
         _derive(state)
     else:
         raise OutOfTurn
+
+
+def _open_for_good(state: ThingState, row: list[Any]) -> None:
+    """Of what never closes and never waits, only the first opening counts."""
+    if not state.steps or row < state.steps[0]:
+        state.steps = [row]
+        _derive(state)
 
 
 def _derive(state: ThingState) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from engine.rulebook.book import Rulebook
-from engine.rulebook.spec import Measure, Rule
+from engine.rulebook.spec import Measure, Rule, Thing
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,3 +69,13 @@ def _of_measure(measure: Measure) -> Iterator[str]:
         yield f"{measure.thing}.{measure.prop}"
         for test in measure.where:
             yield f"{measure.thing}.{test.path[0]}"
+
+
+def properties_of(thing: Thing, names: Iterable[str]) -> frozenset[str]:
+    """The properties of a thing that are read when rules use these names: its own, its roles', its ``where``'s."""
+    measures = {measure.name: measure.prop for measure in thing.measures}
+    rests = [rest for name in names for owner, _, rest in [name.partition(".")] if owner == thing.name]
+    wanted = [*rests, *(measures[rest] for rest in rests if rest in measures)]
+    wanted += [measure.prop for measure in thing.measures if thing.portfolio]
+    wanted += [prop for _, prop in thing.people] + [test.path[0] for test in thing.where]
+    return frozenset(one.partition(".")[0] for one in wanted if one)

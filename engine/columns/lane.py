@@ -300,7 +300,7 @@ class ColumnLane(Lane):
             else:
                 if state is None:
                     state = states[key] = ThingState(kept=KeptRow(table, row, table.owners[row][2]))  # type: ignore[arg-type]
-                fold_thing(shape.spec, state, happening)
+                fold_thing(shape.spec, state, happening, shape.props)
                 table.fold(row, table.owners[row][2], happening, shape.route(happening.event.type))
             self._noted(account, kind, key, before)
         return found
