@@ -179,8 +179,6 @@ class AssignedKeeper(Keeper):
         self._since_snapshot += len(kept.events)
         kept.written(claim)
         self._new_on_lane = []
-        for recorded in batch.events:
-            self._pending.pop(recorded.recorded.account_id, None)
         return decisions
 
     # -- the portfolio ---------------------------------------------------------------------------------------------
