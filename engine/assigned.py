@@ -58,13 +58,17 @@ class AssignedKeeper(Keeper):
     def assign(self, lanes: Sequence[int], *, at: Instant, take_over: bool = False) -> list[Assigned]:
         """Own these lanes from now on: raise their epochs, load them, say from where to read.
 
-        Raises ``LaneTaken`` when another owner of one is alive (unless ``take_over``); then none of them is owned.
+        A lane that is held already is loaded anew only if it is not what the store has. Raises ``LaneTaken`` when another owner of one is alive (unless ``take_over``); then none of them is owned.
         """
         claims = self.store.claim(list(lanes), self._owner, at=at, take_over=take_over)
         accounts = cache(self.store.accounts)
         try:
             for claim in claims:
-                self._load(claim, accounts)
+                kept = self.kept.get(claim.lane)
+                if kept is not None and _as_stored(kept, claim):
+                    kept.written(claim)
+                else:
+                    self._load(claim, accounts)
         except BaseException:
             self.forget(lanes)
             self.store.release(claims)
@@ -146,9 +150,9 @@ class AssignedKeeper(Keeper):
             if step >= until:
                 return decisions
 
-    def renew(self, *, at: Instant) -> None:
-        """Say that the owner of all these lanes is alive. Raises ``Fenced``."""
-        self._renew(at)
+    def renew(self, lane: int, *, at: Instant) -> None:
+        """Say that the owner of a lane is alive. Raises ``Fenced``."""
+        self.store.renew([self._own(lane).claim], at=at)
 
     def _own(self, lane: int) -> Kept:
         kept = self.kept.get(lane)
@@ -245,6 +249,12 @@ class AssignedKeeper(Keeper):
             return None if begun else portfolio.nothing(self._programs[self.book.fingerprint])
         # Measured under another rulebook it may be of another thing: better no total than a wrong one.
         return share if share.get(RULEBOOK) == self.book.fingerprint else None
+
+
+def _as_stored(kept: Kept, claim: Claim) -> bool:
+    """Is a lane in memory what the store has, so that only its epoch is another?"""
+    begun = kept.changed or kept.events or kept.entries or kept.traits or kept.touches or kept.shares
+    return not begun and msgspec.structs.replace(kept.claim, epoch=claim.epoch) == claim
 
 
 def _stray(one: Arrived, lane: int, lanes: int) -> str:

@@ -344,3 +344,46 @@ def test_an_account_of_another_lane_is_refused_before_anything_is_written(store:
     with pytest.raises(StoreError, match="lane 1"):
         keeper.take_lane(0, arrivals, at=WALL)
     assert store.count_events() == 0
+
+
+def test_a_lane_that_is_held_is_loaded_again_only_if_it_is_not_as_stored(store: Store) -> None:
+    keeper, other = assigned(store, "worker:1:a"), assigned(store, "worker:2:a")
+    account = next(f"a{n}" for n in range(99) if lane_of(f"a{n}", LANES) == 0)
+    arrivals = [Arrival(event(f"e{n}", "feature.used", account, MONDAY + n), MONDAY + n) for n in range(3)]
+    keeper.assign([0], at=WALL)
+    keeper.take_lane(0, arrivals[:1], at=WALL)
+    held = keeper.kept[0].lane
+    keeper.assign([0], at=WALL)
+    assert keeper.kept[0].lane is held
+    keeper.take_lane(0, arrivals[1:2], at=WALL)  # under the new epoch
+    other.assign([0], at=WALL, take_over=True)
+    other.take_lane(0, arrivals[2:], at=WALL)
+    keeper.assign([0], at=WALL, take_over=True)
+    assert keeper.kept[0].lane is not held
+    assert keeper.kept[0].position == other.kept[0].position
+
+
+def test_a_lane_whose_batch_broke_off_is_loaded_again(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    keeper = assigned(store, "worker:1:a")
+    account = next(f"a{n}" for n in range(99) if lane_of(f"a{n}", LANES) == 0)
+    arrivals = [Arrival(event("e", "feature.used", account, MONDAY), MONDAY)]
+    keeper.assign([0], at=WALL)
+
+    def away(_batches: object) -> None:
+        raise StoreError("store: it is away")
+
+    with monkeypatch.context() as broken, pytest.raises(StoreError, match="away"):
+        broken.setattr(store, "commit", away)
+        keeper.take_lane(0, arrivals, at=WALL)
+    held = keeper.kept[0].lane
+    keeper.assign([0], at=WALL)
+    assert keeper.kept[0].lane is not held
+    assert keeper.take_lane(0, arrivals, at=WALL).new == 1
+
+
+def test_who_is_alive_says_so(store: Store) -> None:
+    keeper = assigned(store, "worker:1:a")
+    keeper.assign([0], at=WALL)
+    keeper.renew(0, at=WALL + HOUR)
+    with pytest.raises(LaneTaken):
+        store.claim([0], "import:1:a", at=WALL + HOUR + 20_000)
