@@ -58,7 +58,8 @@ class AssignedKeeper(Keeper):
     def assign(self, lanes: Sequence[int], *, at: Instant, take_over: bool = False) -> list[Assigned]:
         """Own these lanes from now on: raise their epochs, load them, say from where to read.
 
-        A lane that is held already is loaded anew only if it is not what the store has. Raises ``LaneTaken`` when another owner of one is alive (unless ``take_over``); then none of them is owned.
+        A lane that is held already is loaded anew only if it is not what the store has. Raises ``LaneTaken`` when
+        another owner of one is alive (unless ``take_over``); then none of them is owned.
         """
         claims = self.store.claim(list(lanes), self._owner, at=at, take_over=take_over)
         accounts = cache(self.store.accounts)

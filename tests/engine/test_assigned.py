@@ -372,9 +372,10 @@ def test_a_lane_whose_batch_broke_off_is_loaded_again(store: Store, monkeypatch:
     def away(_batches: object) -> None:
         raise StoreError("store: it is away")
 
-    with monkeypatch.context() as broken, pytest.raises(StoreError, match="away"):
+    with monkeypatch.context() as broken:
         broken.setattr(store, "commit", away)
-        keeper.take_lane(0, arrivals, at=WALL)
+        with pytest.raises(StoreError, match="away"):
+            keeper.take_lane(0, arrivals, at=WALL)
     held = keeper.kept[0].lane
     keeper.assign([0], at=WALL)
     assert keeper.kept[0].lane is not held
