@@ -1,0 +1,114 @@
+"""What a worker takes from Kafka in one transaction, and the contract of whoever writes it."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, Protocol
+
+import msgspec
+
+from engine.errors import RingfirstError
+from engine.instants import Instant
+
+Headers = Sequence[tuple[str, bytes]]
+
+
+class Partition(NamedTuple):
+    """A partition of a topic; a lane has one of each topic, all with the lane's number."""
+
+    topic: str
+    partition: int
+
+
+class Range(NamedTuple):
+    """The offsets ``start`` <= offset < ``end`` of a partition; holes of markers and compaction lie inside."""
+
+    start: int
+    end: int
+
+
+class Record(Protocol):
+    """A record as it was fetched; ``timestamp`` is in milliseconds."""
+
+    @property
+    def topic(self) -> str: ...  # noqa: D102 - a record of Kafka, in its own words
+    @property
+    def partition(self) -> int: ...  # noqa: D102
+    @property
+    def offset(self) -> int: ...  # noqa: D102
+    @property
+    def timestamp(self) -> int: ...  # noqa: D102
+    @property
+    def key(self) -> bytes | None: ...  # noqa: D102
+    @property
+    def value(self) -> bytes | None: ...  # noqa: D102
+    @property
+    def headers(self) -> Headers: ...  # noqa: D102
+
+
+class LaneBatch(msgspec.Struct, frozen=True, gc=False):
+    """What one lane takes in next, in the order of its log, and how far that moves each of its partitions.
+
+    ``ranges`` holds the partitions that move; every range begins where the one before it ended. ``records`` may be
+    empty: then the batch moves offsets over holes, or the lane's clock, or says that a history is at its end.
+    ``read_until`` is set when nothing recorded before that instant can still come: the lane's clock may go there once
+    the batch is in. ``at_end`` (with ``history`` only): every partition is read to its end; nothing will follow.
+    ``epoch`` is that of the claim the batch was read under, ``generation`` that of the consumer group.
+    """
+
+    lane: int
+    epoch: int
+    generation: int
+    records: Sequence[Record]
+    ranges: Mapping[Partition, Range]
+    read_until: Instant | None = None
+    at_end: bool = False
+
+
+class Claimed(msgspec.Struct, frozen=True):
+    """The right to write to one lane, and where its partitions go on: the next offset, None = never read yet.
+
+    ``halted`` says why the lane must not go on until somebody decides (its offsets are those of another log).
+    """
+
+    epoch: int
+    offsets: Mapping[Partition, int | None]
+    halted: str | None = None
+
+
+class Handler(Protocol):
+    """Writes what a worker takes in: batch, decisions and offsets in one transaction, under the lane's epoch.
+
+    One call at a time. The calls come from the event loop's thread, or from one thread beside it (``threaded``).
+    """
+
+    @property
+    def threaded(self) -> bool:
+        """Is a call so slow (a database behind a network) that it must not hold up the event loop?"""
+        ...
+
+    def claim(self, lanes: Sequence[int], topics: Sequence[str]) -> Mapping[int, Claimed]:
+        """Become the owner of these lanes, and of no others, raising their epochs; where each of them goes on.
+
+        What was held before and is not among ``lanes`` is given up, for it belongs to another worker now. Lanes that
+        were held before keep what is in memory if nobody else wrote to them. Raises ``StoreError`` when the store is
+        away; the caller tries again.
+        """
+        ...
+
+    def reclaim(self, lane: int, topics: Sequence[str]) -> Claimed:
+        """Read one lane anew after a batch of it failed; the others stay as they are. Raises as ``claim``."""
+        ...
+
+    def commit(self, batch: LaneBatch) -> None:
+        """Write a batch, or nothing of it: each range must begin where the store stands.
+
+        Raises ``Fenced`` when a newer owner has the lane; ``StoreError`` or ``Conflict`` when it may be in the store
+        or not, and the lane must be claimed again. Anything else ends the process.
+        """
+        ...
+
+    def drop(self) -> None:
+        """Give every lane up: the worker stops, or its partitions were taken away."""
+
+
+class Halted(RingfirstError):
+    """A lane cannot go on without a person's decision; the message names the command that takes it."""
