@@ -1,0 +1,178 @@
+"""What a worker does with a lane's batch: decode it, and write it with all it causes in one transaction."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from engine.assigned import Arrival, AssignedKeeper
+from engine.errors import Fenced
+from engine.events import MAX_BYTES, Arrived, BadEvent, decode
+from engine.instants import SECOND, Instant
+from engine.lanes import lane_of
+from engine.rulebook.book import Rulebook
+from engine.store import DeadLetter, Offset, Store
+from streams.batch import Claimed, LaneBatch, Partition, Record
+from streams.files import dead_letter
+
+RENEW_EVERY = 5 * SECOND
+"""How often an owner says that it is alive; its lease runs for 30 seconds."""
+
+Ends = Callable[[], Mapping[Partition, int]]
+"""Asks the broker where every partition of the inbound topics ends."""
+
+
+class LaneWriter:
+    """The ``Handler`` of a worker: an ``AssignedKeeper`` over a store.
+
+    ``source`` names the log that the offsets belong to (the cluster), ``gives_way`` says of another owner's name
+    whether it is a worker of this group, from which Kafka takes lanes as it likes. With ``history`` events count as
+    recorded at their own time, and ``ends`` tells when all lanes of all workers are through.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        book: Rulebook,
+        owner: str,
+        *,
+        source: str,
+        now: Callable[[], Instant],
+        gives_way: Callable[[str], bool],
+        threaded: bool = False,
+        ends: Ends | None = None,
+    ) -> None:
+        self.threaded = threaded
+        self._store, self._source, self._now, self._gives_way = store, source, now, gives_way
+        self._ends = ends
+        self._keeper = AssignedKeeper(store, book, owner, source=source, at=now(), history=ends is not None)
+        self._offsets: dict[Partition, int | None] = {}
+        self._renewed: dict[int, Instant] = {}
+        self._ended: set[int] = set()
+        self._decoded: dict[tuple[Partition, int], Arrived | DeadLetter] = {}
+
+    # -- the contract ----------------------------------------------------------------------------------------------
+    def claim(self, lanes: Sequence[int], topics: Sequence[str]) -> Mapping[int, Claimed]:
+        """Become the owner of lanes, and say where each partition of them goes on."""
+        at = self._now()
+        others = {info.owner for info in self._store.lane_infos(at=at) if info.lane in lanes and info.owner}
+        over = all(self._gives_way(owner) for owner in others)
+        claimed, halted = {}, self._other_log(topics)
+        for one in self._keeper.assign(lanes, at=at, take_over=over):
+            offsets = {(Partition(topic, one.lane)): one.offsets.get((topic, one.lane)) for topic in topics}
+            self._offsets.update(offsets)
+            self._renewed[one.lane] = at
+            claimed[one.lane] = Claimed(one.epoch, offsets, halted if None in offsets.values() else None)
+        self._ended -= set(lanes)
+        self._decoded = {key: value for key, value in self._decoded.items() if key[0].partition not in lanes}
+        return claimed
+
+    def commit(self, batch: LaneBatch) -> None:
+        """Write a batch: events, decisions, dead letters and offsets, and bring the clock to ``read_until``."""
+        at, lane = self._now(), batch.lane
+        kept = self._keeper.kept.get(lane)
+        if kept is None or kept.claim.epoch != batch.epoch:
+            raise Fenced(f"lane {lane}: the batch was read under epoch {batch.epoch}, which is over; read it again")
+        arrivals, letters = [], []
+        for record in batch.records:
+            found = self._found(record, at)
+            if isinstance(found, Arrived):
+                arrivals.append(Arrival(found, self._arrived(found, record, at)))
+            else:
+                letters.append(found)
+        if batch.ranges or arrivals or letters:
+            self._keeper.take_lane(lane, arrivals, letters, self._moves(batch), at=at)
+            self._offsets.update({place: moved.end for place, moved in batch.ranges.items()})
+        if batch.read_until is not None:
+            self._keeper.move_clock(lane, batch.read_until, at=at)
+        if not 0 <= at - self._renewed[lane] < RENEW_EVERY:
+            self._keeper.renew(lane, at=at)
+            self._renewed[lane] = at
+        if batch.at_end:
+            self._ended.add(lane)
+
+    def drop(self, lanes: Sequence[int]) -> None:
+        """Give lanes up."""
+        self._keeper.give_up(lanes)
+        self._ended -= set(lanes)
+
+    # -- beside the batches ----------------------------------------------------------------------------------------
+    def key(self, record: Record) -> Instant | None:
+        """When a record of a history is to be taken in: at its event's own time; None: with the one before it."""
+        found = self._decode(record, self._now())
+        self._decoded[Partition(record.topic, record.partition), record.offset] = found
+        return found.event.time if isinstance(found, Arrived) else None
+
+    def tick(self) -> bool:
+        """Every second: the portfolio's totals, and the end of a history; True when all of a history is taken in."""
+        at = self._now()
+        more = self._keeper.measure(at=at)[1]
+        if self._ends is None or not self._through():
+            return False
+        until = max((info.clock_at for info in self._store.lane_infos(at=at) if info.clock_at is not None), default=0)
+        for lane in sorted(self._keeper.kept):
+            self._keeper.move_clock(lane, until, at=at)
+        clocks = [info.clock_at for info in self._store.lane_infos(at=at)]
+        if more or any(clock is None or clock < until for clock in clocks):
+            return False  # another worker's lanes are not there yet: the portfolio's last totals wait for them
+        while self._keeper.measure(at=at)[1]:
+            pass
+        return True
+
+    def stop(self) -> None:
+        """Write snapshots and give the lanes up."""
+        self._keeper.stop()
+
+    def _through(self) -> bool:
+        """Is every partition of every lane read to its end, by whichever worker?"""
+        if self._ends is None or not set(self._keeper.kept) <= self._ended:
+            return False
+        read = self._store.offsets(self._source)
+        return all(read.get((self._source, *place), 0) >= end for place, end in self._ends().items())
+
+    def _other_log(self, topics: Sequence[str]) -> str | None:
+        """Why a partition that was never read must not be begun: these topics were read from another log."""
+        known = sorted({source for source, topic, _ in self._store.offsets() if topic in topics} - {self._source})
+        if not known:
+            return None
+        return (
+            f"offsets: these topics are of another log than the one that was read before; found {self._source}, "
+            f"the store's offsets are of {', '.join(known)}; connect to that cluster again, or, if the topics moved "
+            "here, say where to go on: 'ringfirst offsets skip'"
+        )
+
+    # -- records ---------------------------------------------------------------------------------------------------
+    def _found(self, record: Record, at: Instant) -> Arrived | DeadLetter:
+        found = self._decoded.pop((Partition(record.topic, record.partition), record.offset), None)
+        return self._decode(record, at) if found is None else found
+
+    def _arrived(self, found: Arrived, record: Record, at: Instant) -> Instant:
+        """When it arrived: by its record, never later than now; of a history, when it happened."""
+        if self._ends is not None:
+            return found.event.time
+        return min(record.timestamp, at) if record.timestamp >= 0 else at
+
+    def _decode(self, record: Record, at: Instant) -> Arrived | DeadLetter:
+        raw, account = record.value or b"", None
+        if record.value is None:
+            reason = "a record without a value; found a tombstone; events are never deleted: send a new event"
+        else:
+            found = decode(raw, wall=at)
+            if isinstance(found, BadEvent):
+                reason, account = found.reason, found.account_id
+            else:
+                account = found.event.account_id
+                lane = lane_of(account, self._store.lanes)
+                if lane == record.partition:
+                    return found
+                reason = (
+                    f"account_id: it belongs to partition {lane}; found it in {record.partition}; "
+                    "key records by account id, with the murmur2 partitioner"
+                )
+        where = f"{record.partition}:{record.offset}"
+        return dead_letter(record.topic, where, reason, raw[:MAX_BYTES], at, account)
+
+    def _moves(self, batch: LaneBatch) -> list[Offset]:
+        moves = []
+        for place, moved in batch.ranges.items():
+            known = self._offsets.get(place)
+            old = None if known is None else moved.start
+            moves.append(Offset(self._source, place.topic, place.partition, old, moved.end))
+        return moves
