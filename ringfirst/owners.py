@@ -16,22 +16,34 @@ from engine.store import Claim, Store
 
 _T = TypeVar("_T")
 _UNKNOWN = "-"
+_WORKER = "worker"
 _STARTED = 19  # the field of /proc/PID/stat behind the name in brackets, proc(5) calls it (22) starttime
 
 
-def owner_name() -> str:
-    """Name this process as an owner: ``host:pid:start``."""
-    return f"{socket.gethostname()}:{os.getpid()}:{_start(os.getpid())}"
+def owner_name(group: str = "") -> str:
+    """Name this process as an owner: ``host:pid:start``, and of a worker ``host:pid:start:worker:GROUP``."""
+    name = f"{socket.gethostname()}:{os.getpid()}:{_start(os.getpid())}"
+    return f"{name}:{_WORKER}:{group}" if group else name
+
+
+def is_worker(owner: str, group: str) -> bool:
+    """Is the owner a worker of this consumer group, from which Kafka takes lanes as it likes?
+
+    >>> is_worker(owner_name("ringfirst"), "ringfirst"), is_worker(owner_name("other"), "ringfirst")
+    (True, False)
+    >>> is_worker(owner_name(), "ringfirst")
+    False
+    """
+    return owner.split(":", 3)[3:] == [f"{_WORKER}:{group}"]
 
 
 def is_dead(owner: str) -> bool:
     """Is the owner surely gone? True only for a process of this host that no longer runs.
 
-    >>> is_dead(owner_name()), is_dead("elsewhere.example:1:-"), is_dead("somebody")
-    (False, False, False)
+    >>> is_dead(owner_name()), is_dead(owner_name("ringfirst")), is_dead("elsewhere.example:1:-"), is_dead("somebody")
+    (False, False, False, False)
     """
-    host, _, rest = owner.partition(":")
-    pid, _, start = rest.partition(":")
+    host, pid, start, *_ = (*owner.split(":", 3), "", "")
     if host != socket.gethostname() or not pid.isdecimal():
         return False
     try:
