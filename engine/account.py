@@ -167,7 +167,7 @@ class Account:
         """The account's values as of ``at``, in its own zone or another."""
         where = where or self.zone
         moment = Moment(at, where.day(at), where)
-        return AccountView(self.program, self.state, moment, self.portfolio, self.id, self.opened)
+        return AccountView(self.program, self.state, moment, self.portfolio, self.id, self.log_began, self.opened)
 
     def look(self, at: Instant, happening: Happening | None = None) -> list[Fact]:
         """Look at every rule as of ``at``; ``happening`` is the event that was just folded, if any."""
@@ -601,17 +601,21 @@ class Account:
             self.state = self.program.shape.build(events, self.zone, at)
 
 
-def account_view(program: Program, events: list[Recorded], at: Instant, portfolio: Mapping[str, Value]) -> AccountView:
-    """The view of an account as of ``at``, built from its events alone; ``portfolio`` is the day's totals."""
+def account_view(
+    program: Program, events: list[Recorded], at: Instant, portfolio: Mapping[str, Value], log_began: Instant
+) -> AccountView:
+    """The view of an account as of ``at``, built from its events; ``portfolio`` is the day's totals.
+
+    ``log_began`` is when the log of its lane began.
+    """
     where = program.zone
     state = program.shape.build(events, where, at)
     wanted = zone(account_zone(program.zone, state.trait("timezone")))
     if wanted is not where:
         where = wanted
         state = program.shape.build(events, where, at)
-    return AccountView(
-        program, state, Moment(at, where.day(at), where), portfolio, events[0].account_id if events else ""
-    )
+    account_id = events[0].account_id if events else ""
+    return AccountView(program, state, Moment(at, where.day(at), where), portfolio, account_id, log_began)
 
 
 def thing_key(kind: str, thing_id: str) -> Key:

@@ -9,12 +9,11 @@ from engine.errors import UsageError
 from engine.instants import Instant, iso
 from engine.keeper import stored_program
 from engine.lane import Lane
-from engine.lanes import lane_of
 from engine.log import Recorded
 from engine.logic import Truth
 from engine.measures.measure import Happening
 from engine.program import Program, RuleProgram, read_use
-from engine.questions import events_of, now_of, unknown_account
+from engine.questions import events_of, log_began, now_of, unknown_account
 from engine.recipients import recipients
 from engine.rulebook.book import Rulebook
 from engine.rulebook.findings import suggestion
@@ -104,10 +103,7 @@ def replayed(store: Store, book: Rulebook, account_id: str, at: Instant) -> Acco
         return [entry for entry in recorded if entry.position <= position]
 
     lane = Lane(program, history)
-    lane.first_at = next(
-        (info.first_at for info in store.lane_infos(at=0) if info.lane == lane_of(account_id, store.lanes)),
-        None,
-    )
+    lane.first_at = log_began(store, account_id)
     for entry in entries:
         lane.take(entry)
     lane.advance(at)

@@ -8,6 +8,7 @@ from typing import Any
 from engine.account import account_view
 from engine.errors import UsageError
 from engine.instants import Instant, iso
+from engine.lanes import lane_of
 from engine.log import EngineEntry, Entry, Recorded
 from engine.program import NameUse, Program, read_use
 from engine.rulebook.book import Rulebook
@@ -73,7 +74,7 @@ def account(store: Store, book: Rulebook, account_id: str, *, at: Instant | None
     if not events:
         raise unknown_account(store, account_id, moment)
     totals = _totals(store.account_entries(account_id, until_at=moment), {})
-    view = account_view(program, events, moment, totals)
+    view = account_view(program, events, moment, totals, log_began(store, account_id) or moment)
     return {
         "account_id": account_id,
         "at": iso(moment),
@@ -122,10 +123,17 @@ def events_of(store: Store, account_id: str, until: Instant) -> list[Recorded]:
     return [entry for entry in entries if isinstance(entry, Recorded) and entry.account_id == account_id]
 
 
+def log_began(store: Store, account_id: str) -> Instant | None:
+    """When the log of the account's lane began; None while nothing is in it."""
+    lane = lane_of(account_id, store.lanes)
+    return next((info.first_at for info in store.lane_infos(at=0) if info.lane == lane), None)
+
+
 def views(store: Store, program: Program, at: Instant) -> Iterator[AccountView]:
     """Every account as of ``at``, by id, from the entries recorded by then; only what the program asks is folded."""
     found: dict[str, list[Recorded]] = {}
     totals: dict[str, dict[str, Value]] = {}
+    began = {info.lane: info.first_at for info in store.lane_infos(at=0)}
     for lane_number in range(store.lanes):
         lane: dict[str, Value] = {}
         for entry in store.entries(lane_number, until_at=at):
@@ -135,7 +143,8 @@ def views(store: Store, program: Program, at: Instant) -> Iterator[AccountView]:
             else:
                 lane.update(_totals([entry], {}))
     for account_id in sorted(found):
-        yield account_view(program, found[account_id], at, totals[account_id])
+        begun = began.get(lane_of(account_id, store.lanes))
+        yield account_view(program, found[account_id], at, totals[account_id], begun or at)
 
 
 def _totals(entries: Iterable[Entry], known: dict[str, Value]) -> dict[str, Value]:

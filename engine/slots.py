@@ -68,17 +68,21 @@ class KeptValue:
             found: Value = kept.number(self.index, view.moment)
             if found is not UNREAD:
                 return found
-        return self.kept.read(kept[self.index], view.seen, view.moment)
+        return self.kept.read(kept[self.index], self._since(view), view.moment)
 
     def exact(self, view: AccountView) -> Exact | None:
         """The value in millionths before any rounding, where it is one that is added up."""
         kept = self.kept
         data = view.state.kept[self.index]
-        return kept.exact(data, view.seen, view.moment) if isinstance(kept, Counting) else None
+        return kept.exact(data, self._since(view), view.moment) if isinstance(kept, Counting) else None
 
     def turns(self, view: AccountView, constants: Sequence[float]) -> Iterable[Instant]:
         """As the measure says."""
-        return self.kept.turns(view.state.kept[self.index], view.seen, view.moment, constants)
+        return self.kept.turns(view.state.kept[self.index], self._since(view), view.moment, constants)
+
+    def _since(self, view: AccountView) -> Instant | None:
+        """An age counts from when the account was first seen; a window can be full only since our log tells of it."""
+        return view.watched if self.kept.spec.full else view.seen
 
 
 class KeptOfThing:
@@ -352,7 +356,7 @@ class Spells(OverThings):
     def read(self, view: AccountView) -> Value:
         """The count, or the aggregate of exact hours."""
         spec = self.spec
-        if not_yet_full(spec, view.seen, view.moment):
+        if spec.full and not_yet_full(spec, view.watched, view.moment):
             return None
         after, until = stretch_of(spec, view.moment)
         scale = scale_of(spec, view.moment.today)
@@ -365,7 +369,7 @@ class Spells(OverThings):
         """Exact windows turn as acts leave them; a ``where`` as its things turn."""
         del constants
         if self.spec.window.kind == "exact":
-            yield from exact_turns(self.spec, [when for when, _ in self.acts(view)], view.seen)
+            yield from exact_turns(self.spec, [when for when, _ in self.acts(view)], view.watched)
         for one in self._all(view):
             for test in self.tests:
                 yield from test.turns(one)

@@ -36,6 +36,17 @@ class AccountState(msgspec.Struct):
         found = self.traits.get(name)
         return None if found is None else found[2]
 
+    def watched(self, zone: Zone, log_began: Instant) -> Instant | None:
+        """Since when all that happened in the account would be in our log.
+
+        From when it was first seen on, but no earlier than the log began or, of an account of which older events came
+        in late, than the oldest of them: of the days before nobody can say that nothing happened.
+        """
+        seen = self.seen(zone)
+        if seen is None or self.first_event is None:
+            return seen
+        return max(seen, min(log_began, self.first_event))
+
     def seen(self, zone: Zone) -> Instant | None:
         """When the account was first seen: ``created_at``, ``subscription.created`` or its first event."""
         created = read_date(self.trait("created_at"), zone)

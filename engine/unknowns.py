@@ -75,13 +75,18 @@ def _of_measure(view: AccountView, measure: Measure, rows: Sequence[Happening]) 
         wanted = "date" if measure.verb in {"days_to", "hours_to"} else "number" if measure.as_number else declared
         return _of_trait(view, measure.prop, wanted)
     kept = getattr(view.program.slots[view.program.slot(measure.name)], "kept", None)
-    return _of_kept(kept, rows, view.seen, view.moment, "the account") if kept is not None else _LIMITS
+    return _of_kept(kept, rows, view.watched, view.moment, _beginning(view)) if kept is not None else _LIMITS
 
 
-def _of_kept(kept: Kept, rows: Sequence[Happening], seen: int | None, moment: Moment, who: str) -> str:
+def _beginning(view: AccountView) -> str:
+    """What began when an account's windows could begin to be full."""
+    return "the account was first seen" if view.watched == view.seen else "our log of the account begins"
+
+
+def _of_kept(kept: Kept, rows: Sequence[Happening], seen: int | None, moment: Moment, begins: str) -> str:
     spec = kept.spec
     if not_yet_full(spec, seen, moment):
-        return _not_full(spec, seen, moment, who)
+        return _not_full(spec, seen, moment, begins)
     after, until = stretch_of(spec, moment)
     types = spec.types
     ours = [
@@ -100,23 +105,23 @@ def _of_kept(kept: Kept, rows: Sequence[Happening], seen: int | None, moment: Mo
     return _LIMITS
 
 
-def _not_full(spec: Measure, seen: int | None, moment: Moment, who: str) -> str:
+def _not_full(spec: Measure, seen: int | None, moment: Moment, begins: str) -> str:
     if seen is None:
-        return f"full: true, and {who} was never seen"
+        return "full: true, and nothing was ever seen of it"
     begin = stretch_of(spec, moment)[0] + (spec.window.kind != "exact")
     if spec.window.kind == "exact":
-        return f"full: true, and its window begins {iso(begin)}, before {who} was first seen, {iso(seen)}"
+        return f"full: true, and its window begins {iso(begin)}, before {begins}, {iso(seen)}"
     first, day = (date_of(moment.zone.day(at)).isoformat() for at in (begin, seen))
     if first == day:  # seen in the middle of the window's first day
-        return f"full: true, and {who} was first seen during the first day of its window, {day}"
-    return f"full: true, and its window begins on {first}, before {who} was first seen, on {day}"
+        return f"full: true, and {begins} during the first day of its window, {day}"
+    return f"full: true, and its window begins on {first}, before {begins}, on {day}"
 
 
 def _over_things(view: AccountView, measure: Measure) -> str:
     kind, slot = measure.thing, view.program.slots[view.program.slot(measure.name)]
     if isinstance(slot, Spells):
-        if not_yet_full(measure, view.seen, view.moment):
-            return _not_full(measure, view.seen, view.moment, "the account")
+        if not_yet_full(measure, view.watched, view.moment):
+            return _not_full(measure, view.watched, view.moment, _beginning(view))
         act = "answered" if measure.prop == SPELL_NAMES[0] else "closed"
         return f"no {kind} was {act}{'' if measure.window.kind == 'ever' else ' in its window'}"
     matching = slot.matching(view) if hasattr(slot, "matching") else view.open_things(kind)
@@ -133,7 +138,7 @@ def _of_thing(thing: ThingView, name: str, rows: Sequence[Happening]) -> str:
         kept = getattr(thing.program.slots[thing.program.slot(name)], "kept", None)
         if kept is not None and measure.verb != "held_days":
             own = [row for row in rows if thing.program.shape.thing_of(row.event) == thing.id]
-            return _of_kept(kept, own, thing.state.seen, thing.moment, who)
+            return _of_kept(kept, own, thing.state.seen, thing.moment, f"{who} was first seen")
         return _of_property(thing, measure.prop, "date" if measure.verb in {"days_to", "hours_to"} else None)
     if name in _THING_WORDS:
         return f"{who} {_THING_WORDS[name]}"

@@ -37,7 +37,18 @@ class Slot(Protocol):
 class AccountView:
     """An account as of one moment; ``view[i]`` is the value of the program's slot ``i``."""
 
-    __slots__ = ("_cache", "_seen", "account_id", "moment", "opened", "portfolio", "program", "state", "things")
+    __slots__ = (
+        "_cache",
+        "_seen",
+        "account_id",
+        "log_began",
+        "moment",
+        "opened",
+        "portfolio",
+        "program",
+        "state",
+        "things",
+    )
 
     def __init__(
         self,
@@ -46,11 +57,13 @@ class AccountView:
         moment: Moment,
         portfolio: Mapping[str, Value],
         account_id: str,
+        log_began: Instant,
         opened: Mapping[str, Mapping[str, None]] | None = None,
     ) -> None:
         self.opened = opened
         self.program = program
         self.account_id = account_id
+        self.log_began = log_began
         self.state = state
         self.moment = moment
         self.portfolio = portfolio
@@ -70,6 +83,11 @@ class AccountView:
         if self._seen is UNREAD:
             self._seen = self.state.seen(self.moment.zone)
         return self._seen
+
+    @property
+    def watched(self) -> Instant | None:
+        """Since when all that happened in the account would be in our log: what ``full: true`` asks."""
+        return self.state.watched(self.moment.zone, self.log_began)
 
     def value(self, name: str) -> Value:
         """The value of an account's name."""

@@ -404,7 +404,9 @@ class ColumnLane(Lane):
 
     def _seen(self, account: Account) -> None:
         seat: Seat = account.seat
-        seat.sheet.tables[""].arrays["g"][seat.row] = full_from(account.state.seen(account.zone), account.zone)
+        seat.sheet.tables[""].arrays["g"][seat.row] = full_from(
+            account.state.watched(account.zone, account.log_began), account.zone
+        )
 
     # -- looking -------------------------------------------------------------------------------------------------------
     def _consider(

@@ -44,9 +44,7 @@ def _prospect(slot: Slot, view: Any, number: float) -> tuple[int, Day]:
         return 1, NEVER
     if isinstance(slot, Spells) and slot.spec.window.kind == "days" and not _tested_daily(slot):
         days = (view.moment.zone.day(when) for when, _ in slot.acts(view))
-        return 0, min(
-            _turn(slot.spec.window.size, slot.spec.window.shift, days, today), _full(slot.spec, view, view.seen)
-        )
+        return 0, min(_turn(slot.spec.window.size, slot.spec.window.shift, days, today), _full(slot.spec, view))
     return 0, today + 1
 
 
@@ -57,8 +55,7 @@ def _of_kept(slot: KeptValue | KeptOfThing, view: Any) -> tuple[int, Day]:
         return (1, NEVER) if spec.times == 1 else (0, today + 1)
     if isinstance(kept, Counting) and spec.window.kind == "days":
         data = view.state.kept[slot.index] if len(view.state.kept) else {}
-        seen = view.seen if isinstance(slot, KeptValue) else view.state.seen
-        return 0, min(_turn(spec.window.size, spec.window.shift, data, today), _full(spec, view, seen))
+        return 0, min(_turn(spec.window.size, spec.window.shift, data, today), _full(spec, view))
     return 0, today + 1
 
 
@@ -67,9 +64,12 @@ def _turn(size: int, shift: int, days: Iterable[Day], today: Day) -> Day:
     return min((turn for day in days for turn in (day + shift, day + shift + size) if turn > today), default=NEVER)
 
 
-def _full(spec: Any, view: Any, seen: int | None) -> Day:
+def _full(spec: Any, view: View) -> Day:
     """The day on which ``full: true`` comes to be known."""
-    if not spec.full or seen is None:
+    if not spec.full:
+        return NEVER
+    seen = view.watched if isinstance(view, AccountView) else view.state.seen
+    if seen is None:
         return NEVER
     turn = full_from(seen, view.moment.zone) + spec.window.size + spec.window.shift - 1
     return turn if turn > view.moment.today else NEVER

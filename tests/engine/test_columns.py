@@ -464,3 +464,31 @@ def test_the_most_recently_active_is_so_by_time_and_not_by_arrival() -> None:
     told.event(0.6, "alarm")
     (decided,) = same(told.log, 2)
     assert [one["to"] for one in decided["mails"]] == ["u1"]
+
+
+@pytest.mark.parametrize("created", ["2020-01-01", "2026-03-05", "2026-03-09T12:00:00+02:00", "2031-01-01", None])
+@pytest.mark.parametrize("late", [None, 13, 30])
+def test_a_window_is_full_only_of_days_that_our_log_tells_of(created: str | None, late: int | None) -> None:
+    book = {
+        "measures": {
+            "week": {"count": "used", "over": "7d", "full": True},
+            "before": {"sum": "n", "of": "used", "over": "5d", "ending": "3d ago", "full": True},
+            "hours": {"count": "used", "over": "36h", "full": True},
+            "who": {"unique": "user_id", "of": "used", "over": "4d", "full": True},
+            "shut": {"closed": "ticket", "over": "6d", "full": True},
+        },
+        "things": {"ticket": TICKET},
+        "rules": [rule(name, f"{name} <= 2") for name in ("week", "before", "hours", "who", "shut")],
+    }
+    told = Told(book)
+    told.event(2.1, "used", {"n": 1}, user_id="u1", account_id="other")
+    told.event(6.3, "account.updated", {"created_at": created})
+    told.event(7.2, "used", {"n": 1}, user_id="u1")
+    if late:
+        told.event(8.5, "used", {"n": 1}, user_id="u2", time=START + int((8.5 - late) * DAY))
+    told.event(9, "used", {"n": 1}, user_id="u1")
+    found = [row for row in same(told.log, 30) if row["account_id"] == "acme"]
+    assert {row["rule"] for row in found} == {"week", "before", "hours", "who", "shut"}
+    first = min(row["at"] for row in found if row["rule"] == "week")
+    known = 6.3 if created == "2020-01-01" else 8.5 if late else 9 if created == "2026-03-05" else 13
+    assert first == START + int(known * DAY)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from engine import explain
+from engine import explain, questions
 from engine.events import Arrived, encode_properties
 from engine.instants import DAY, HOUR, parse_instant
 from engine.keeper import Keeper
@@ -145,6 +145,27 @@ def test_an_exact_window_says_its_instant(store: Store) -> None:
 
 def test_a_window_that_begins_on_the_day_of_the_first_event_says_so(store: Store) -> None:
     assert "during the first day of its window, 2026-03-02" in why(store, "before_28d", at=MONDAY + 41 * DAY)
+
+
+def test_a_window_that_begins_before_our_log_says_so_though_the_account_is_older() -> None:
+    opened = open_store("sqlite://", lanes=1)
+    keeper = Keeper(opened, book_of(rule("before_28d")), "test", at=WALL)
+    keeper.take([event("a", "account.updated", MONDAY, created_at="2020-01-01")], at=WALL)
+    keeper.take([event("f", "feature.used", MONDAY + 50 * DAY)], at=WALL)
+    keeper.finish(at=WALL)
+    keeper.stop()
+    said = "full: true, and its window begins on 2026-02-19, before our log of the account begins, on 2026-03-02"
+    assert why(opened, "before_28d", at=MONDAY + 30 * DAY) == said
+    known = [
+        len(questions.who(opened, book_of(rule("uses")), "before_28d == 0", at=MONDAY + day * DAY)["accounts"])
+        for day in (41, 42)
+    ]
+    assert known == [0, 1]
+    values = [
+        questions.account(opened, book_of(rule("uses")), "acme", at=MONDAY + day * DAY)["measures"] for day in (41, 42)
+    ]
+    assert [row["before_28d"] for row in values] == [None, 0]
+    opened.close()
 
 
 def test_nothing_in_a_window_is_told_from_nothing_ever(store: Store) -> None:

@@ -83,6 +83,7 @@ class Account:
 
     id: str
     books: dict
+    log_began: int
     events: list[Happening] = field(default_factory=list)
     clock: int = 0
     truths: dict[tuple[str, Subject | None], Memory] = field(default_factory=dict)
@@ -112,7 +113,7 @@ class Account:
         """Take in an event and look."""
         event = happening(entry)
         self.events.append(event)
-        self.picture = Picture(self.books, self.events)
+        self.picture = Picture(self.books, self.events, self.log_began)
         self._look(entry["recorded_at"], event)
 
     def switch(self, books: dict, at: int) -> None:
@@ -120,7 +121,7 @@ class Account:
         before, self.books, self.turns = self.books, books, Turns(books)
         if not self.events:
             return
-        self.picture = Picture(books, self.events)
+        self.picture = Picture(books, self.events, self.log_began)
         view = View(self.picture, at)
         old = {rule["id"]: rule for rule in rules(before)}
         self._remove_all_but({rule["id"] for rule in rules(books)}, at)
@@ -431,7 +432,7 @@ def judge(books: dict, log: list, until: int) -> list[dict]:
             continue
         about = entry.get("ended") or entry["event"]
         if about["account_id"] not in accounts:
-            accounts[about["account_id"]] = Account(about["account_id"], active)
+            accounts[about["account_id"]] = Account(about["account_id"], active, log[0]["recorded_at"])
         account = accounts[about["account_id"]]
         account.advance(at)
         if "ended" in entry:

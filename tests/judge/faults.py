@@ -270,6 +270,18 @@ FAULTS: tuple[Fault, ...] = (
         "created.at if created",
         "None if created",
     ),
+    Fault(
+        "full trusts created_at for the days before our log",
+        state.AccountState.watched,
+        "max(seen, min(log_began, self.first_event))",
+        "seen",
+    ),
+    Fault(
+        "full asks for the log's beginning where an older event came in late",
+        state.AccountState.watched,
+        "min(log_began, self.first_event)",
+        "log_began",
+    ),
     Fault("the first answer is overwritten", things._walk, "if spell.answered_at is None:", "if True:"),
     Fault(
         "a question while waiting starts the waiting anew",

@@ -153,9 +153,10 @@ def newest(events: list[Happening], name: str, nulls: bool) -> Any:
 class Picture:
     """One account as of the events known so far, under one rulebook."""
 
-    def __init__(self, books: dict, events: list[Happening]) -> None:
+    def __init__(self, books: dict, events: list[Happening], log_began: int) -> None:
         """Put the events into their order: (effective time, position)."""
         self.books = books
+        self.log_began = log_began
         self.events = sorted(events, key=lambda event: (event.at, event.position))
         self._things: dict[str, dict[str, Thing]] = {}
 
@@ -179,6 +180,12 @@ class Picture:
         created = newest(self.trait_events, "created_at", nulls=True)
         date = read_date(created, self.zone) if isinstance(created, str) else None
         return min(self.events[0].at, date.at) if date else self.events[0].at
+
+    @cached_property
+    def told_since(self) -> int:
+        """Since when the log tells of the account: of the days before it nobody knows what happened on them."""
+        oldest = self.events[0].at
+        return max(self.first_seen, min(self.log_began, oldest))
 
     def declared(self, scope: Thing | None, path: str) -> str | None:
         """The declared type of an attribute or property."""

@@ -171,9 +171,33 @@ def test_full_is_unknown_while_the_window_begins_before_the_first_event():
 
 def test_full_from_a_date_before_the_first_event():
     def uses(log):
-        log.ev(0, "account.updated", created_at="2026-01-01")
+        log.ev(0, "session.started", account="other")
+        log.ev(20, "account.updated", created_at="2026-03-05")  # day 3, and our log began the day before day 0
 
-    assert value_of({"count": "feature.used", "over": "28d", "full": True}, uses, 0, clock="13:00") == 0
+    measure = {"count": "feature.used", "over": "14d", "full": True}
+    assert [value_of(measure, uses, day, clock="13:00") for day in (20, 30)] == [0, 0]
+    assert value_of({"count": "feature.used", "over": "18d", "full": True}, uses, 20, clock="13:00") == 0
+    assert value_of({"count": "feature.used", "over": "19d", "full": True}, uses, 20, clock="13:00") is None
+
+
+def test_full_of_an_account_older_than_our_log_is_unknown_while_the_window_begins_before_the_log():
+    def uses(log):
+        log.ev(0, "account.updated", created_at="2020-01-01")
+
+    measure = {"count": "feature.used", "over": "7d", "full": True}
+    assert [value_of(measure, uses, day) for day in (4, 5, 6)] == [None, None, 0]
+    assert value_of(measure | {"over": "36h"}, uses, 0, clock="23:59") is None
+    assert value_of(measure | {"over": "36h"}, uses, 1, clock="00:00") == 0
+
+
+def test_full_of_an_account_of_which_older_events_came_in_late_begins_with_the_oldest_of_them():
+    def uses(log):
+        log.ev(0, "account.updated", created_at="2020-01-01")
+        log.ev(-9, "feature.used", clock="00:00", recorded=t(0, "12:30"))
+
+    measure = {"count": "feature.used", "over": "10d", "full": True}
+    assert value_of(measure, uses, 0, clock="13:00") == 1
+    assert value_of(measure | {"over": "11d"}, uses, 0, clock="13:00") is None
 
 
 def test_a_window_counts_days_of_the_accounts_zone():

@@ -91,7 +91,7 @@ def _around(exact: Fraction) -> set[int]:
 
 def bases(picture: Picture) -> set[int]:
     """All instants that an hour can be counted from or to."""
-    found = {event.at for event in picture.events} | {picture.first_seen}
+    found = {event.at for event in picture.events} | {picture.first_seen, picture.told_since}
     for event in picture.events:
         found |= {date.at for text in _texts(event.properties) if (date := read_date(text, picture.zone))}
     return found

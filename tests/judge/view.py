@@ -165,8 +165,8 @@ class View:
         return value * Fraction(str(spec["times"])) if "times" in spec else value
 
     def _begins_unseen(self, window: Window, scope: Thing | None) -> bool:
-        seen = self._first_seen(scope)
-        return seen is None or window.begins < seen
+        since = scope.first_seen if scope else self.picture.told_since
+        return since is None or window.begins < since
 
     def _first_seen(self, scope: Thing | None) -> int | None:
         return scope.first_seen if scope else self.picture.first_seen
