@@ -17,6 +17,10 @@ class StoreError(RingfirstError):
     """The event store cannot be opened or is not what it should be; the message says which setting to change."""
 
 
+class StreamError(RingfirstError):
+    """The broker or its topics cannot be had or are not what they should be; the message says what to change."""
+
+
 class LaneTaken(RingfirstError):
     """Another owner holds the lane; stop it first, or take the lanes over when it is known to be dead."""
 

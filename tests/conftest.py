@@ -1,4 +1,4 @@
-"""What every test may ask for: a real PostgreSQL, an empty database on it, and the real event streams."""
+"""What every test may ask for: a real PostgreSQL, an empty database on it, Kafka, and the real event streams."""
 
 import os
 import tempfile
@@ -11,6 +11,9 @@ import pytest
 from hypothesis import HealthCheck, settings
 from psycopg import sql
 from sqlalchemy import make_url
+
+from streams.embedded import EmbeddedBroker
+from tests.brokers import Kafka, chosen, real_bootstrap, told
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -25,8 +28,13 @@ settings.register_profile(
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
-_MARKS = {"postgres_url": "postgres", "shared_data": "data"}
+_MARKS = {"postgres_url": "postgres", "shared_data": "data", "kafka": "slow"}
 _databases = count(1)
+
+
+def pytest_report_header() -> str:
+    """Which Kafka the tests take."""
+    return told()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -78,6 +86,39 @@ def fresh_postgres(postgres_url: str) -> Iterator[str]:
     finally:
         with psycopg.connect(admin, autocommit=True) as connection:
             connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.fixture(scope="session")
+def real_kafka_bootstrap(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """``host:port`` of a real broker; skips where there is none, and fails where there should be one."""
+    return real_bootstrap(tmp_path_factory)
+
+
+@pytest.fixture
+def kafka(request: pytest.FixtureRequest) -> Kafka:
+    """The best broker present, with names of this test's own."""
+    found: Kafka = request.getfixturevalue("embedded_kafka" if chosen() == "embedded" else "real_kafka")
+    return found
+
+
+@pytest.fixture(params=["embedded", pytest.param("real", marks=pytest.mark.slow)])
+def each_kafka(request: pytest.FixtureRequest) -> Kafka:
+    """One broker after the other: what is promised of both."""
+    found: Kafka = request.getfixturevalue(f"{request.param}_kafka")
+    return found
+
+
+@pytest.fixture
+def real_kafka(real_kafka_bootstrap: str) -> Kafka:
+    """A real broker, with names of this test's own."""
+    return Kafka(real_kafka_bootstrap)
+
+
+@pytest.fixture
+def embedded_kafka() -> Iterator[Kafka]:
+    """An embedded broker of this test's own, which can be told to misbehave."""
+    with EmbeddedBroker() as broker:
+        yield Kafka(broker.bootstrap, broker)
 
 
 @pytest.fixture(scope="session")
