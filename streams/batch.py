@@ -5,7 +5,6 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
-from engine.errors import RingfirstError
 from engine.instants import Instant
 
 Headers = Sequence[tuple[str, bytes]]
@@ -75,7 +74,7 @@ class Claimed(msgspec.Struct, frozen=True):
 
 
 class Handler(Protocol):
-    """Writes what a worker takes in: batch, decisions and offsets in one transaction, under the lane's epoch.
+    """Writes what a worker takes in: events, decisions and offsets in one transaction, under the lane's epoch.
 
     One call at a time. The calls come from the event loop's thread, or from one thread beside it (``threaded``).
     """
@@ -86,29 +85,28 @@ class Handler(Protocol):
         ...
 
     def claim(self, lanes: Sequence[int], topics: Sequence[str]) -> Mapping[int, Claimed]:
-        """Become the owner of these lanes, and of no others, raising their epochs; where each of them goes on.
+        """Become the owner of lanes and raise their epochs; where each partition of them goes on.
 
-        What was held before and is not among ``lanes`` is given up, for it belongs to another worker now. Lanes that
-        were held before keep what is in memory if nobody else wrote to them. Raises ``StoreError`` when the store is
-        away; the caller tries again.
+        Kafka has given them to this worker, whoever held them before. It is asked again for lanes that are held
+        already, after a rebalance and after a batch that failed: what is in memory may stay if it is still what the
+        store has. Raises ``StoreError`` or ``LaneTaken``; the caller tries again.
         """
-        ...
-
-    def reclaim(self, lane: int, topics: Sequence[str]) -> Claimed:
-        """Read one lane anew after a batch of it failed; the others stay as they are. Raises as ``claim``."""
         ...
 
     def commit(self, batch: LaneBatch) -> None:
-        """Write a batch, or nothing of it: each range must begin where the store stands.
+        """Write a batch, or nothing of it: each range must begin where the store stands, under the batch's epoch.
 
-        Raises ``Fenced`` when a newer owner has the lane; ``StoreError`` or ``Conflict`` when it may be in the store
-        or not, and the lane must be claimed again. Anything else ends the process.
+        Raises ``Fenced`` when a newer owner has the lane; ``StoreError`` or ``Conflict`` when the batch is in the
+        store or not: the lane is claimed again and goes on where the store stands. Anything else ends the process.
         """
         ...
 
-    def drop(self) -> None:
-        """Give every lane up: the worker stops, or its partitions were taken away."""
+    def drop(self, lanes: Sequence[int]) -> None:
+        """Give lanes up: they are another worker's now, or this one stops."""
 
 
-class Halted(RingfirstError):
-    """A lane cannot go on without a person's decision; the message names the command that takes it."""
+class Clocks(NamedTuple):
+    """The two clocks of one moment: ``steady`` in seconds, for waiting; ``wall`` for what is written down."""
+
+    steady: float
+    wall: Instant

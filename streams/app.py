@@ -1,0 +1,177 @@
+"""The Faust app of a worker, made by a function, and the worker around it."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import faust
+import msgspec
+from faust.app.base import BootStrategy
+from yarl import URL
+
+from streams.batch import Handler, LaneBatch
+from streams.consuming import ConsumerThread
+from streams.held import HeldLanes
+from streams.merge import Key
+from streams.stopping import Deadline, Worker
+from streams.transport import Transport, Undecoded, Work
+from streams.watchdog import Beat, Limits, Signs, Watchdog, fatal
+
+SESSION_SECONDS = 10.0
+log = logging.getLogger(__name__)
+
+
+class Listening(msgspec.Struct, frozen=True, kw_only=True):
+    """What a worker listens to.
+
+    ``brokers`` are ``host:port``; ``lanes`` is what the store was made with. With ``history`` each lane is taken in by
+    ``key`` (the event's own time) and the worker stops when all of its lanes are read to their end. ``credentials``
+    are Faust's (``faust.SASLCredentials``, ``faust.SSLCredentials``); None = a plain connection.
+    """
+
+    brokers: Sequence[str]
+    group: str
+    topics: Sequence[str]
+    lanes: int
+    folder: Path
+    history: bool = False
+    key: Key | None = None
+    credentials: Any = None
+    session_seconds: float = SESSION_SECONDS
+
+
+class _Boot(BootStrategy):
+    """Faust without its producer: what is published goes out from the outbox, behind the transaction."""
+
+    enable_kafka_producer = False
+
+
+class App(faust.App):
+    """A Faust app with the work of its lanes."""
+
+    BootStrategy = _Boot
+    work: Work
+    lanes: Any
+    """The agent that writes one batch after another."""
+
+
+def make_app(listening: Listening, handler: Handler) -> App:
+    """Make the app of a worker; nothing is opened and nobody is asked before it is started."""
+    app = App(
+        listening.group,
+        autodiscover=False,
+        datadir=str(listening.folder),
+        store="memory://",
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        stream_wait_empty=False,
+        stream_buffer_maxsize=64,
+        broker_credentials=listening.credentials,
+        broker_max_poll_records=2000,
+        broker_session_timeout=listening.session_seconds,
+        broker_heartbeat_interval=listening.session_seconds / 4,
+        broker_rebalance_timeout=listening.session_seconds * 2,
+        broker_request_timeout=max(30.0, listening.session_seconds),
+        consumer_auto_offset_reset="none",
+        web_enabled=False,
+        web_bind="127.0.0.1",
+        web_tables_enabled=False,
+        web_router_enabled=False,
+        worker_redirect_stdouts=False,
+    )
+    held = HeldLanes(listening.topics, history=listening.history, key=listening.key)
+    app.work = Work(held, handler, lanes=listening.lanes, fatal=fatal)
+    app.transport = Transport([URL(f"kafka://{broker}") for broker in listening.brokers], app, app.work)
+    schema = Undecoded()
+    topic = app.topic(*held.topics, acks=False, schema=schema)
+
+    async def lanes(batches: Any) -> None:
+        async for batch in batches:
+            await app.work.write(batch)
+
+    app.lanes = app.agent(topic, name="lanes")(lanes)
+    return app
+
+
+def run(app: App, *, loglevel: str | int | None = "INFO", limits: Limits | None = None) -> int:
+    """Run a worker until a signal, or the end of its history; returns its exit code.
+
+    A process that no longer works ends with 70, one that cannot stop in 10 s with 143; both are safe at any moment.
+    """
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    worker = Worker(app, loop=loop, loglevel=loglevel, quiet=True, daemon=True)
+    worker.deadline = Deadline()
+    app.work.finished = lambda: _finished(worker)
+    watchdog = Watchdog(Eyes(app, loop).signs, limits)
+    app.on_worker_init.connect(_starts(watchdog), weak=False)
+    app.finalize()
+    try:
+        app.on_worker_init.send()
+        worker.execute_from_commandline()
+    except SystemExit as err:
+        code = err.code if isinstance(err.code, int) else 1
+    finally:
+        worker.deadline.start()
+        watchdog.stop()
+        app.work.close()
+    return code
+
+
+def _starts(watchdog: Watchdog) -> Any:
+    def start(*_arguments: Any, **_more: Any) -> None:
+        watchdog.start()
+
+    return start
+
+
+def _finished(worker: Worker) -> None:
+    log.info("every lane is read to its end: stopping")
+    worker.deadline.start()
+    asyncio.ensure_future(worker.stop())  # noqa: RUF006 - the loop runs until it is through
+
+
+class Eyes:
+    """Sees the signs of a worker that the watchdog judges."""
+
+    def __init__(self, app: App, loop: asyncio.AbstractEventLoop) -> None:
+        self._app = app
+        self._loop = Beat(loop)
+        self._thread: Beat | None = None
+
+    def signs(self) -> Signs:
+        """What there is to see now, from any thread."""
+        work = self._app.work
+        consumer = self._app._consumer  # noqa: SLF001 - the property would make one
+        thread: ConsumerThread | None = getattr(consumer, "_thread", None)
+        running = getattr(thread, "_consumer", None)
+        if thread is not None and self._thread is None and running is not None:
+            self._thread = Beat(thread.thread_loop)
+        coordinator = getattr(running, "_coordinator", None)
+        fetcher = getattr(running, "_fetcher", None)
+        idle = coordinator is None or self._app.rebalancing or work.writing_since is not None
+        return Signs(
+            loop_beat=self._loop.read(),
+            thread_beat=None if self._thread is None else self._thread.read(),
+            progress=self._loop.read() if idle else work.polled_at + work.batches,
+            dead=_ended("coordination", getattr(coordinator, "_coordination_task", None))
+            or _ended("fetching", getattr(fetcher, "_fetch_task", None)),
+            parked=_words(getattr(coordinator, "_pending_exception", None)),
+            rebalancing=bool(self._app.rebalancing and getattr(coordinator, "coordinator_id", None) is not None),
+            fenced=bool(work.held.fenced_at),
+        )
+
+
+def _ended(name: str, task: "asyncio.Task[Any] | None") -> str | None:
+    if task is None or not task.done():
+        return None
+    return f"{name} was cancelled" if task.cancelled() else f"{name}: {task.exception()!r}"
+
+
+def _words(err: BaseException | None) -> str | None:
+    return None if err is None else repr(err)
+
+
+__all__ = ["App", "LaneBatch", "Listening", "make_app", "run"]

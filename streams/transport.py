@@ -1,0 +1,312 @@
+"""Kafka for Faust, a batch at a time: one Faust event is what one lane takes in, in one transaction.
+
+Stock Faust hands out records one by one and acknowledges them itself; both cost events or time. This keeps its apps,
+agents and supervisors, and replaces what lies between the broker and the agent, through Faust's own extension points.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, ClassVar, TypeVar
+
+from aiokafka.errors import ConsumerStoppedError, KafkaError, OffsetOutOfRangeError
+from faust import Schema
+from faust.transport.drivers import aiokafka as driver
+from faust.types import TP, AppT, EventT, Message
+
+from engine.errors import Conflict, Fenced, LaneTaken, StoreError
+from engine.instants import Instant
+from streams.batch import Clocks, Handler, LaneBatch, Partition
+from streams.consuming import ConsumerThread
+from streams.held import BATCH_RECORDS, HeldLanes
+from streams.pace import Pace
+
+POLL_SECONDS = 0.2
+POLL_RECORDS = 2_000
+ASK_EVERY = 1.0
+"""Seconds between two questions where the partitions end: the clock of a quiet lane moves by the answers."""
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+
+def clocks() -> Clocks:
+    """Both clocks, now."""
+    return Clocks(time.monotonic(), Instant(time.time() * 1000))
+
+
+class Undecoded(Schema[Any, Any]):
+    """Hands a message's value on as it is: a whole batch, which nothing has to decode."""
+
+    def compile(self, app: AppT, **_more: Any) -> Callable[..., Awaitable[EventT[Any]]]:
+        """Make the function that turns a message into an event."""
+        create = app.create_event
+
+        async def decode(message: Message, *, propagate: bool = False) -> EventT[Any]:  # noqa: ARG001 - as Faust calls
+            return create(None, message.value, None, message)
+
+        return decode
+
+
+class Work:
+    """What one worker does with its lanes: claims them, writes their batches, and knows how that went.
+
+    ``fatal`` is called with a message when the process must not go on; it does not come back.
+    """
+
+    def __init__(self, held: HeldLanes, handler: Handler, *, lanes: int, fatal: Callable[[str], None]) -> None:
+        self.held = held
+        self.handler = handler
+        self.lanes = lanes
+        self.fatal = fatal
+        self.pace = Pace()
+        self.finished: Callable[[], None] = _nothing
+        self.writing_since: float | None = None
+        self.polled_at = time.monotonic()
+        self.batches = self.records = self.dropped = 0
+        self._beside = ThreadPoolExecutor(1, "ringfirst-writer") if handler.threaded else None
+
+    async def call(self, function: Callable[..., T], *args: Any) -> T:
+        """Call the handler: here, or in its thread; never two calls at once."""
+        if self._beside is None:
+            return function(*args)
+        return await asyncio.get_running_loop().run_in_executor(self._beside, function, *args)
+
+    async def write(self, batch: LaneBatch) -> None:
+        """Write a batch, unless it is left over from an older claim."""
+        if not self.held.current(batch):
+            self.dropped += 1
+            return
+        self.writing_since = time.monotonic()
+        try:
+            await self.call(self.handler.commit, batch)
+        except Fenced as err:
+            log.warning("lane %d: %s", batch.lane, err)
+            self.held.fenced(batch.lane, time.monotonic())
+        except (StoreError, Conflict) as err:
+            log.warning("lane %d: a batch was not written: %s; claiming the lane again", batch.lane, err)
+            self.held.put_off(batch.lane, str(err), time.monotonic())
+        except Exception as err:
+            log.exception("lane %d: a batch of %d records failed", batch.lane, len(batch.records))
+            self.fatal(f"lane {batch.lane}: {err!r}")
+            raise
+        else:
+            self.batches += 1
+            self.records += len(batch.records)
+            self.held.written(batch)
+            if batch.at_end and self.held.all_finished:
+                self.finished()
+        finally:
+            self.writing_since = None
+
+    def close(self) -> None:
+        """Give the lanes up, after the call that is still under way."""
+        lanes = self.held.lanes
+        if self._beside is None:
+            self.handler.drop(lanes)
+            return
+        self._beside.submit(self.handler.drop, lanes)
+        self._beside.shutdown(wait=True)
+
+
+class Consumer(driver.Consumer):
+    """Faust's consumer, whose messages are batches of lanes."""
+
+    work: Work
+    _thread: ConsumerThread
+    _claiming: asyncio.Task[None] | None = None
+    _asking: asyncio.Task[None] | None = None
+    _asked_at = float("-inf")
+    _full = False
+
+    def __init__(self, transport: "Transport", **more: Any) -> None:
+        self.work = transport.work
+        super().__init__(transport, **more)
+
+    # -- overridden ------------------------------------------------------------------------------------------------
+    def _new_consumer_thread(self) -> driver.AIOKafkaConsumerThread:
+        return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
+
+    async def seek_to_committed(self) -> Mapping[TP, int]:
+        """An assignment is in: note its lanes, to be claimed and sought by ``getmany``."""
+        held = self.work.held
+        generation = self.app.consumer_generation_id
+        positions = await self._thread.seek_to_committed()
+        partitions = [Partition(*tp) for tp in self.assignment()]
+        gone = held.assigned(partitions, generation, time.monotonic())
+        self._read_offset.clear()
+        if gone:
+            await self.work.call(self.work.handler.drop, gone)
+        return positions
+
+    async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Message]]:  # noqa: ASYNC109 - upstream's name
+        """Fetch, merge, and give each lane's next batches out, one message a batch."""
+        if not self.flow_active:
+            await self.wait(self.can_resume_flow)  # type: ignore[arg-type]  # as upstream does
+        for batch in await self._turn() if self._flows() else ():
+            if self._flows() and self.work.held.current(batch):
+                carrier = TP(self.work.held.topics[0], batch.lane)
+                yield carrier, self._carried(carrier, batch)
+
+    async def commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:  # noqa: FBT001, FBT002
+        """Begin to tell Kafka the offsets that are in the store; nobody waits for it."""
+        offsets = self.work.held.mirror()
+        if offsets and self._thread.thread_loop.is_running():
+            asyncio.run_coroutine_threadsafe(self._thread.mirror(offsets), self._thread.thread_loop)
+        return False
+
+    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        """Hold nothing any more: what is still on its way to the agent is dropped."""
+        self.work.held.revoked()
+        await super().on_partitions_revoked(revoked)
+
+    async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
+        """Give lanes up where nothing was assigned; else Faust seeks, and the lanes are claimed."""
+        if not assigned:
+            gone = self.work.held.assigned([], generation_id, time.monotonic())
+            await self.work.call(self.work.handler.drop, gone)
+        await super().on_partitions_assigned(assigned, generation_id)
+
+    def _flows(self) -> bool:
+        return self.flow_active and not self.should_stop
+
+    # -- one turn ----------------------------------------------------------------------------------------------------
+    async def _turn(self) -> Sequence[LaneBatch]:
+        work, held = self.work, self.work.held
+        work.polled_at = now = time.monotonic()
+        self._start_what_is_due(now)
+        if not held.history and (wait := work.pace.wait(full=self._full)):
+            await asyncio.sleep(wait)
+        wanted, generation = held.wanted(), held.generation
+        if not wanted:
+            await asyncio.sleep(POLL_SECONDS / 2)
+            return list(held.batches(time.monotonic(), BATCH_RECORDS))
+        try:
+            fetched = await self._thread.ask(self._thread.fetch(wanted, POLL_SECONDS, POLL_RECORDS))
+        except OffsetOutOfRangeError as err:
+            for lane in {partition.partition for partition in err.args[0]}:
+                held.put_off(lane, "its offset is no longer in the log", time.monotonic())
+            return []
+        except ConsumerStoppedError:
+            raise
+        except KafkaError as err:
+            if not err.retriable:
+                self.work.fatal(f"records cannot be fetched: {err!r}")
+                raise
+            log.warning("records cannot be fetched: %s; trying again", err)
+            await asyncio.sleep(POLL_SECONDS)
+            return []
+        if held.generation != generation or not self.flow_active:
+            return []
+        now = time.monotonic()
+        count = held.add({name: found for name, found in fetched.items() if wanted.get(name) is not None})
+        self._full = count >= POLL_RECORDS // 2
+        work.pace.count(count, now)
+        return list(held.batches(now, BATCH_RECORDS))
+
+    def _start_what_is_due(self, now: float) -> None:
+        held = self.work.held
+        if self._claiming is None and (due := held.due(now)):
+            self._claiming = asyncio.ensure_future(self._claim(due))
+        if self._asking is None and held.held and now - self._asked_at >= ASK_EVERY:
+            self._asked_at = now
+            self._asking = asyncio.ensure_future(self._ask())
+
+    async def _ask(self) -> None:
+        """Where do the partitions end? The answer is as old as the question."""
+        held, asked = self.work.held, clocks()
+        try:
+            ends = await self._thread.ask(self._thread.ends(held.partitions(held.held)))
+            held.ended(ends, asked)
+        except (KafkaError, TimeoutError) as err:
+            log.info("the broker did not say where its partitions end: %s", err)
+        finally:
+            self._asking = None
+
+    async def _claim(self, lanes: Sequence[int]) -> None:
+        """Claim lanes, see that the log still holds what they need, and go on where the store stands."""
+        work, held = self.work, self.work.held
+        generation = held.generation
+        try:
+            if not await self._whole(lanes):
+                return
+            claims = await work.call(work.handler.claim, lanes, held.topics)
+            asked = clocks()
+            bounds = await self._thread.ask(self._thread.bounds(held.partitions(lanes)))
+            if held.generation != generation:
+                return
+            for lane in lanes:
+                positions = held.claimed(lane, claims[lane], bounds, asked)
+                if positions:
+                    self._read_offset[TP(held.topics[0], lane)] = held.standing(lane)
+                    await self._thread.ask(self._thread.begin(positions))
+                else:
+                    log.error("lane %d: %s", lane, held.troubles[lane])
+                    await self._thread.ask(self._thread.rest(held.partitions([lane])))
+        except (StoreError, LaneTaken, KafkaError, TimeoutError) as err:
+            log.warning("lanes %s cannot be claimed: %s; trying again", _listed(lanes), err)
+            if held.generation == generation:
+                for lane in lanes:
+                    held.put_off(lane, f"not claimed: {err}", time.monotonic())
+        except Exception as err:
+            log.exception("lanes %s cannot be claimed", _listed(lanes))
+            work.fatal(f"lanes {_listed(lanes)} cannot be claimed: {err!r}")
+            raise
+        finally:
+            self._claiming = None
+
+    async def _whole(self, lanes: Sequence[int]) -> bool:
+        """Has every topic as many partitions as the store has lanes? If not, accounts would be in the wrong lane."""
+        held = self.work.held
+        counts = await self._thread.ask(self._thread.counts(held.topics))
+        wrong = [
+            f"{topic} has {count or 'no'} partitions" for topic, count in counts.items() if count != self.work.lanes
+        ]
+        if wrong:
+            trouble = (
+                f"not whole: the store has {self.work.lanes} lanes; {', '.join(wrong)}; "
+                "make them equal with 'ringfirst topics create', or the lanes with 'ringfirst relane'"
+            )
+            log.error("lanes %s: %s", _listed(lanes), trouble)
+            for lane in lanes:
+                held.put_off(lane, trouble, time.monotonic())
+        return not wrong
+
+    def _carried(self, carrier: TP, batch: LaneBatch) -> Message:
+        """A message with a batch as its value; its offset grows as Faust wants it."""
+        at = (self._read_offset[carrier] or 0) + sum(end - start for start, end in batch.ranges.values())
+        return Message(
+            topic=carrier.topic,
+            partition=carrier.partition,
+            offset=at,
+            timestamp=0.0,
+            timestamp_type=0,
+            headers=None,
+            key=None,
+            value=batch,  # type: ignore[arg-type]  # the schema hands it on as it is
+            checksum=None,
+            serialized_key_size=0,
+            serialized_value_size=0,
+            tp=carrier,
+            generation_id=batch.generation,
+        )
+
+
+class Transport(driver.Transport):
+    """The transport of an app whose events are batches of lanes."""
+
+    Consumer: ClassVar[Any] = Consumer
+
+    def __init__(self, url: Sequence[Any], app: AppT, work: Work) -> None:
+        self.work = work
+        super().__init__(list(url), app)
+
+
+def _listed(lanes: Sequence[int]) -> str:
+    return ", ".join(map(str, lanes))
+
+
+def _nothing() -> None:
+    return
