@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from engine.closed import keep_of
 from engine.instants import Instant
 from engine.logic import FUNCTIONS, Truth
 from engine.measures.counts import Counting
@@ -427,6 +428,7 @@ class Program:
             if hidden and not any(_same_history(one, measure) for one in kept):
                 kept.append(MovedLater(measure, sources))
         shape = ThingShape(spec, kept, self.zone if spec.portfolio else None)
+        shape.keep = keep_of(spec, self.book.measures.values())
         return ThingProgram(spec, shape, dict(declared))
 
     def _rule(self, rule: Rule) -> RuleProgram:
