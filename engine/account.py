@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from engine.closed import EVERY, LEAST
 from engine.decision import Decision, Ended, Fact, Mail, Outcome, Subject, decision_id, outreach_id
 from engine.events import decode_properties, encode_properties
 from engine.hours import due_at
@@ -74,6 +75,7 @@ class Account:
         "program",
         "seat",
         "state",
+        "tidy_at",
         "truths",
         "used",
         "wild",
@@ -90,6 +92,7 @@ class Account:
         self.opened: Any = None
         self.wild = False
         self.clock: Instant = first_at
+        self.tidy_at: Instant = first_at
         self.looks = 0
         self.next_at: Instant | None = None
         self.log_began = first_at
@@ -563,6 +566,14 @@ class Account:
                     if mail[0] == gone:
                         mail[1] = min(mail[1], at)
 
+    def tidy(self, at: Instant) -> None:
+        """Once in a while, forget what nothing will ask for any more; it shows in no value and no decision."""
+        if at < self.tidy_at:
+            return
+        self.tidy_at = at + EVERY
+        subjects = (planned.decision.subject for rows in self.open.values() for planned in rows.values())
+        self.program.shape.forget(self.state, at, needed={(one.kind, one.id) for one in subjects if one is not None})
+
     # -- the rest --------------------------------------------------------------------------------------------------
     def settle(self, rule: RuleProgram, view: AccountView) -> None:
         """Set the truth of a new or changed rule silently to its value now; with ``backfill`` it counts as false."""
@@ -594,6 +605,7 @@ class Account:
     def build(self, history: History, at: Instant) -> None:
         """State and zone anew from all stored events."""
         events = history(self.id, self.position)
+        self.tidy_at = at + LEAST  # what came back may come back again
         self.state = self.program.shape.build(events, self.zone, at)
         wanted = self.wanted_zone()
         if wanted is not self.zone:

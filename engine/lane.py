@@ -11,6 +11,7 @@ from engine.program import Part, Program
 from engine.values import Value
 from engine.whole import Whole, number
 
+SPARE_LOOKS = 64
 Programs = Callable[[str], Program]
 """From a rulebook's fingerprint to its program."""
 
@@ -155,5 +156,10 @@ class Lane:
         return (self.accounts[key] for key in sorted(self.accounts))
 
     def _schedule(self, account: Account) -> None:
-        if account.next_at is not None:
-            heapq.heappush(self._due, (account.next_at, account.id))
+        if account.next_at is None:
+            return
+        heapq.heappush(self._due, (account.next_at, account.id))
+        if len(self._due) > 2 * len(self.accounts) + SPARE_LOOKS:
+            # Looks that were put off stand here until their time comes, which may be a year away.
+            self._due = [(one.next_at, one.id) for one in self.accounts.values() if one.next_at is not None]
+            heapq.heapify(self._due)

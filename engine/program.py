@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from engine.closed import keep_of
 from engine.instants import Instant
 from engine.logic import FUNCTIONS, Truth
 from engine.measures.counts import Counting
@@ -428,6 +429,7 @@ class Program:
                 kept.append(MovedLater(measure, sources))
         props = None if used is None or spec.name == PERSON else properties_of(spec, used.names)
         shape = ThingShape(spec, kept, self.zone if spec.portfolio else None, props)
+        shape.keep = keep_of(spec, self.book.measures.values())
         return ThingProgram(spec, shape, dict(declared))
 
     def _rule(self, rule: Rule) -> RuleProgram:

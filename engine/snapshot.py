@@ -46,7 +46,7 @@ def shape_of(program: Program) -> str:
 
 def _shape(program: Program) -> str:
     parts = [VERSION, *(kept.spec.fingerprint for kept in program.shape.kept)]
-    parts += [name + thing.fingerprint for name, thing in program.shape.things.items()]
+    parts += [f"{name}{thing.fingerprint}{thing.keep}" for name, thing in program.shape.things.items()]
     return fingerprint("\n".join(parts))
 
 

@@ -4,12 +4,13 @@ This is the contract of states: ``fold``, ``read`` through a ``Program``'s slots
 state in this file is the simple one and the judge of any faster twin under ``engine/states/``.
 """
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from decimal import Decimal
 from typing import Any
 
 import msgspec
 
+from engine.closed import is_among, is_done, mark_of
 from engine.instants import Instant
 from engine.log import Event, Recorded
 from engine.measures.measure import Data, Happening, Kept
@@ -30,6 +31,8 @@ class AccountState(msgspec.Struct):
     traits: dict[str, list[Any]] = msgspec.field(default_factory=dict)
     kept: list[Data] = msgspec.field(default_factory=list)
     things: dict[str, dict[str, ThingState]] = msgspec.field(default_factory=dict)
+    forgotten: dict[str, bytes] = msgspec.field(default_factory=dict)
+    """By kind the marks of closed things that were forgotten."""
 
     def trait(self, name: str) -> object:
         """The newest value of a trait as JSON; None when it was never set, or was cleared."""
@@ -67,6 +70,8 @@ class ThingShape:
         self.zone = zone
         self.kept = kept
         self.props = props
+        self.keep: Instant | None = None
+        """For how long after its last event a closed thing must be kept; None: for ever."""
         self._path = tuple(spec.id.split("."))
         self._routes: dict[str, list[int]] = {}
 
@@ -122,7 +127,28 @@ class Shape:
         for index in self.route(happening.event.type):
             state.kept[index] = self.kept[index].fold(state.kept[index], happening)
         for name, thing in self.things.items():
+            if name in state.forgotten:
+                self.recall(state, name, thing.thing_of(happening.event))
             thing.fold(state.things[name], happening)
+
+    def forget(self, state: AccountState, at: Instant, *, needed: Container[tuple[str, str]]) -> None:
+        """Forget closed things that nothing can ask for as of ``at`` or later, but those ``needed``: (kind, id)."""
+        for name, thing in self.things.items():
+            if thing.keep is None:
+                continue
+            states, before = state.things[name], at - thing.keep
+            gone = {key for key, one in states.items() if is_done(one, before) and (name, key) not in needed}
+            if gone:
+                state.forgotten[name] = state.forgotten.get(name, b"") + b"".join(mark_of(key) for key in sorted(gone))
+                # A dictionary never gives room back: what is left goes into a new one.
+                state.things[name] = {key: one for key, one in states.items() if key not in gone}
+
+    @staticmethod
+    def recall(state: AccountState, kind: str, thing_id: str | None) -> None:
+        """Raise ``OutOfTurn`` for a thing that was forgotten and comes back: the account must be built anew."""
+        marks = state.forgotten.get(kind)
+        if marks and thing_id is not None and thing_id not in state.things[kind] and is_among(marks, thing_id):
+            raise OutOfTurn
 
     def fold_account(self, state: AccountState, happening: Happening) -> None:
         """What every account keeps: when it was first seen, and its traits."""
@@ -162,10 +188,15 @@ class Shape:
         fresh_things = [
             name
             for name, thing in self.things.items()
-            if name not in old.things or old.things[name].fingerprint != thing.fingerprint
+            if name not in old.things
+            or old.things[name].fingerprint != thing.fingerprint
+            or (name in state.forgotten and old.things[name].keep != thing.keep)
         ]
         things = {name: {} if name in fresh_things else state.things[name] for name in self.things}
-        carried = AccountState(state.first_event, state.created, state.traits, kept, things)
+        forgotten = {
+            name: marks for name, marks in state.forgotten.items() if name in things and name not in fresh_things
+        }
+        carried = AccountState(state.first_event, state.created, state.traits, kept, things, forgotten)
         return carried, missing, fresh_things
 
     def fill(

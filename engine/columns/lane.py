@@ -233,6 +233,7 @@ class ColumnLane(Lane):
     def _wide_event(self, account: Account, entry: Recorded, handler: Handler) -> list[Fact]:
         event, at = entry.event, entry.recorded_at
         seat: Seat = account.seat
+        account.tidy(at)
         happening = self._happening(account, entry)
         shape = account.program.shape
         first, created = account.state.first_event, account.state.trait("created_at")
@@ -286,6 +287,7 @@ class ColumnLane(Lane):
             if key is None:
                 continue
             found[kind] = key
+            account.program.shape.recall(account.state, kind, key)
             states = account.state.things[kind]
             before = self._acts(account, kind, states.get(key))
             table = seat.sheet.tables.get(kind)
@@ -540,6 +542,8 @@ class ColumnLane(Lane):
             return self._event(entry)
         facts = super()._event(entry)
         account = self.accounts.get(entry.account_id)
+        if account is not None:
+            account.tidy(entry.recorded_at)
         if account is not None and not account.wild:
             self.seat(account, entry.recorded_at)
             self._schedule(account)

@@ -1,10 +1,13 @@
 """What an account takes in memory: narrow columns that grow when they must, and nothing that grows without end."""
 
 from itertools import count
+from typing import Any
 
 import pytest
 
+from engine.columns.lane import ColumnLane
 from tests.engine.test_columns import Told, lane_of, rule, same
+from tests.judge.product import decide
 
 PAID = {
     "measures": {
@@ -97,3 +100,87 @@ def test_values_out_of_every_window_are_forgotten_and_those_inside_are_not() -> 
     marks = [len(row) for rows in table.marks.values() for row in rows if row]
     assert len(marks) == 2
     assert max(marks) < 60
+
+
+def tickets(**measures: Any) -> dict[str, Any]:
+    ticket = {"id": "ticket_id", "opened_by": ["ticket.opened", "ticket.reopened"], "closed_by": "ticket.solved"}
+    return {
+        "things": {"ticket": ticket},
+        "measures": {"use": {"count": "used", "over": "2d"}, **measures},
+        "rules": [
+            rule("red", 'ticket.grade == "red"', **{"for": "each ticket", "re_entry": "never"}),
+            *(rule(name, f"{name} >= 3") for name in measures),
+        ],
+    }
+
+
+def solved(told: Told, *days: float, kind: str = "ticket.opened", **properties: Any) -> None:
+    for day in days:
+        about = {"ticket_id": f"t{day}"}
+        told.event(day, kind, about | properties)
+        told.event(day + 0.5, "ticket.solved", about)
+
+
+def test_a_closed_thing_is_forgotten_and_comes_back_as_it_was() -> None:
+    told = Told(tickets(shut={"closed": "ticket", "over": "20d"}))
+    solved(told, 1, 2, 3, grade="blue")
+    solved(told, 4, 5, grade="red")
+    solved(told, 50, 60)
+    state = lane_of(told.log).accounts["acme"].state
+    assert list(state.things["ticket"]) == ["t50", "t60"]
+    assert len(state.forgotten["ticket"]) == 4 * 5
+    told.event(70, "ticket.reopened", {"ticket_id": "t3"})
+    told.event(71, "ticket.reopened", {"ticket_id": "t4"})  # it was red, and was written about once and for ever
+    told.event(72, "ticket.opened", {"ticket_id": "new", "grade": "red"})
+    solved(told, 73, kind="ticket.reopened", ticket_id="t3")
+    decided = same(told.log, 90)
+    assert [row["subject"]["id"] for row in decided if row["subject"]] == ["t4", "t5", "new"]
+    account = lane_of(told.log).accounts["acme"]
+    assert set(account.state.things["ticket"]) == {"t1", "t2", "t3", "t4", "t5", "t50", "t60", "new", "t73"}
+
+
+def test_an_account_whose_closed_things_are_forgotten_comes_back_from_its_snapshot() -> None:
+    told = Told(tickets(shut={"closed": "ticket", "over": "20d"}))
+    solved(told, 1, 2, 3, grade="red")
+    solved(told, 50, 60)
+    told.event(70, "ticket.reopened", {"ticket_id": "t2"})
+    told.event(70.5, "used")
+    plain = decide(told.log, told.log[-1]["recorded_at"])
+    for position in range(1, len(told.log)):
+        assert decide(told.log, told.log[-1]["recorded_at"], frozenset([position]), ColumnLane) == plain
+
+
+@pytest.mark.parametrize(
+    ("measures", "kept"),
+    [
+        pytest.param({}, False, id="no window"),
+        pytest.param({"m": {"opened": "ticket", "over": "90d"}}, True, id="a long window"),
+        pytest.param({"m": {"opened": "ticket", "over": "10d", "ending": "80d ago"}}, True, id="a shifted window"),
+        pytest.param({"m": {"closed": "ticket", "over": "2000h"}}, True, id="an exact window"),
+        pytest.param({"m": {"closed": "ticket", "over": "previous quarter"}}, True, id="a window of the calendar"),
+        pytest.param({"m": {"closed": "ticket", "over": "previous week"}}, False, id="a short one of the calendar"),
+        pytest.param({"m": {"closed": "ticket"}}, True, id="all time"),
+        pytest.param({"m": {"sum": "solve_hours", "of": "ticket"}}, True, id="hours of all time"),
+        pytest.param({"m": {"moved_later": "ticket.due"}}, True, id="dates that were put off"),
+        pytest.param({"m": {"sum": "n", "of": "ticket"}}, False, id="only open things"),
+    ],
+)
+def test_a_closed_thing_is_kept_as_long_as_a_window_may_hold_it(measures: dict[str, Any], *, kept: bool) -> None:
+    told = Told(tickets(**measures))
+    solved(told, 1, 2, 3, due="2026-05-01")
+    solved(told, 4, 62, 64, due="2026-06-01")
+    same(told.log, 100)
+    assert ("t1" in lane_of(told.log).accounts["acme"].state.things["ticket"]) is kept
+
+
+def test_a_rulebook_with_a_longer_window_knows_what_was_forgotten() -> None:
+    told = Told(tickets(shut={"closed": "ticket", "over": "20d"}))
+    solved(told, 1, 2, 3)
+    solved(told, 50, 60)
+    at = told.log[-1]["recorded_at"] + 86_400_000
+    longer = tickets(shut={"closed": "ticket", "over": "90d"})
+    longer["rules"][-1] |= {"backfill": True}
+    told.log.append({"position": len(told.log), "recorded_at": at, "rulebook": longer})
+    solved(told, 63)
+    assert len(same(told.log, 70)) == 2
+    assert "t1" in lane_of(told.log).accounts["acme"].state.things["ticket"]
