@@ -11,6 +11,7 @@ import msgspec
 from engine import portfolio
 from engine.account import PORTFOLIO, Account
 from engine.columns.lane import ColumnLane
+from engine.columns.nightly import NightLane
 from engine.decision import Decision, Ended
 from engine.events import split_personal
 from engine.instants import Instant
@@ -31,6 +32,9 @@ Progress = Callable[[int], None]
 EVERY = 5_000
 _ENCODE = msgspec.json.Encoder(decimal_format="number").encode
 _DECODE = msgspec.json.Decoder(Recorded, float_hook=Decimal).decode
+_DECODE_BLOCK = msgspec.json.Decoder(list[Recorded], float_hook=Decimal).decode
+BLOCK = 1_000
+"""So many events are packed at once."""
 
 
 @dataclass(slots=True)
@@ -86,9 +90,10 @@ class Trial:
         """Personal traits by account and person, where the events bring them; a store keeps them apart."""
         self._program = Program(self.book)
         self._past = _Past()
-        self._lanes: list[Lane] = [
-            ColumnLane(lambda _mark: self._program, self._past.history, nightly=midnights) for _ in range(lanes)
-        ]
+        kind = NightLane if midnights else ColumnLane
+        # Lanes only matter to who decides between events; with midnights one clock for all makes each night one night.
+        lanes = 1 if midnights else lanes
+        self._lanes: list[Lane] = [kind(lambda _mark: self._program, self._past.history) for _ in range(lanes)]
         self._steps = portfolio.Steps(self.book, None)
         self._midnights = midnights
         self._positions = 0
@@ -97,21 +102,28 @@ class Trial:
 
     def take(self, event: Event) -> None:
         """Take the next event of history in, and decide."""
-        self._steps_until(event.time)
+        if self._steps.any:
+            self._steps_until(event.time)
         kept = event
         if event.type == "user.updated":
             kept, traits = split_personal(event, self.book.personal)
             for name, value in traits.items():
                 self._trait(event, name, value)
-        lane = self._lane_of(event.account_id)
+        account_id = event.account_id
+        lane = self._lanes[0] if self._midnights else self._lane_of(account_id)
         at = recorded_at(lane.clock, event.time)
-        self._activate(lane, at)
-        recorded = Recorded(self._next(), at, kept)
+        if lane.program is None:
+            self._activate(lane, at)
+        self._positions += 1
+        recorded = Recorded(self._positions, at, kept)
         self._past.add(recorded)
-        if self._midnights and event.account_id not in lane.accounts:
-            lane.accounts[event.account_id] = _Daily.of(lane, event.account_id, at)
-        self._feed(lane, recorded)
-        self._silence.heard(lane.accounts[event.account_id], recorded)
+        if self._midnights and account_id not in lane.accounts:
+            lane.accounts[account_id] = _Daily.of(lane, account_id, at)
+        facts = lane.take(recorded)
+        if facts:
+            self._keep(facts)
+        if not self._midnights:
+            self._silence.heard(lane.accounts[account_id], recorded)
 
     def finish(self, until: Instant) -> None:
         """Everything is taken in: bring all accounts to ``until``, the largest time there is."""
@@ -183,21 +195,50 @@ class Trial:
 
 
 class _Past:
-    """Every event taken in, as text: seldom asked for, and a third of the size of what it stands for."""
+    """Every event taken in, as text: seldom asked for, and a third of the size of what it stands for.
+
+    Only the first question about more than an account's first event sorts the events by accounts.
+    """
 
     def __init__(self) -> None:
-        self._lines: dict[str, bytearray] = {}
+        self._first: dict[str, int] = {}
+        self._latest: list[Recorded] = []
+        self._blocks: list[bytes] = []
+        self._lines: dict[str, bytearray] | None = None
 
     def add(self, recorded: Recorded) -> None:
         """Keep the next one."""
-        lines = self._lines.setdefault(recorded.account_id, bytearray())
-        lines += _ENCODE(recorded)
-        lines += b"\n"
+        self._first.setdefault(recorded.event.account_id, recorded.position)
+        self._latest.append(recorded)
+        if len(self._latest) >= BLOCK:
+            self._pack()
 
     def history(self, account_id: str, position: int) -> list[Recorded]:
         """An account's events up to a position."""
+        if self._latest and self._latest[-1].position == position == self._first.get(account_id):
+            return [self._latest[-1]]
+        self._pack()
+        if self._lines is None:
+            self._lines = {}
+            blocks, self._blocks = self._blocks, []
+            for block in blocks:
+                self._sort(_DECODE_BLOCK(block))
         rows = (_DECODE(line) for line in self._lines.get(account_id, bytearray()).splitlines())
         return [row for row in rows if row.position <= position]
+
+    def _pack(self) -> None:
+        if self._lines is not None:
+            self._sort(self._latest)
+        elif self._latest:
+            self._blocks.append(_ENCODE(self._latest))
+        self._latest = []
+
+    def _sort(self, rows: list[Recorded]) -> None:
+        assert self._lines is not None, "somebody has asked"  # noqa: S101 - the caller's part
+        for row in rows:
+            lines = self._lines.setdefault(row.account_id, bytearray())
+            lines += _ENCODE(row)
+            lines += b"\n"
 
 
 class _Daily(Account):

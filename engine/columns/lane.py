@@ -8,8 +8,9 @@ import heapq
 from typing import Any
 
 from engine.account import FOREVER, MAX_OPEN, Account, History, Memory, thing_key
+from engine.columns.layout import Trend
 from engine.columns.rows import KeptRow
-from engine.columns.sheet import SPECIAL, Handler, Narrow, Printed, Sheet, Touched, fickle, printed_of
+from engine.columns.sheet import SPECIAL, Handler, Narrow, Printed, Sheet, Touched, printed_of
 from engine.columns.table import WildError
 from engine.columns.trends import full_from
 from engine.decision import Fact
@@ -49,11 +50,14 @@ class Seat:
 
 
 class ColumnLane(Lane):
-    """A lane whose accounts are rows. ``nightly``: they are looked at when their local day begins and never else."""
+    """A lane whose accounts are rows."""
 
-    def __init__(self, programs: Programs, history: History, *, nightly: bool = False) -> None:
+    sheet_kind: type[Sheet] = Sheet
+    nobody = 2
+    """What is remembered of a rule that is true with nobody to write to."""
+
+    def __init__(self, programs: Programs, history: History) -> None:
         super().__init__(programs, history)
-        self._nightly = nightly
         self._sheets: dict[str, Sheet] = {}
         self._next: Instant = -FOREVER
         """No look is due before it."""
@@ -92,11 +96,14 @@ class ColumnLane(Lane):
     def _night(self, sheet: Sheet) -> list[Fact]:
         at = sheet.midnight
         sheet.turn()
+        return self._dawn(sheet, at, {}, {})
+
+    def _dawn(self, sheet: Sheet, at: Instant, hits: dict[str, list[Hit]], views: dict[str, AccountView]) -> list[Fact]:
+        """A day has begun: what is read anew today, and looks at all whom the night concerns."""
         for kind, table in sheet.tables.items():
             for trend in table.scope.trends.values():
                 for row in table.expired(trend):
-                    self._read_trend(sheet, kind, trend, table.owners[row], row, at)
-        hits: dict[str, list[Hit]] = {}
+                    self._read_trend(sheet, kind, trend, row, at, views)
         for rule, owner in sheet.night():
             account, thing = owner[:2] if isinstance(owner, tuple) else (owner, "")
             hits.setdefault(account.id, []).append((rule, thing))
@@ -109,13 +116,18 @@ class ColumnLane(Lane):
             if account.seat.restless or account.next_at == at:
                 facts += self._whole_look(account, at)
             else:
-                facts += self._consider(account, hits[account_id], at, None)
+                facts += self._consider(account, hits[account_id], at, None, views.get(account_id))
             self._schedule(account)
         return facts
 
-    def _read_trend(self, sheet: Sheet, kind: str, trend: Any, owner: Any, row: int, at: Instant) -> None:
+    def _read_trend(
+        self, sheet: Sheet, kind: str, trend: Trend, row: int, at: Instant, views: dict[str, AccountView]
+    ) -> None:
+        owner = sheet.tables[kind].owners[row]
         account = owner[0] if kind else owner
-        view = account.view(at)
+        view = views.get(account.id)
+        if view is None:
+            view = views[account.id] = account.view(at)
         sheet.read((), (trend,), row, view, view.thing(kind, owner[1]) if kind else None)
 
     # -- one event ---------------------------------------------------------------------------------------------------
@@ -159,8 +171,6 @@ class ColumnLane(Lane):
             return self._plain(account, entry)
         if narrow.touched is not None:
             self._slow_measures(account, narrow, entry)
-        if self._nightly:
-            return []
         if seat.restless:
             return self._looked(account, self._whole_look(account, at, self._happening(account, entry)))
         hits: list[Hit] = [(rule, "") for rule in narrow.check(seat.row, False)]
@@ -235,23 +245,10 @@ class ColumnLane(Lane):
         seat: Seat = account.seat
         account.tidy(at)
         happening = self._happening(account, entry)
-        shape = account.program.shape
-        first, created = account.state.first_event, account.state.trait("created_at")
-        shape.fold_account(account.state, happening)
-        try:
-            seat.sheet.tables[""].fold(seat.row, seat.own, happening, shape.route(event.type))
-            kinds = self._fold_things(account, happening)
-        except (WildError, OutOfTurn):
+        folded = self._fold_wide(account, happening)
+        if folded is None:
             return self._anew(account, entry, happening)
-        if event.type == "account.updated" and account.wanted_zone() is not account.zone:
-            return self._anew(account, entry, happening)
-        if event.type == "outreach.sent":
-            account.left(event, at)
-        late = (
-            happening.time < seat.sheet.start
-            or first != account.state.first_event
-            or created != account.state.trait("created_at")
-        )
+        kinds, late = folded
         touched = seat.sheet.touched(event.type, frozenset(kinds), all_=late)
         if late:
             self._seen(account)
@@ -262,8 +259,6 @@ class ColumnLane(Lane):
             hits += self._thing(account, kind, key, view)
         if event.type == "account.updated":
             hits += [hit for kind in seat.sheet.tables if kind for hit in self._listed(account, kind, view)]
-        if self._nightly:
-            return []
         if seat.restless:
             return self._looked(account, self._whole_look(account, at, happening))
         # Whom a rule writes to is part of its truth, and people may have changed: then every rule is asked.
@@ -277,6 +272,29 @@ class ColumnLane(Lane):
         if hits or handler.events:
             return self._looked(account, self._consider(account, hits, at, happening, view))
         return []
+
+    def _fold_wide(self, account: Account, happening: Happening) -> tuple[dict[str, str], bool] | None:
+        """Fold an event of any kind: (things by kind, must everything be read anew?); None: build the account anew."""
+        event = happening.event
+        seat: Seat = account.seat
+        shape = account.program.shape
+        first, created = account.state.first_event, account.state.trait("created_at")
+        shape.fold_account(account.state, happening)
+        try:
+            seat.sheet.tables[""].fold(seat.row, seat.own, happening, shape.route(event.type))
+            kinds = self._fold_things(account, happening)
+        except (WildError, OutOfTurn):
+            return None
+        if event.type == "account.updated" and account.wanted_zone() is not account.zone:
+            return None
+        if event.type == "outreach.sent":
+            account.left(event, happening.now)
+        late = (
+            happening.time < seat.sheet.start
+            or first != account.state.first_event
+            or created != account.state.trait("created_at")
+        )
+        return kinds, late
 
     def _fold_things(self, account: Account, happening: Happening) -> dict[str, str]:
         """Fold the event into the things it belongs to; gives them by kind."""
@@ -366,8 +384,6 @@ class ColumnLane(Lane):
         prefix = table.scope.prefix
         remembered = [rule for rule in table.scope.rules if table.arrays[f"{prefix}m{rule}"][row]]
         self._unseat_thing(account, kind, key)
-        if self._nightly and remembered:
-            self._restless(account, on=True)  # it may open again before anybody looks
         return [(~rule, key) for rule in remembered]
 
     def _listed(self, account: Account, kind: str, view: AccountView) -> list[Hit]:
@@ -385,9 +401,6 @@ class ColumnLane(Lane):
         own = table.fresh_own()
         row = seat.sheet.add(kind, (account, key, own))
         seat.things.setdefault(kind, {})[key] = row
-        for rule in table.scope.rules if self._nightly else ():
-            name = account.program.rules[rule].rule.id
-            seat.sheet.memory[rule][row] = thing_key(kind, key) in account.truths.get(name, ())
         table.arrays[f"{table.scope.prefix}parent"][row] = seat.row
         state = account.state.things[kind].get(key)
         if state is not None:
@@ -446,9 +459,7 @@ class ColumnLane(Lane):
             name = thing_key(kind, key)
             account.consider(rule, name, subject, view, facts, plain=True)
             row = seat.things[kind][key] if kind else seat.row
-            seat.sheet.memory[rule_at][row] = (
-                1 if name in account.truths.get(rule.rule.id, ()) else 0 if self._nightly else 2
-            )
+            seat.sheet.memory[rule_at][row] = 1 if name in account.truths.get(rule.rule.id, ()) else self.nobody
         self._after(account, view)
         return facts
 
@@ -501,18 +512,12 @@ class ColumnLane(Lane):
         if not scheduled:
             account.clock = view.moment.at
             account.schedule(view)
+        self._restless(account, on=self._needs_whole_looks(account))
+
+    def _needs_whole_looks(self, account: Account) -> bool:
         sticky = account.seat.sheet.sticky
         on = any(account.open.values()) or any(rows for rule, rows in account.truths.items() if rule in sticky)
-        on = on or (self._nightly and self._unsettled(account))
-        crowded = any(len(rows) > MAX_OPEN for rows in account.seat.things.values())
-        self._restless(account, on=on or crowded)
-
-    def _unsettled(self, account: Account) -> bool:
-        """May a night change something that only events and wake-ups change otherwise?"""
-        program = account.program
-        once = [rule.rule.id for rule in program.rules if rule.once_per is not None or fickle(rule)]
-        held = [memory for rule in program.holding for memory in account.truths.get(rule.id, {}).values()]
-        return bool(program.moving) or any(account.truths.get(rule) for rule in once) or bool(held)
+        return on or any(len(rows) > MAX_OPEN for rows in account.seat.things.values())
 
     def _restless(self, account: Account, *, on: bool) -> None:
         account.seat.restless = on
@@ -562,24 +567,28 @@ class ColumnLane(Lane):
         own = table.fresh_own()
         seat = account.seat = Seat(sheet, sheet.add("", account), own)
         try:
-            table.load(seat.row, own, account.state.kept)
+            if account.state.first_event is not None:
+                table.load(seat.row, own, account.state.kept)
             account.state.kept = KeptRow(table, seat.row, own)  # type: ignore[assignment]
             self._fill_things(account)
-            self._seen(account)
-            view = account.view(at)
-            if self._nightly and program.moving:
-                self._restless(account, on=True)
-            if account.state.first_event is None:
-                return  # its first event, which comes now, reads everything
-            for kind in sheet.tables:
-                if kind:
-                    for one in view.open_things(kind):
-                        self._thing(account, kind, one.id, view)
-            sheet.read(table.scope.leaves.values(), table.scope.trends.values(), seat.row, view, None)
+            if account.state.first_event is not None:
+                self._read_seat(account, at)
+            # Otherwise its first event, which comes now, reads everything.
         except WildError:
             self._unseat(account, at)
             account.wild = True
-            return
+
+    def _read_seat(self, account: Account, at: Instant) -> None:
+        """Everything that is read of an account that got its row. Raises ``WildError``."""
+        seat: Seat = account.seat
+        scope = seat.sheet.tables[""].scope
+        view = account.view(at)
+        self._seen(account)
+        for kind in seat.sheet.tables:
+            if kind:
+                for one in view.open_things(kind):
+                    self._thing(account, kind, one.id, view)
+        seat.sheet.read(scope.leaves.values(), scope.trends.values(), seat.row, view, None)
         self._remember(account)
         self._after(account, view)
 
@@ -634,7 +643,7 @@ class ColumnLane(Lane):
     def _sheet(self, printed: Printed, zone: Zone, at: Instant) -> Sheet:
         found = self._sheets.get(zone.key)
         if found is None:
-            found = self._sheets[zone.key] = Sheet(printed, zone, at, nightly=self._nightly)
+            found = self._sheets[zone.key] = self.sheet_kind(printed, zone, at)
             self._next = min(self._next, found.midnight)
         return found
 

@@ -138,7 +138,10 @@ def show(program: Program) -> str:
 class Sheet:
     """All rows of one lane in one zone. ``midnight`` is when its next day begins."""
 
-    def __init__(self, printed: Printed, zone: Zone, at: Instant, *, nightly: bool = False) -> None:
+    every_night = False
+    """Is each rule asked at midnight, also those that only events can turn?"""
+
+    def __init__(self, printed: Printed, zone: Zone, at: Instant) -> None:
         self.printed = printed
         self.layout = printed.layout
         self.zone = zone
@@ -189,7 +192,7 @@ class Sheet:
         self.check = {kind: self._check(kind, scope.rules) for kind, scope in self.layout.scopes.items()}
         conditions: dict[str, list[tuple[int, str]]] = {}
         for rule, text, turns in printed.nights:
-            if turns or nightly:
+            if turns or self.every_night:
                 conditions.setdefault(self.layout.program.rules[rule].rule.thing, []).append((rule, text))
         self._nights = {kind: self._night(kind, rows) for kind, rows in conditions.items()}
 
@@ -416,7 +419,7 @@ class Sheet:
     def _narrow(self, event_type: str, prop: str, value: str | None) -> Narrow:
         layout = self.layout
         scope = layout.scopes[""]
-        counted = [at for at in layout.program.shape.route(event_type) if _may(scope.kept[at].spec.where, prop, value)]
+        counted = counted_by(layout, event_type, prop, value)
         own = tuple(at for at in counted if at in scope.own)
         fold = self._fold(scope, counted, prop, value, {at for at in counted if at not in own})
         reads = {
@@ -492,10 +495,10 @@ class Sheet:
 
     def _under(self, where: tuple[Test, ...], prop: str, value: str | None, body: list[str]) -> list[str]:
         """A body under the tests that are still open."""
-        tests = [test for test in where if not (value is not None and test.path == (prop,) and _plain_text(test))]
+        tests = open_tests(where, prop, value)
         if not tests:
             return ["    " + line for line in body]
-        self._tests.append(tuple(tests))
+        self._tests.append(tests)
         head = f"    if passes(W[{len(self._tests) - 1}], e):"
         return [head, *("        " + line for line in body)]
 
@@ -523,6 +526,17 @@ def _view(array: Any) -> Any:
 
 def _plain_text(test: Test) -> bool:
     return test.op == "is" and len(test.path) == 1 and all(type(one) is str for one in test.operands)
+
+
+def counted_by(layout: Layout, event_type: str, prop: str, value: str | None) -> list[int]:
+    """The account's measures that events of a type, with this value of the telling property, may enter."""
+    kept = layout.scopes[""].kept
+    return [at for at in layout.program.shape.route(event_type) if _may(kept[at].spec.where, prop, value)]
+
+
+def open_tests(where: Iterable[Test], prop: str, value: str | None) -> tuple[Test, ...]:
+    """The tests that the value of the telling property (None: any other) does not settle."""
+    return tuple(test for test in where if not (value is not None and test.path == (prop,) and _plain_text(test)))
 
 
 def _may(where: Iterable[Test], prop: str, value: str | None) -> bool:

@@ -217,7 +217,7 @@ class Table:
             if ring.days:
                 known = day > self.today - ring.days and self.arrays[ring.name][day % ring.days, row]
             else:
-                marks = self._marks(ring, row)
+                marks = self.marked(ring, row)
                 known = day in marks
                 marks[day] = 1
             if known:
@@ -225,7 +225,7 @@ class Table:
         self._shift(ring, row, day, value if verb == "sum" else 1)
 
     def _see(self, ring: Ring, row: int, day: Day, value: str) -> None:
-        marks = self._marks(ring, row)
+        marks = self.marked(ring, row)
         before = marks.get(value)
         if before is not None and (before >= day or not ring.days):
             return
@@ -256,7 +256,8 @@ class Table:
         self._shift(acts.count, row, day, amount)
         self._shift(acts.length, row, day, length * amount)
 
-    def _marks(self, ring: Ring, row: int) -> dict[Any, Day]:
+    def marked(self, ring: Ring, row: int) -> dict[Any, Day]:
+        """What a row has met, with the last day of each; for all-time ``days_active`` the days themselves."""
         found = self.marks[ring.name][row]
         if found is None:
             found = self.marks[ring.name][row] = {}
@@ -331,7 +332,7 @@ class Table:
                     self._see(ring, row, day, value)
             return
         if ring.name in self.marks:
-            self._marks(ring, row).update(dict.fromkeys(data, 1))
+            self.marked(ring, row).update(dict.fromkeys(data, 1))
         today = self.today
         if ring.days:
             for day, amount in data.items():

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from engine import account, backtest, portfolio
 from engine.columns import lane
 from engine.columns.lane import ColumnLane
+from engine.columns.nightly import NightLane
 from engine.columns.sheet import printed_of, show
 from engine.instants import DAY, HOUR
 from engine.lane import Lane
@@ -198,20 +199,12 @@ def test_more_things_than_a_rule_bears_pause_it(monkeypatch: pytest.MonkeyPatch)
 @settings(suppress_health_check=list(HealthCheck), deadline=None, max_examples=15)
 def test_a_backtest_by_midnights_is_the_same_over_plain_state(scene: Any) -> None:
     book, log, until, _ = scene
-    assert _nights(ColumnLane, book, log, until) == _nights(_Plain, book, log, until)
-
-
-class _Plain(Lane):
-    """The plain lane where a backtest asks for columns."""
-
-    def __init__(self, programs: Any, history: Any, *, nightly: bool = False) -> None:
-        del nightly
-        super().__init__(programs, history)
+    assert _nights(NightLane, book, log, until) == _nights(Lane, book, log, until)
 
 
 def _nights(kind: Any, book: dict[str, Any], log: list[dict[str, Any]], until: int) -> Any:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(backtest, "ColumnLane", kind)
+        patch.setattr(backtest, "NightLane", kind)
         trial = backtest.Trial(product.book_of(book), midnights=True, lanes=2)
         for event in _events(log):
             trial.take(event)
