@@ -111,8 +111,8 @@ class EmbeddedBroker:
         return line.decode().strip()
 
     def _gone(self) -> str:
-        code = self._process.poll()
         self.close()
+        code = self._process.returncode
         return f"embedded broker: its process is gone; found exit code {code}; start it anew and publish again"
 
 
