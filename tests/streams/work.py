@@ -2,6 +2,7 @@
 
 import json
 import sys
+import time
 from pathlib import Path
 
 from streams.app import Listening, make_app, run
@@ -11,6 +12,12 @@ from tests.streams.written import SqliteHandler
 
 def event_time(record):
     return json.loads(record.value).get("time")
+
+
+class Hanging(SqliteHandler):
+    def commit(self, batch):
+        self.note("hanging")
+        time.sleep(3600)
 
 
 def main():
@@ -30,9 +37,7 @@ def main():
     )
     handler = SqliteHandler(told["store"])
     if told.get("block"):  # the loop hangs, as it would in a call that never comes back
-        import time
-
-        handler.commit = lambda _batch: time.sleep(3600)
+        handler = Hanging(told["store"])
     sys.exit(run(make_app(listening, handler), limits=limits))
 
 
