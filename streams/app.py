@@ -75,6 +75,7 @@ def make_app(listening: Listening, handler: Handler) -> App:
         broker_rebalance_timeout=listening.session_seconds * 2,
         broker_request_timeout=max(30.0, listening.session_seconds),
         consumer_auto_offset_reset="none",
+        consumer_metadata_max_age_ms=30_000,
         web_enabled=False,
         web_bind="127.0.0.1",
         web_tables_enabled=False,
@@ -141,8 +142,10 @@ class Eyes:
         self._loop = Beat(loop)
         self._thread: Beat | None = None
 
-    def signs(self) -> Signs:
-        """What there is to see now, from any thread."""
+    def signs(self) -> Signs | None:
+        """What there is to see now, from any thread; None when the worker stops: that has a deadline of its own."""
+        if self._app.should_stop:
+            return None
         work = self._app.work
         consumer = self._app._consumer  # noqa: SLF001 - the property would make one
         thread: ConsumerThread | None = getattr(consumer, "_thread", None)

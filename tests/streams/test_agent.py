@@ -1,0 +1,143 @@
+"""The agent of a worker, driven without a broker: what it does with a batch that is good, fenced, late or fatal."""
+
+import asyncio
+from contextlib import contextmanager
+
+import pytest
+
+from engine.errors import Fenced, StoreError
+from streams.app import Listening, make_app
+from streams.batch import Claimed, Clocks, Partition
+from streams.held import Bounds, Fetched
+from tests.streams.test_merge import Sent
+
+TOPICS = ("support", "usage")
+
+
+@contextmanager
+def loop_of(app):
+    """A loop to run an app in; afterwards everything that Faust opened beside it is closed too."""
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    app.finalize()
+    try:
+        yield loop
+    finally:
+        app.consumer._thread.thread_loop.close()
+        asyncio.set_event_loop(None)
+        loop.close()
+
+
+class Handler:
+    def __init__(self, *, threaded=False):
+        self.threaded = threaded
+        self.taken = []
+        self.dropped = []
+        self.error = None
+
+    def claim(self, lanes, topics):
+        return {lane: Claimed(1, {Partition(topic, lane): None for topic in topics}) for lane in lanes}
+
+    def commit(self, batch):
+        if self.error is not None:
+            raise self.error
+        self.taken.append(batch)
+
+    def drop(self, lanes):
+        self.dropped.append(tuple(lanes))
+
+
+class Fatal(Exception):
+    pass
+
+
+def raise_fatal(message):
+    raise Fatal(message)
+
+
+def given_app(tmp_path, handler, **more):
+    listening = Listening(brokers=["127.0.0.1:1"], group="g", topics=TOPICS, lanes=2, folder=tmp_path, **more)
+    app = make_app(listening, handler)
+    app.work.fatal = raise_fatal
+    held = app.work.held
+    held.assigned([Partition(topic, 0) for topic in TOPICS], 1, 0.0)
+    bounds = {Partition(topic, 0): Bounds(0, 0) for topic in TOPICS}
+    held.claimed(0, handler.claim([0], TOPICS)[0], bounds, Clocks(0.0, 0))
+    return app
+
+
+def batches(app, *timestamps):
+    for offset, at in enumerate(timestamps):
+        app.work.held.add({Partition("usage", 0): Fetched([Sent("usage", offset, at)], offset + 1)})
+        yield from app.work.held.batches(0.0)
+
+
+def drive(app, *given):
+    """Hand batches to the agent as its stream would."""
+
+    async def driven():
+        async with app.lanes.test_context() as agent:
+            for batch in given:
+                await agent.put(batch)
+
+    with loop_of(app) as loop:
+        loop.run_until_complete(driven())
+
+
+@pytest.mark.parametrize("threaded", [False, True])
+def test_the_agent_writes_one_batch_after_another(tmp_path, threaded):
+    handler = Handler(threaded=threaded)
+    app = given_app(tmp_path, handler)
+    given = list(batches(app, 1, 2, 3))
+    drive(app, *given)
+    assert handler.taken == given
+    assert (app.work.batches, app.work.records, app.work.dropped) == (3, 3, 0)
+    assert app.work.held.mirror() == {Partition("usage", 0): 3}
+    app.work.close()
+    assert handler.dropped == [(0,)]
+
+
+def test_a_batch_left_over_from_before_is_dropped(tmp_path):
+    handler = Handler()
+    app = given_app(tmp_path, handler)
+    given = list(batches(app, 1))
+    app.work.held.revoked()
+    drive(app, *given)
+    assert (handler.taken, app.work.dropped) == ([], 1)
+
+
+def test_a_fenced_lane_is_let_go_and_the_agent_lives(tmp_path):
+    handler = Handler()
+    app = given_app(tmp_path, handler)
+    first, second = batches(app, 1, 2)
+    handler.error = Fenced("lane 0: epoch 1; found 2; stop")
+    drive(app, first, second)
+    assert (app.work.held.held, list(app.work.held.fenced_at), app.work.dropped) == ((), [0], 1)
+
+
+def test_a_lane_whose_batch_may_be_written_or_not_is_claimed_again(tmp_path):
+    handler = Handler()
+    app = given_app(tmp_path, handler)
+    first, second = batches(app, 1, 2)
+    handler.error = StoreError("the connection broke at the commit")
+    drive(app, first, second)
+    assert app.work.held.held == ()
+    assert app.work.held.due(1e9) == [0]
+    assert app.work.dropped == 1
+
+
+def test_anything_else_ends_the_process(tmp_path):
+    handler = Handler()
+    app = given_app(tmp_path, handler)
+    handler.error = ZeroDivisionError()
+    with pytest.raises(Fatal, match="lane 0: ZeroDivisionError"):
+        asyncio.run(app.work.write(next(batches(app, 1))))
+
+
+def test_a_history_is_finished_when_its_last_lane_is(tmp_path):
+    handler = Handler()
+    app = given_app(tmp_path, handler, history=True)
+    finished = []
+    app.work.finished = lambda: finished.append(True)
+    drive(app, *app.work.held.batches(0.0))
+    assert (handler.taken[0].at_end, finished) == (True, [True])

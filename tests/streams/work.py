@@ -1,0 +1,45 @@
+"""A worker in a process of its own, writing into a small SQLite file; what it is told comes as one JSON argument."""
+
+import json
+import sys
+import time
+from pathlib import Path
+
+from streams.app import Listening, make_app, run
+from streams.watchdog import Limits
+from tests.streams.written import SqliteHandler
+
+
+def event_time(record):
+    return json.loads(record.value).get("time")
+
+
+class Hanging(SqliteHandler):
+    def commit(self, batch):
+        self.note("hanging")
+        time.sleep(3600)
+
+
+def main():
+    told = json.loads(sys.argv[1])
+    folder = Path(told["folder"])
+    folder.mkdir(parents=True, exist_ok=True)
+    limits = Limits(**told.get("limits", {}))
+    listening = Listening(
+        brokers=told["brokers"].split(","),
+        group=told["group"],
+        topics=told["topics"],
+        lanes=told["lanes"],
+        folder=folder,
+        history=told.get("history", False),
+        key=event_time if told.get("history") else None,
+        session_seconds=told.get("session_seconds", 6.0),
+    )
+    handler = SqliteHandler(told["store"])
+    if told.get("block"):  # the loop hangs, as it would in a call that never comes back
+        handler = Hanging(told["store"])
+    sys.exit(run(make_app(listening, handler), limits=limits))
+
+
+if __name__ == "__main__":
+    main()
