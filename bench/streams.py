@@ -1,0 +1,202 @@
+"""What an event costs on its way from Kafka to the handler: ``python -m bench.streams``.
+
+The batch transport with a handler that does nothing, beside stock Faust and aiokafka, in one run on one broker; each
+in a process of its own, whose CPU is counted from its first records to its last.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from bench.table import figure, row, section
+
+ROOT = Path(__file__).resolve().parents[1]
+LANES = 8
+WORDS = ("lifecycle", "support", "usage")
+
+
+class Meter:
+    """CPU and time from the first records to the last; ends the process when all are there."""
+
+    def __init__(self, events: int) -> None:
+        self._events = events
+        self._seen = self._from = 0
+        self._began: tuple[float, float] | None = None
+
+    def count(self, records: int) -> None:
+        """So many more are there."""
+        self._seen += records
+        if self._began is None:
+            self._began, self._from = (time.process_time(), time.perf_counter()), self._seen
+        elif self._seen >= self._events:
+            cpu, wall = time.process_time() - self._began[0], time.perf_counter() - self._began[1]
+            told = {"events": self._seen - self._from, "cpu": cpu, "wall": wall}
+            os.write(1, json.dumps(told).encode())  # Faust has put a logger in the place of standard output
+            os._exit(0)
+
+
+class Counting:  # the contract documents the methods
+    """A handler that does nothing but count."""
+
+    threaded = False
+
+    def __init__(self, meter: Meter) -> None:
+        self._meter = meter
+
+    def claim(self, lanes: Sequence[int], topics: Sequence[str]) -> Mapping[int, Any]:  # noqa: D102
+        from streams.batch import Claimed, Partition
+
+        return {lane: Claimed(1, {Partition(topic, lane): None for topic in topics}) for lane in lanes}
+
+    def commit(self, batch: Any) -> None:  # noqa: D102
+        self._meter.count(len(batch.records))
+
+    def drop(self, lanes: Sequence[int]) -> None:  # noqa: D102
+        pass
+
+
+def batches(told: dict[str, Any], meter: Meter) -> None:
+    """The batch transport, live."""
+    from streams.app import Listening, make_app, run
+
+    group = f"{told['topics'][0]}-batches"
+    with tempfile.TemporaryDirectory() as folder:
+        listening = Listening(
+            brokers=[told["kafka"]], group=group, topics=told["topics"], lanes=LANES, folder=Path(folder)
+        )
+        run(make_app(listening, Counting(meter)), loglevel="WARNING")
+
+
+def stock(told: dict[str, Any], meter: Meter) -> None:
+    """Faust as it comes: an agent that takes one event after another."""
+    import faust
+
+    with tempfile.TemporaryDirectory() as folder:
+        app = faust.App(
+            f"{told['topics'][0]}-stock",
+            broker=f"kafka://{told['kafka']}",
+            datadir=folder,
+            store="memory://",
+            topic_allow_declare=False,
+            topic_disable_leader=True,
+            stream_wait_empty=False,
+            consumer_auto_offset_reset="earliest",
+            web_enabled=False,
+            value_serializer="raw",
+        )
+
+        @app.agent(app.topic(*told["topics"], value_serializer="raw"))
+        async def one_by_one(stream: Any) -> None:
+            async for _event in stream:
+                meter.count(1)
+
+        faust.Worker(app, loglevel="WARNING", quiet=True).execute_from_commandline()
+
+
+def client(told: dict[str, Any], meter: Meter) -> None:
+    """The client that Faust stands on, alone."""
+    from aiokafka import AIOKafkaConsumer
+
+    async def read() -> None:
+        group = f"{told['topics'][0]}-client"
+        consumer = AIOKafkaConsumer(
+            *told["topics"], bootstrap_servers=told["kafka"], group_id=group, auto_offset_reset="earliest"
+        )
+        await consumer.start()
+        while True:
+            for records in (await consumer.getmany(timeout_ms=200, max_records=2_000)).values():
+                meter.count(len(records))
+
+    asyncio.run(read())
+
+
+KINDS: dict[str, Callable[[dict[str, Any], Meter], None]] = {"batches": batches, "stock": stock, "client": client}
+
+
+def alone(kind: str, told: dict[str, Any]) -> dict[str, float]:
+    """One reader in a process of its own; its CPU in microseconds an event, and its rate."""
+    words = [sys.executable, "-m", "bench.streams", "--as", kind, "--told", json.dumps(told)]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=600, check=False)
+    answers = re.findall(r'\{"events".*\}', done.stdout)
+    if done.returncode or not answers:
+        raise SystemExit(f"{kind}: ended with {done.returncode}\n{done.stdout[-1000:]}{done.stderr[-1000:]}")
+    found = json.loads(answers[-1])
+    return {"us": found["cpu"] / found["events"] * 1e6, "rate": found["events"] / found["wall"]}
+
+
+def filled(kafka: str, name: str, events: int) -> list[str]:
+    """Three topics with so many events of 139 bytes in all, published one topic after the other."""
+    from confluent_kafka import Producer
+    from confluent_kafka.admin import AdminClient
+    from confluent_kafka.cimpl import NewTopic
+
+    topics = [f"{name}-{word}" for word in WORDS]
+    admin = AdminClient({"bootstrap.servers": kafka})
+    for made in admin.create_topics([NewTopic(topic, LANES, 1) for topic in topics]).values():
+        made.result(30)
+    producer = Producer(
+        {
+            "bootstrap.servers": kafka,
+            "enable.idempotence": True,
+            "partitioner": "murmur2_random",
+            "queue.buffering.max.messages": 1_000_000,
+            "linger.ms": 50,
+        }
+    )
+    base = int(time.time() * 1000) - 3_000_000
+    for number, topic in enumerate(topics):
+        for turn in range(events // len(topics)):
+            value = json.dumps({"id": f"{number}-{turn:08d}", "account_id": f"account-{turn % 997:05d}", "type": "x"})
+            producer.produce(topic, value.ljust(139).encode(), key=f"{turn % 997}", timestamp=base + turn * 3 + number)
+            if turn % 10_000 == 0:
+                producer.poll(0)
+    producer.flush(60)
+    return topics
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench.streams", description=__doc__)
+    parser.add_argument("--kafka", help="host:port of a broker; without it one is started by Maven and Java")
+    parser.add_argument("--events", type=int, default=240_000)
+    parser.add_argument("--stock-events", type=int, default=30_000, help="how many of them stock Faust reads")
+    parser.add_argument("--as", dest="kind", choices=KINDS, help=argparse.SUPPRESS)
+    parser.add_argument("--told", type=json.loads, help=argparse.SUPPRESS)
+    asked = parser.parse_args()
+    if asked.kind:
+        KINDS[asked.kind](asked.told, Meter(asked.told["events"]))
+        return
+    kafka = asked.kafka or started()
+    told = {"kafka": kafka, "topics": filled(kafka, f"bench-{os.getpid()}", asked.events), "events": asked.events}
+    section(f"From Kafka to a handler that does nothing: {asked.events:,} events of 139 bytes, 3 topics of {LANES}")
+    few = min(asked.stock_events, asked.events)
+    found = {kind: alone(kind, told | {"events": few if kind == "stock" else asked.events}) for kind in KINDS}
+    ours = found["batches"]["us"]
+    stock_ratio = found["stock"]["us"] / ours
+    row("aiokafka getmany", shown(found["client"]))
+    row("Faust with the batch transport", shown(found["batches"]))
+    row(f"stock Faust, async for, {few:,} of them", shown(found["stock"]), ratio=stock_ratio, at_least=15)
+    figure("the batch transport", ours, "us/event", at_most=6)
+
+
+def shown(one: dict[str, float]) -> str:
+    return f"{one['us']:.1f} us, {one['rate']:,.0f}/s"
+
+
+def started() -> str:
+    """A broker that lives as long as this process."""
+    from tools.kafka.broker import start_beside
+
+    return start_beside(Path(tempfile.mkdtemp(prefix="ringfirst-bench-")) / "kafka", os.getpid()).bootstrap
+
+
+if __name__ == "__main__":
+    main()
