@@ -11,7 +11,7 @@ from engine.account import PORTFOLIO
 from engine.errors import StoreError
 from engine.events import Arrived, encode_properties
 from engine.instants import DAY, Instant
-from engine.keeper import Keeper, Kept, Taken, counted
+from engine.keeper import SNAPSHOT_EVERY, Keeper, Kept, Taken, counted
 from engine.lanes import lane_of
 from engine.rulebook.book import Rulebook
 from engine.store import Claim, DeadLetter, LaneInfo, LaneLetter, Offset, Share, Store
@@ -154,6 +154,11 @@ class AssignedKeeper(Keeper):
     def renew(self, lane: int, *, at: Instant) -> None:
         """Say that the owner of a lane is alive. Raises ``Fenced``."""
         self.store.renew([self._own(lane).claim], at=at)
+
+    def keep_snapshots(self) -> None:
+        """Write snapshots behind, if so much was taken in since the last ones that a restart would take long."""
+        if self._since_snapshot >= SNAPSHOT_EVERY:
+            self._snapshots()
 
     def _own(self, lane: int) -> Kept:
         kept = self.kept.get(lane)

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from streams.transport import Transport, Undecoded, Work
 from streams.watchdog import Beat, Limits, Signs, Watchdog, fatal
 
 SESSION_SECONDS = 10.0
+BEAT_SECONDS = 1.0
 log = logging.getLogger(__name__)
 
 
@@ -57,8 +58,18 @@ class App(faust.App):
     """The agent that writes one batch after another."""
 
 
-def make_app(listening: Listening, handler: Handler) -> App:
-    """Make the app of a worker; nothing is opened and nobody is asked before it is started."""
+def make_app(
+    listening: Listening,
+    handler: Handler,
+    *,
+    beat: Callable[[], bool] | None = None,
+    last: Callable[[], None] | None = None,
+) -> App:
+    """Make the app of a worker; nothing is opened and nobody is asked before it is started.
+
+    ``beat`` is called every second between the batches; True ends the worker. Without it a worker of a history ends
+    when its own lanes are read to their end. ``last`` ends the handler, in place of ``drop``.
+    """
     app = App(
         listening.group,
         autodiscover=False,
@@ -93,6 +104,9 @@ def make_app(listening: Listening, handler: Handler) -> App:
             await app.work.write(batch)
 
     app.lanes = app.agent(topic, name="lanes")(lanes)
+    app.work.beat, app.work.last = beat, last
+    if beat is not None:
+        app.timer(BEAT_SECONDS)(app.work.between)
     return app
 
 
@@ -129,7 +143,7 @@ def _starts(watchdog: Watchdog) -> Any:
 
 
 def _finished(worker: Worker) -> None:
-    log.info("every lane is read to its end: stopping")
+    log.info("the history is taken in: stopping")
     worker.deadline.start()
     asyncio.ensure_future(worker.stop())  # noqa: RUF006 - the loop runs until it is through
 

@@ -9,6 +9,7 @@ import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, ClassVar, TypeVar
 
 from aiokafka.errors import ConsumerStoppedError, KafkaError, OffsetOutOfRangeError
@@ -63,6 +64,9 @@ class Work:
         self.fatal = fatal
         self.pace = Pace()
         self.finished: Callable[[], None] = _nothing
+        self.beat: Callable[[], bool] | None = None
+        self.last: Callable[[], None] | None = None
+        """Called at the end of the worker instead of giving its lanes up one by one."""
         self.writing_since: float | None = None
         self.polled_at = time.monotonic()
         self.batches = self.records = self.dropped = 0
@@ -96,19 +100,36 @@ class Work:
             self.batches += 1
             self.records += len(batch.records)
             self.held.written(batch)
-            if batch.at_end and self.held.all_finished:
+            if batch.at_end and self.held.all_finished and self.beat is None:
                 self.finished()
         finally:
             self.writing_since = None
 
+    async def between(self) -> None:
+        """Let the handler do what is due between two batches."""
+        if self.beat is None:
+            return
+        try:
+            done = await self.call(self.beat)
+        except (Fenced, StoreError, Conflict) as err:
+            log.warning("between batches: %s; its lanes are claimed again", err)
+        except Exception as err:
+            log.exception("between batches")
+            self.fatal(f"between batches: {err!r}")
+            raise
+        else:
+            if done:
+                self.finished()
+
     def close(self) -> None:
         """Give the lanes up, after the call that is still under way."""
-        lanes = self.held.lanes
+        last = self.last or partial(self.handler.drop, self.held.lanes)
         if self._beside is None:
-            self.handler.drop(lanes)
+            last()
             return
-        self._beside.submit(self.handler.drop, lanes)
+        ended = self._beside.submit(last)
         self._beside.shutdown(wait=True)
+        ended.result()
 
 
 class Consumer(driver.Consumer):

@@ -101,9 +101,20 @@ class LaneWriter:
         return found.event.time if isinstance(found, Arrived) else None
 
     def tick(self) -> bool:
-        """Every second: the portfolio's totals, and the end of a history; True when all of a history is taken in."""
+        """Every second: the portfolio's totals, and the end of a history; True when all of a history is taken in.
+
+        After an error nobody knows what was written: the lanes are forgotten, and claimed again with their next batch.
+        """
+        try:
+            return self._ticked()
+        except BaseException:
+            self._keeper.forget(list(self._keeper.kept))
+            raise
+
+    def _ticked(self) -> bool:
         at = self._now()
         more = self._keeper.measure(at=at)[1]
+        self._keeper.keep_snapshots()
         if self._ends is None or not self._through():
             return False
         until = max((info.clock_at for info in self._store.lane_infos(at=at) if info.clock_at is not None), default=0)
