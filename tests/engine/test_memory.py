@@ -184,3 +184,21 @@ def test_a_rulebook_with_a_longer_window_knows_what_was_forgotten() -> None:
     solved(told, 63)
     assert len(same(told.log, 70)) == 2
     assert "t1" in lane_of(told.log).accounts["acme"].state.things["ticket"]
+
+
+def test_more_acts_of_things_on_a_day_than_a_byte_holds_are_counted_and_so_are_their_hours() -> None:
+    book = tickets(
+        made={"opened": "ticket", "over": "3d"},
+        shut={"closed": "ticket", "over": "3d"},
+        slow={"sum": "solve_hours", "of": "ticket", "over": "9d"},
+        before={"closed": "ticket", "over": "2d", "ending": "2d ago"},
+    )
+    book["rules"] = [rule(name, f"{name} >= 150") for name in ("made", "shut", "before")] + [
+        rule("slow", f"slow >= {150 * 24 * 40}")
+    ]
+    told = Told(book)
+    for at in range(160):
+        told.event(at / 1000, "ticket.opened", {"ticket_id": f"t{at}"})
+    for at in range(160):
+        told.event(40 + at / 1000, "ticket.solved", {"ticket_id": f"t{at}"})
+    assert {row["rule"] for row in same(told.log, 60)} == {"made", "shut", "before", "slow"}
