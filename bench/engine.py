@@ -37,6 +37,22 @@ def events_of(lines: Iterable[bytes]) -> Iterator[Event]:
         yield event
 
 
+def numbered_events_of(lines: Iterable[bytes], most: int) -> Iterator[Event]:
+    """The same of a workload's lines, whose ids are numbers below ``most``: a bit for each is all that it remembers.
+
+    What ``events_of`` remembers lies among what the engine keeps; the memory of neither could be measured then.
+    """
+    known = bytearray(most)
+    for line in lines:
+        arrived = decode(line, wall=WALL)
+        if not isinstance(arrived, Arrived):
+            raise TypeError(f"the workload has a bad event: {line!r}: {arrived.reason}")
+        number = int(arrived.event.id[1:], 16)
+        if not known[number]:
+            known[number] = 1
+            yield arrived.event
+
+
 class Run:
     """One pass over a workload on one lane, of columns or plain; it stays, so that its memory can be looked at."""
 
@@ -50,8 +66,12 @@ class Run:
 
     def take(self, lines: Iterable[bytes]) -> None:
         """Decode, leave out repeats, fold, decide; midnights come when their time has come."""
+        self.take_events(events_of(lines))
+
+    def take_events(self, events: Iterable[Event]) -> None:
+        """Fold and decide; midnights come when their time has come."""
         lane = self.lane
-        for event in events_of(lines):
+        for event in events:
             at = event.time if lane.clock is None else max(lane.clock, event.time)
             if not self.events:
                 body = {"fingerprint": self._book.fingerprint}

@@ -3,6 +3,7 @@
 import ctypes
 import gc
 import gzip
+import itertools
 import resource
 import sys
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from typing import Any
 
 from bench import books
 from bench.alone import Meter
-from bench.engine import WALL, Run, backtest_decisions, engine_decisions
+from bench.engine import WALL, Run, backtest_decisions, engine_decisions, numbered_events_of
 from bench.plain import Loop
 from bench.workload import Workload
 from engine import replay
@@ -57,8 +58,10 @@ def memory(meter: Meter, workload: Parameters, book: str = "25") -> tuple[Any, l
     Run(rules).take(list(_some(made, 1_000)))  # what is there once for all accounts is not counted
     before = _resident()
     run = Run(rules)
-    run.take(made.lines())
-    run.decided.clear()
+    events = numbered_events_of(made.lines(), made.events)
+    while batch := list(itertools.islice(events, BATCH)):
+        run.take_events(batch)
+        run.decided.clear()
     held = _resident() - before
     accounts = len(run.lane.accounts)
     with meter.running():

@@ -52,11 +52,11 @@ def same(log: list[dict[str, Any]], days: float) -> list[dict[str, Any]]:
     return plain
 
 
-def lane_of(log: list[dict[str, Any]]) -> ColumnLane:
-    """The columns after a log."""
+def lane_of(log: list[dict[str, Any]], kind: Any = ColumnLane) -> Any:
+    """The columns after a log, or another lane."""
     programs: dict[str, Program] = {}
     stored: list[Any] = []
-    found = ColumnLane(
+    found = kind(
         programs.__getitem__, lambda name, at: [e for e in stored if e.account_id == name and e.position <= at]
     )
     for row in log:

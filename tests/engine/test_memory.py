@@ -3,9 +3,16 @@
 from itertools import count
 from typing import Any
 
+import msgspec
 import pytest
 
+from engine.account import Account
 from engine.columns.lane import ColumnLane
+from engine.columns.rows import KeptRow
+from engine.decision import Decision
+from engine.lane import Lane
+from engine.occasions import Used
+from engine.snapshot import freeze
 from tests.engine.test_columns import Told, lane_of, rule, same
 from tests.judge.product import decide
 
@@ -184,3 +191,106 @@ def test_a_rulebook_with_a_longer_window_knows_what_was_forgotten() -> None:
     solved(told, 63)
     assert len(same(told.log, 70)) == 2
     assert "t1" in lane_of(told.log).accounts["acme"].state.things["ticket"]
+
+
+def test_more_acts_of_things_on_a_day_than_a_byte_holds_are_counted_and_so_are_their_hours() -> None:
+    book = tickets(
+        made={"opened": "ticket", "over": "3d"},
+        shut={"closed": "ticket", "over": "3d"},
+        slow={"sum": "solve_hours", "of": "ticket", "over": "9d"},
+        before={"closed": "ticket", "over": "2d", "ending": "2d ago"},
+    )
+    book["rules"] = [rule(name, f"{name} >= 150") for name in ("made", "shut", "before")] + [
+        rule("slow", f"slow >= {150 * 24 * 40}")
+    ]
+    told = Told(book)
+    for at in range(160):
+        told.event(at / 1000, "ticket.opened", {"ticket_id": f"t{at}"})
+    for at in range(160):
+        told.event(40 + at / 1000, "ticket.solved", {"ticket_id": f"t{at}"})
+    assert {row["rule"] for row in same(told.log, 60)} == {"made", "shut", "before", "slow"}
+
+
+STEADY = {
+    "things": {"ticket": {"id": "ticket_id", "opened_by": "ticket.opened", "closed_by": "ticket.solved"}},
+    "measures": {
+        "uses": {"count": "used", "over": "7d"},
+        "hour": {"count": "used", "over": "36h"},
+        "away": {"hours_since": "used"},
+        "people": {"unique": "user_id", "of": "used", "over": "14d"},
+        "kinds": {"unique": "kind", "of": "used", "over": "28d"},
+        "middle": {"median": "n", "of": "used", "over": "14d"},
+        "shut": {"closed": "ticket", "over": "28d"},
+        "slow": {"average": "solve_hours", "of": "ticket", "over": "14d"},
+        "open_now": {"open": "ticket"},
+    },
+    "rules": [
+        rule("busy", "uses >= 9", "hour >= 0"),
+        rule("quiet", "uses <= 7", re_entry="every 7d"),
+        rule("away", "away >= 700", "people >= 0", "kinds >= 0", "middle >= 0"),
+        rule("slow", "slow >= 20", "shut >= 1", re_entry="every 3d"),
+        rule("waits", "open_now >= 2", holds_for="20d"),
+    ],
+}
+
+
+def test_memory_stays_as_it_is_while_customers_stay_as_they_are() -> None:
+    told = Told(STEADY)
+    sizes = []
+    for weeks in (16, 32, 48):
+        for day in range(weeks * 7 - 112, weeks * 7):
+            for name in ("acme", "bolt"):
+                for at in range(1 if day % 28 < 14 else 2):
+                    who = {"user_id": f"u{day}-{at}", "account_id": name}
+                    told.event(day + 0.1 + at / 10, "used", {"kind": f"k{day}-{at}", "n": day % 7}, **who)
+                told.event(day + 0.3, "ticket.solved", {"ticket_id": f"t{day - 1}"}, account_id=name)
+                told.event(day + 0.4, "ticket.opened", {"ticket_id": f"t{day}"}, account_id=name)
+        lane = lane_of(told.log)
+        assert all(account.seat for account in lane.accounts.values())
+        assert all(len(account.used) >= 3 for account in lane.accounts.values())
+        sizes.append(kept_of(lane))
+    first, second, third = sizes
+    assert first["objects"] > 200
+    assert third["used"] <= first["used"]
+    assert third["looks"] <= 200
+    # What is looked through only once in a while goes up and down a little.
+    assert max(second["objects"], third["objects"]) <= first["objects"] * 1.1
+    # A thing that is forgotten leaves four bytes, by which it is known if it comes back.
+    assert third["bytes"] - first["bytes"] <= 2 * 224 * 4 + 0.1 * first["bytes"]
+
+
+def kept_of(lane: ColumnLane) -> dict[str, int]:
+    """How many objects a lane keeps of its accounts, how many looks it means to take, and its snapshots in bytes."""
+    waiting: list[Any] = [lane._due]
+    for account in lane.accounts.values():
+        waiting += [getattr(account, name) for name in ("state", "truths", "used", "open", "opened")]
+        waiting += [account.seat.own, account.seat.things]
+    for sheet in lane._sheets.values():
+        waiting += [one for table in sheet.tables.values() for one in (table.marks, table.owners, table.free)]
+    known: dict[int, Any] = {}
+    while waiting:
+        one = waiting.pop()
+        if id(one) in known or isinstance(one, (Account, KeptRow)):
+            continue
+        known[id(one)] = one
+        if isinstance(one, dict):
+            waiting += [*one.keys(), *one.values()]
+        elif isinstance(one, (list, tuple)):
+            waiting += one
+        elif isinstance(one, msgspec.Struct):
+            waiting += [getattr(one, name) for name in one.__struct_fields__]
+    size = sum(len(freeze(account)) for account in lane.accounts.values())
+    used = sum(type(one) is Used for one in known.values())
+    return {"objects": len(known), "used": used, "looks": len(lane._due), "bytes": size}
+
+
+@pytest.mark.parametrize("kind", [Lane, ColumnLane])
+def test_looks_that_are_put_off_again_and_again_do_not_pile_up(kind: type[Lane]) -> None:
+    book = {"measures": {"away": {"hours_since": "used"}}, "rules": [rule("away", "away >= 2000")]}
+    told = Told(book)
+    for at in range(400):
+        told.event(at / 10, "used")
+    lane = lane_of(told.log, kind)
+    assert len(lane._due) <= 70
+    facts = lane.advance(told.log[-1]["recorded_at"] + 3000 * 3_600_000)
+    assert [fact.at for fact in facts if isinstance(fact, Decision)] == [told.log[-1]["recorded_at"] + 2000 * 3_600_000]
