@@ -185,7 +185,7 @@ class Account:
             elif rule.way == "event":
                 self.look_events(rule, view, happening, facts)
         self.clock = at
-        self.looks += 1
+        self.looks += happening is not None or not self.program.tells_parts
         self.schedule(view)
         return facts
 

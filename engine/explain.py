@@ -7,7 +7,6 @@ from engine.account import MAX_OPEN, Account, event_key, in_holdout
 from engine.decision import Decision
 from engine.errors import UsageError
 from engine.instants import Instant, iso
-from engine.keeper import stored_program
 from engine.lane import Lane
 from engine.log import Recorded
 from engine.logic import Truth
@@ -20,6 +19,7 @@ from engine.rulebook.findings import suggestion
 from engine.rulebook.spec import Line, Measure, Rule
 from engine.state import in_order
 from engine.store import Store
+from engine.stored import stored_program
 from engine.unknowns import grounds, why_unknown
 from engine.values import to_json
 from engine.views import AccountView, EventView, ThingView

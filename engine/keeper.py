@@ -20,9 +20,10 @@ from engine.lane import Lane
 from engine.lanes import lane_of, recorded_at
 from engine.log import EngineEntry, Entry, Event, Recorded
 from engine.program import Program
-from engine.rulebook.book import Rulebook, must_load
+from engine.rulebook.book import Rulebook
 from engine.snapshot import freeze, thaw
 from engine.store import Batch, Claim, DeadLetter, InboxRow, NewEvent, Share, Snapshot, Store, Touch, Trait
+from engine.stored import stored_program
 
 SNAPSHOT_EVERY = 100_000
 CONTACTS = {
@@ -423,12 +424,6 @@ class Keeper:
         return stored + [one for one in pending if one.account_id == account_id and last < one.position <= position]
 
 
-def stored_program(store: Store, fingerprint: str) -> Program:
-    """The program of a stored rulebook. Raises ``RulebookError`` when the store does not have it."""
-    files = store.rulebook(fingerprint)
-    return Program(must_load(files if files is not None else {"rules/missing.yml": f"missing: {fingerprint}"}))
-
-
 def restore(
     lane: Lane, store: Store, number: int, position: int, accounts: Callable[[], list[str]] | None = None
 ) -> None:
@@ -482,4 +477,4 @@ def counted(facts: Iterable[Sequence[Fact]]) -> int:
     return len(planned)
 
 
-__all__ = ["Entry", "Keeper", "Kept", "Taken", "counted", "restore", "stored_program"]
+__all__ = ["Entry", "Keeper", "Kept", "Taken", "counted", "restore"]

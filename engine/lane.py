@@ -7,7 +7,8 @@ from engine.account import PORTFOLIO, Account, History
 from engine.decision import Fact
 from engine.instants import Instant
 from engine.log import EngineEntry, Entry, Recorded
-from engine.program import Part, Program
+from engine.parts import Parts
+from engine.program import Program
 from engine.values import Value
 from engine.whole import Whole, number
 
@@ -32,7 +33,7 @@ class Lane:
         self.clock: Instant | None = None
         self.first_at: Instant | None = None
         self.portfolio: dict[str, Value] = {}
-        self._parts: dict[str, tuple[tuple[int, int, int], Part]] = {}
+        self.parts = Parts()
 
     def take(self, entry: Entry) -> list[Fact]:
         """Take the next entry of the log: first all looks due up to its recorded_at, then the entry itself."""
@@ -85,15 +86,6 @@ class Lane:
         lane.first_at = self.first_at
         return lane
 
-    def part(self, account: Account, program: Program, at: Instant) -> Part:
-        """The account's part of the portfolio; it is read anew only after a look, or on another day of either zone."""
-        mark = (account.looks, program.zone.day(at), account.zone.day(at))
-        kept = self._parts.get(account.id)
-        if kept is None or kept[0] != mark:
-            kept = (mark, program.part_of(account.view(at), account.view(at, program.zone)))
-            self._parts[account.id] = kept
-        return kept[1]
-
     def _event(self, entry: Recorded) -> list[Fact]:
         if self.program is None:
             return []
@@ -119,7 +111,7 @@ class Lane:
 
     def _activate(self, entry: EngineEntry) -> list[Fact]:
         self.program = self._programs(entry.body["fingerprint"])
-        self._parts.clear()
+        self.parts = Parts()
         facts: list[Fact] = []
         for account in self._in_order():
             if account.program is not self.program and account.position < entry.position:

@@ -4,14 +4,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from typing import Any
 
-from engine.account import PORTFOLIO, Account
 from engine.instants import DAY, Instant
 from engine.lane import Lane
 from engine.numbers import MILLION, Exact, plain
+from engine.parts import Things, exact_of
 from engine.program import Program
 from engine.rulebook.book import Rulebook
-
-Things = dict[str, dict[str, dict[str, Exact]]]
 
 
 class Steps:
@@ -50,18 +48,7 @@ def share(program: Program, lane: Lane, at: Instant) -> dict[str, Any]:
     ``{"accounts": {measure: {"n", "sum", "least", "most", "rows"}}, "things": {kind: {id: {measure: sum}}}}``; exact
     numbers are written as text (``"5/7"``); unknown ones are left out; ``rows`` (every value) only for a median.
     """
-    parts = [lane.part(account, program, at) for account in customers(lane, program)]
-    values = {}
-    for measure in program.whole:
-        rows = sorted(part[measure.name] for part, _ in parts if measure.name in part)
-        values[measure.name] = {
-            "n": len(rows),
-            "sum": str(sum(rows)),
-            "least": str(rows[0]) if rows else None,
-            "most": str(rows[-1]) if rows else None,
-            "rows": [str(row) for row in rows] if measure.take == "median" else [],
-        }
-    return {"accounts": values, "things": _written(_added(things for _, things in parts))}
+    return lane.parts.share(lane.accounts.values(), program, at)
 
 
 def nothing(program: Program) -> dict[str, Any]:
@@ -80,10 +67,7 @@ def total(program: Program, shares: Sequence[dict[str, Any]], at: Instant) -> di
     }
     sums = _added(_read(one["things"]) for one in shares)
     things = {
-        kind: {
-            key: {name: plain(float(Fraction(exact) / MILLION)) for name, exact in row.items()}
-            for key, row in ids.items()
-        }
+        kind: {key: {name: plain(float(exact / MILLION)) for name, exact in row.items()} for key, row in ids.items()}
         for kind, ids in sums.items()
     }
     return {"at": at, "accounts": values, "things": things}
@@ -101,26 +85,21 @@ def take(how: str, parts: Sequence[dict[str, Any]]) -> int | float | None:
     return plain(float(_taken(how, known) / MILLION))
 
 
-def _taken(how: str, known: Sequence[dict[str, Any]]) -> Fraction:
+def _taken(how: str, known: Sequence[dict[str, Any]]) -> Exact:
     if how == "median":
-        return middle(sorted(Fraction(row) for part in known for row in part["rows"]))
+        return middle(sorted(exact_of(row) for part in known for row in part["rows"]))
     if how == "maximum":
-        return max(Fraction(part["most"]) for part in known)
+        return max(exact_of(part["most"]) for part in known)
     if how == "minimum":
-        return min(Fraction(part["least"]) for part in known)
-    whole = sum((Fraction(part["sum"]) for part in known), Fraction(0))
-    return whole / sum(part["n"] for part in known) if how == "average" else whole
+        return min(exact_of(part["least"]) for part in known)
+    whole: Exact = sum(exact_of(part["sum"]) for part in known)
+    return Fraction(whole) / sum(part["n"] for part in known) if how == "average" else whole
 
 
-def middle(rows: Sequence[Fraction]) -> Fraction:
+def middle(rows: Sequence[Exact]) -> Exact:
     """The median of sorted exact numbers."""
     at = len(rows) // 2
-    return rows[at] if len(rows) % 2 else (rows[at - 1] + rows[at]) / 2
-
-
-def customers(lane: Lane, program: Program) -> list[Account]:
-    """The accounts of a lane that are accounts."""
-    return [account for account in lane.accounts.values() if account.id != PORTFOLIO and account.program is program]
+    return rows[at] if len(rows) % 2 else Fraction(rows[at - 1] + rows[at]) / 2
 
 
 def _added(parts: Iterable[Things]) -> Things:
@@ -135,9 +114,5 @@ def _added(parts: Iterable[Things]) -> Things:
     return {kind: dict(sorted(ids.items())) for kind, ids in found.items()}
 
 
-def _written(things: Things) -> dict[str, Any]:
-    return {k: {key: {n: str(x) for n, x in row.items()} for key, row in ids.items()} for k, ids in things.items()}
-
-
 def _read(things: dict[str, Any]) -> Things:
-    return {k: {key: {n: Fraction(x) for n, x in row.items()} for key, row in ids.items()} for k, ids in things.items()}
+    return {k: {key: {n: exact_of(x) for n, x in row.items()} for key, row in ids.items()} for k, ids in things.items()}

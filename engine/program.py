@@ -10,7 +10,6 @@ from engine.logic import FUNCTIONS, Truth
 from engine.measures.counts import Counting
 from engine.measures.dates import HeldDays, MovedLater, Since
 from engine.measures.measure import Kept, Moment, hour_turns, matches
-from engine.numbers import Exact
 from engine.rulebook.book import Rulebook
 from engine.rulebook.expressions import COMPARISONS, Term, shown, source
 from engine.rulebook.spec import Line, Measure, Rule, Test, Thing, Types, fingerprint
@@ -30,7 +29,6 @@ from engine.slots import (
     ToDate,
     ToDateOfThings,
     Trait,
-    exact_part,
     property_at,
 )
 from engine.state import PERSON, Shape, ThingShape
@@ -40,8 +38,6 @@ from engine.values import Date, Value, read, thing_id
 from engine.views import AccountView, EventView, Slot, ThingView
 from engine.zones import Zone, calendar_window, date_of, monday, zone, zone_names
 
-Part = tuple[dict[str, Exact], dict[str, dict[str, dict[str, Exact]]]]
-"""An account's part of the portfolio in exact millionths: by measure; by kind of thing, id and measure."""
 Condition = Callable[[Any, Any], Truth]
 COUNTING = frozenset(
     {
@@ -140,11 +136,6 @@ class ThingProgram:
         states = account.state.things[self.spec.name]
         return [ThingView(account, self.spec.name, key, state) for key, state in sorted(states.items())]
 
-    def part_of(self, view: ThingView) -> dict[str, Exact]:
-        """A thing's measures in exact millionths."""
-        found = {measure.name: exact_part(self.slots[self.slot(measure.name)], view) for measure in self.spec.measures}
-        return {name: exact for name, exact in found.items() if exact is not None}
-
     def view(self, account: AccountView, key: str) -> ThingView:
         """One thing, known or not."""
         return ThingView(account, self.spec.name, key, account.state.things[self.spec.name].get(key, NOTHING))
@@ -218,6 +209,8 @@ class Program:
             self.slot(measure.prop)
             if measure.segment:
                 self.slot(measure.segment)
+        self.tells_parts = self._tells_parts()
+        """Does an account's part of the portfolio change only with events, and at instants that can be told?"""
         self.moving = self._moving()
         for rule in book.rules:
             self._register_needs(rule)
@@ -251,24 +244,6 @@ class Program:
         """One condition as a function."""
         return self._function([line], label, "both", thing, events)
 
-    def part_of(self, view: AccountView, whole: AccountView) -> Part:
-        """An account's part of the portfolio, exact: its measures, and its things by kind and id.
-
-        ``whole`` is the same account in the policy's zone: the days of things in the portfolio are counted there.
-        """
-        values: dict[str, Exact] = {}
-        for measure in self.whole:
-            if measure.segment and view[self.slot(measure.segment)] is not True:
-                continue
-            exact = exact_part(self.slots[self.slot(measure.prop)], view)
-            if exact is not None:
-                values[measure.name] = exact
-        things: dict[str, dict[str, dict[str, Exact]]] = {}
-        for kind, thing in self.things.items():
-            if thing.spec.portfolio:
-                things[kind] = {one.id: thing.part_of(one) for one in thing.all_views(whole)}
-        return values, things
-
     def wakes(self, view: AccountView, until: Instant) -> Instant | None:
         """The first instant after the view's moment, up to ``until``, at which a value may turn without an event."""
         at = view.moment.at
@@ -295,6 +270,13 @@ class Program:
             slot = self.things[scope].slots[index]
             for one in view.open_things(scope):
                 yield from slot.turns(one, constants)
+
+    def _tells_parts(self) -> bool:
+        names = [name for measure in self.whole for name in (measure.prop, measure.segment) if name]
+        slots = [self.slots[self.slot(name)] for name in names]
+        for thing in self.things.values():
+            slots += [thing.slots[thing.slot(one.name)] for one in thing.spec.measures if thing.spec.portfolio]
+        return all(isinstance(slot, (KeptValue, KeptOfThing, OpenThings, Spells)) and slot.tells for slot in slots)
 
     def _moving(self) -> list[tuple[str, int, list[float]]]:
         found = [("", at, slot) for at, slot in enumerate(self.slots)]

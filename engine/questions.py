@@ -50,7 +50,8 @@ def who(
     rule = _question(book, text, each)
     program = Program(replace(book, rules=(rule,)))
     asked = program.rules[0]
-    found, unknown = [], Counter[str]()
+    found: list[dict[str, Any]] = []
+    unknown = Counter[str]()
     for view in views(store, program, moment):
         for subject in view.open_things(each) if each else [None]:
             truth = asked.when(view, subject)
@@ -58,6 +59,7 @@ def who(
                 found.append(_answer(view, subject, asked.uses))
             elif truth is None:
                 unknown.update(use.name for use in asked.uses if read_use(use, view, subject) is None)
+    found.sort(key=lambda one: one["account_id"])
     return {"at": iso(moment), "count": len(found), "unknown": dict(sorted(unknown.items())), "accounts": found}
 
 
@@ -130,21 +132,21 @@ def log_began(store: Store, account_id: str) -> Instant | None:
 
 
 def views(store: Store, program: Program, at: Instant) -> Iterator[AccountView]:
-    """Every account as of ``at``, by id, from the entries recorded by then; only what the program asks is folded."""
-    found: dict[str, list[Recorded]] = {}
-    totals: dict[str, dict[str, Value]] = {}
+    """Every account as of ``at``, from the entries recorded by then; only what the program asks is folded.
+
+    They come lane by lane, and by id in each: no more than the events of one lane are held at a time.
+    """
     began = {info.lane: info.first_at for info in store.lane_infos(at=0)}
-    for lane_number in range(store.lanes):
-        lane: dict[str, Value] = {}
-        for entry in store.entries(lane_number, until_at=at):
+    for lane in range(store.lanes):
+        found: dict[str, list[Recorded]] = {}
+        totals: dict[str, Value] = {}
+        for entry in store.entries(lane, until_at=at):
             if isinstance(entry, Recorded):
-                found.setdefault(entry.account_id, []).append(entry)
-                totals[entry.account_id] = lane
+                found.setdefault(entry.event.account_id, []).append(entry)
             else:
-                lane.update(_totals([entry], {}))
-    for account_id in sorted(found):
-        begun = began.get(lane_of(account_id, store.lanes))
-        yield account_view(program, found[account_id], at, totals[account_id], begun or at)
+                _totals([entry], totals)
+        for account_id in sorted(found):
+            yield account_view(program, found[account_id], at, totals, began.get(lane) or at)
 
 
 def _totals(entries: Iterable[Entry], known: dict[str, Value]) -> dict[str, Value]:

@@ -7,11 +7,11 @@ import msgspec
 
 from engine.columns.lane import ColumnLane
 from engine.decision import Decision
-from engine.keeper import stored_program
 from engine.lane import Lane
 from engine.log import Recorded
 from engine.program import Program
 from engine.store import Store
+from engine.stored import stored_program
 
 Progress = Callable[[int], None]
 """Told how many entries were read since it was last told."""

@@ -20,7 +20,7 @@ from engine.measures.measure import (
     stretch_of,
     unless_one,
 )
-from engine.numbers import MILLION, Exact, exactly, millionths
+from engine.numbers import MILLION, exactly, millionths
 from engine.rulebook.spec import Measure, Part, Score, Test
 from engine.things import ThingState
 from engine.values import Date, Value, nested, number_in_text, read, read_date
@@ -60,6 +60,8 @@ class KeptValue:
         self.index = index
         self.kept = kept
         self.moves = kept.spec.window.kind == "exact" or kept.spec.verb == "hours_since"
+        self.tells = isinstance(kept, Counting)
+        """Does what it keeps tell when the value turns next, looks or no looks?"""
 
     def read(self, view: AccountView) -> Value:
         """The measure's value."""
@@ -68,19 +70,13 @@ class KeptValue:
             found: Value = kept.number(self.index, view.moment)
             if found is not UNREAD:
                 return found
-        return self.kept.read(kept[self.index], self._since(view), view.moment)
-
-    def exact(self, view: AccountView) -> Exact | None:
-        """The value in millionths before any rounding, where it is one that is added up."""
-        kept = self.kept
-        data = view.state.kept[self.index]
-        return kept.exact(data, self._since(view), view.moment) if isinstance(kept, Counting) else None
+        return self.kept.read(kept[self.index], self.since(view), view.moment)
 
     def turns(self, view: AccountView, constants: Sequence[float]) -> Iterable[Instant]:
         """As the measure says."""
-        return self.kept.turns(view.state.kept[self.index], self._since(view), view.moment, constants)
+        return self.kept.turns(view.state.kept[self.index], self.since(view), view.moment, constants)
 
-    def _since(self, view: AccountView) -> Instant | None:
+    def since(self, view: AccountView) -> Instant | None:
         """An age counts from when the account was first seen; a window can be full only since our log tells of it."""
         return view.watched if self.kept.spec.full else view.seen
 
@@ -92,6 +88,7 @@ class KeptOfThing:
         self.index = index
         self.kept = kept
         self.moves = kept.spec.window.kind == "exact" or kept.spec.verb == "hours_since"
+        self.tells = isinstance(kept, Counting)
 
     def read(self, view: ThingView) -> Value:
         """The measure's value; a thing without events has none kept."""
@@ -102,12 +99,6 @@ class KeptOfThing:
                 return found
         data = kept[self.index] if kept else self.kept.fresh()
         return self.kept.read(data, view.state.seen, view.moment)
-
-    def exact(self, view: ThingView) -> Exact | None:
-        """The value in millionths before any rounding, where it is one that is added up."""
-        data = view.state.kept[self.index] if view.state.kept else self.kept.fresh()
-        kept = self.kept
-        return kept.exact(data, view.state.seen, view.moment) if isinstance(kept, Counting) else None
 
     def turns(self, view: ThingView, constants: Sequence[float]) -> Iterable[Instant]:
         """As the measure says."""
@@ -246,6 +237,7 @@ class OverThings:
         self.value = value
         own = spec.prop in _HOUR_BASES or spec.verb == "hours_to" or spec.window.kind == "exact"
         self.moves = own or any(test.moves for test in tests) or (value is not None and value.moves)
+        self.tells = not tests
 
     def matching(self, view: AccountView) -> list[ThingView]:
         """The open things that match ``where``."""
@@ -355,12 +347,16 @@ class Spells(OverThings):
 
     def read(self, view: AccountView) -> Value:
         """The count, or the aggregate of exact hours."""
+        return self.of(self.acts(view), view)
+
+    def of(self, acts: Iterable[tuple[Instant, int]], view: AccountView) -> Value:
+        """The same, of acts that were listed already."""
         spec = self.spec
         if spec.full and not_yet_full(spec, view.watched, view.moment):
             return None
         after, until = stretch_of(spec, view.moment)
         scale = scale_of(spec, view.moment.today)
-        found = [length for when, length in self.acts(view) if after < when <= until]
+        found = [length for when, length in acts if after < when <= until]
         if spec.prop:
             return aggregate(spec.verb, [length * MILLION for length in found], scale / 3_600_000)
         return double(len(found) * MILLION, unless_one(scale))
@@ -380,9 +376,14 @@ class Spells(OverThings):
 
     def acts(self, view: AccountView) -> Iterator[tuple[Instant, int]]:
         """When each of the acts was, and how long it took from the opening, in milliseconds."""
+        thing, act = self.spec.thing, self.act
+        if not self.tests and not view.program.things[thing].spec.where:
+            for state in view.state.things[thing].values():
+                yield from acts_of(state, act)
+            return
         for one in self._all(view):
             if all(test.holds(one) for test in self.tests):
-                yield from acts_of(one.state, self.act)
+                yield from acts_of(one.state, act)
 
 
 def acts_of(state: ThingState, act: str) -> Iterator[tuple[Instant, int]]:
@@ -511,13 +512,3 @@ def _points(part: Part, value: Value) -> float | None:
         return part.if_unknown
     share = (value - part.start) / (part.end - part.start)
     return min(max(share, 0.0), 1.0) * 100
-
-
-def exact_part(slot: Slot, view: AccountView | ThingView) -> Exact | None:
-    """A value in exact millionths, to be added over accounts; None for what is unknown or no number."""
-    if isinstance(slot, (KeptValue, KeptOfThing)):
-        found = slot.exact(view)  # type: ignore[arg-type]  # the slot was made for this view
-        if found is not None:
-            return found
-    value = slot.read(view)
-    return exactly(value) if isinstance(value, float) else None

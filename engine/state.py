@@ -6,6 +6,7 @@ state in this file is the simple one and the judge of any faster twin under ``en
 
 from collections.abc import Container, Iterable
 from decimal import Decimal
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -20,6 +21,7 @@ from engine.values import nested, read_date, thing_id
 from engine.zones import Zone
 
 PERSON = "person"
+_TURN = attrgetter("time", "position")
 _TRAITS = {"account.updated": None, "owner.changed": ("owner",)}
 
 
@@ -73,6 +75,8 @@ class ThingShape:
         self.keep: Instant | None = None
         """For how long after its last event a closed thing must be kept; None: for ever."""
         self._path = tuple(spec.id.split("."))
+        self.asks = None if spec.name == PERSON else self._path[0]
+        """The property without which an event belongs to no such thing; None: it is not told by a property."""
         self._routes: dict[str, list[int]] = {}
 
     @property
@@ -123,13 +127,15 @@ class Shape:
 
     def fold(self, state: AccountState, happening: Happening) -> None:
         """Fold one event. Raises ``OutOfTurn`` when the account must be built anew."""
+        event = happening.event
         self.fold_account(state, happening)
-        for index in self.route(happening.event.type):
+        for index in self.route(event.type):
             state.kept[index] = self.kept[index].fold(state.kept[index], happening)
         for name, thing in self.things.items():
-            if name in state.forgotten:
-                self.recall(state, name, thing.thing_of(happening.event))
-            thing.fold(state.things[name], happening)
+            if thing.asks is None or thing.asks in event.properties:
+                if name in state.forgotten:
+                    self.recall(state, name, thing.thing_of(event))
+                thing.fold(state.things[name], happening)
 
     def forget(self, state: AccountState, at: Instant, *, needed: Container[tuple[str, str]]) -> None:
         """Forget closed things that nothing can ask for as of ``at`` or later, but those ``needed``: (kind, id)."""
@@ -250,7 +256,7 @@ def happening_of(recorded: Recorded, zone: Zone, now: Instant) -> Happening:
 def in_order(events: Iterable[Recorded], zone: Zone, now: Instant) -> list[Happening]:
     """An account's events in the order of (effective time, position)."""
     rows = [happening_of(recorded, zone, now) for recorded in events]
-    rows.sort(key=lambda row: (row.time, row.position))
+    rows.sort(key=_TURN)
     return rows
 
 

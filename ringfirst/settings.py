@@ -7,8 +7,7 @@ from email.utils import parseaddr
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from engine.errors import UsageError
 from outreach.addresses import clean_address
@@ -34,14 +33,14 @@ def _one_line(text: str) -> str:
 Mailbox = Annotated[str, AfterValidator(_mailbox), AfterValidator(_one_line)]
 
 
-class Settings(BaseSettings):
+class Settings(BaseModel):
     """Everything that can be set from outside. Paths are relative to the current folder.
 
     ``sender`` writes the mails (``Name <name@example.com>``), ``postal_address`` stands in each (CAN-SPAM, CASL).
     ``host``, ``port`` and ``token`` are the embedded server's; ``allowed_hosts`` are names it answers to, with commas.
     """
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore")
 
     store: SecretStr = SecretStr("sqlite:///ringfirst.db")
     rules: Path = Path()
@@ -58,9 +57,10 @@ class Settings(BaseSettings):
 def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
     """Read all settings. Raises ``UsageError`` that lists everything that is wrong with them."""
     faults: list[str] = []
-    secrets = dict(_secrets(environment, faults))
+    found = ((name, environment.get(_variable(name))) for name in Settings.model_fields)
+    told: dict[str, Any] = {name: text for name, text in found if text is not None}
     try:
-        settings = Settings(**secrets)
+        settings = Settings(**(told | dict(_secrets(environment, faults))))
     except ValidationError as err:
         faults += [_fault(found) for found in err.errors()]
     faults += _unknown(environment)
@@ -69,9 +69,13 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
     return settings
 
 
+def _variable(name: str) -> str:
+    return PREFIX + name.upper()
+
+
 def _secrets(environment: Mapping[str, str], faults: list[str]) -> Iterable[tuple[str, Any]]:
     for name in SECRETS:
-        variable = f"{PREFIX}{name.upper()}"
+        variable = _variable(name)
         place = environment.get(f"{variable}_FILE")
         if place is None:
             continue
@@ -85,14 +89,13 @@ def _secrets(environment: Mapping[str, str], faults: list[str]) -> Iterable[tupl
 
 
 def _fault(found: Any) -> str:
-    variable = PREFIX + str(found["loc"][0]).upper()
+    variable = _variable(str(found["loc"][0]))
     return f"{variable}: {found['msg'].removeprefix('Value error, ')}"
 
 
 def _unknown(environment: Mapping[str, str]) -> Iterable[str]:
     """Near misses only: others may set variables of their own, tests do."""
-    known = {PREFIX + name.upper() for name in Settings.model_fields}
-    known |= {f"{PREFIX}{name.upper()}_FILE" for name in SECRETS}
+    known = {_variable(name) for name in Settings.model_fields} | {f"{_variable(name)}_FILE" for name in SECRETS}
     for variable in sorted(environment):
         near = get_close_matches(variable, sorted(known), n=1, cutoff=_NEAR)
         if variable.startswith(PREFIX) and variable not in known and near:

@@ -80,7 +80,11 @@ class Counting:
             return None
         buckets = self._exact_buckets(data, moment) if self._exact else self._buckets(data, moment)
         amount: int = sum(buckets) * (MILLION if self.spec.verb == "count" else 1)
-        scale = unless_one(scale_of(self.spec, moment.today))
+        if not amount:
+            return 0
+        scale = self._scale
+        if self.spec.window.kind == "calendar":
+            scale = unless_one(scale_of(self.spec, moment.today))
         return amount if scale is None else amount * scale
 
     def turns(self, data: Data, seen: Instant | None, moment: Moment, constants: Sequence[float]) -> Iterable[Instant]:

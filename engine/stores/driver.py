@@ -2,18 +2,21 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from engine.errors import Conflict, StoreError
 from engine.stores.tables import SERIAL
 
 DEADLINE_SECONDS = 10
+if TYPE_CHECKING:  # each of them brings every dialect of its kind, a tenth of a second that one of them is not used
+    from sqlalchemy.dialects import postgresql, sqlite
+
+    Upsert = sqlite.Insert | postgresql.Insert
+
 COUNTED = {"preserve_rowcount": True}
 """Options of an INSERT whose rows are counted: SQLAlchemy forgets their number otherwise."""
-Upsert = sqlite.Insert | postgresql.Insert
 
 
 class Driver(Protocol):
@@ -44,7 +47,7 @@ class Driver(Protocol):
         """Insert many rows by the shortest way; the values are in the order of ``columns(table)``."""
         ...
 
-    def upsert(self, table: sa.Table) -> Upsert:
+    def upsert(self, table: sa.Table) -> "Upsert":
         """Begin an ``INSERT ... ON CONFLICT``."""
         ...
 

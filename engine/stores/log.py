@@ -47,14 +47,15 @@ def page(
     after: int,
     until_position: int,
     until_at: Instant | None,
-) -> tuple[list[Entry], int]:
+) -> tuple[Sequence[Entry], int]:
     """Some thousand entries after a position, and the position up to which they are all there are."""
     within = events.c.lane == lane, events.c.position > after, events.c.position <= until_position
     query = _until(_EVENT.where(*within), events, until_at).order_by(events.c.position).limit(PAGE)
-    found = [_recorded(*row) for row in connection.execute(query)]
+    found = [_recorded(row) for row in connection.execute(query).all()]
     end = found[-1].position if len(found) == PAGE else until_position
     beside = _ENTRY.where(log.c.lane == lane, log.c.position > after, log.c.position <= end)
-    return _merged(found, [_entry(*row) for row in connection.execute(_until(beside, log, until_at))]), end
+    entries = [_entry(*row) for row in connection.execute(_until(beside, log, until_at))]
+    return _merged(found, entries) if entries else found, end
 
 
 def of_account(
@@ -69,7 +70,7 @@ def of_account(
     own = _EVENT.where(events.c.account_id == account_id, events.c.position <= until_position)
     concerning = sa.or_(log.c.account_id == account_id, sa.and_(log.c.lane == lane, log.c.account_id.is_(None)))
     beside = _ENTRY.where(concerning, log.c.position <= until_position)
-    found = [_recorded(*row) for row in connection.execute(_until(own, events, until_at))]
+    found = [_recorded(row) for row in connection.execute(_until(own, events, until_at)).all()]
     return _merged(found, [_entry(*row) for row in connection.execute(_until(beside, log, until_at))])
 
 
@@ -130,16 +131,8 @@ def _until(query: "sa.Select[Any]", table: sa.Table, until_at: Instant | None) -
     return query if until_at is None else query.where(table.c.recorded_at <= until_at)
 
 
-def _recorded(
-    position: int,
-    recorded_at: Instant,
-    event: str,
-    kind: str,
-    account: str,
-    user: str | None,
-    time: Instant,
-    body: bytes,
-) -> Recorded:
+def _recorded(row: Any) -> Recorded:
+    position, recorded_at, event, kind, account, user, time, body = row
     return Recorded(position, recorded_at, Event(event, kind, account, user, time, decode(body)))
 
 

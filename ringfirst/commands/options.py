@@ -144,12 +144,12 @@ def by_active_book(rules: Path | None) -> Iterator[None]:
 
 def active_book(store: "Store") -> "Rulebook | None":
     """The rulebook that the store's lanes decide by; None before the first event."""
-    from engine.keeper import stored_program
+    from engine.stored import stored_book
 
     marks = {lane: store.active_rulebook(lane) for lane in range(store.lanes)}
     infos = sorted(store.lane_infos(at=0), key=lambda info: (info.clock_at or 0, info.lane), reverse=True)
     mark = next((marks[info.lane] for info in infos if marks[info.lane]), None)
-    return stored_program(store, mark).book if mark else None
+    return stored_book(store, mark) if mark else None
 
 
 def say_why_none(store: "Store", rule: str | None, account_id: str | None, *, what: str) -> None:

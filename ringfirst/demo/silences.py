@@ -111,7 +111,7 @@ def _still_so(store: Store, book: Rulebook, decided: Iterable[Decision], end: In
     told = {(one.rule, one.account_id, one.subject) for one in decided if one.at <= end - DAY}
     again, quiet, unknown = list[str](), list[str](), list[str]()
     program = Program(book)
-    for view in views(store, program, end):
+    for view in sorted(views(store, program, end), key=lambda one: one.account_id):
         for rule in program.rules:
             if rule.way not in {"account", "thing"} or rule.rule.status == "draft":
                 continue

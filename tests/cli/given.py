@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from engine.instants import DAY, HOUR, Instant, iso, parse_instant
-from engine.keeper import stored_program
 from engine.questions import account
+from engine.stored import stored_book
 from engine.stores import open_store
 
 BOOK = Path(__file__).resolve().parent / "book"
@@ -89,7 +89,7 @@ def state(place: Path, name: str = "ringfirst.db") -> Any:
     store = open_store(f"sqlite:///{place / name}", create=False)
     try:
         mark = next(found for lane in range(store.lanes) if (found := store.active_rulebook(lane)))
-        book = stored_program(store, mark).book
+        book = stored_book(store, mark)
         known = [account(store, book, one) for one in sorted(store.accounts())]
         clocks = {info.clock_at for info in store.lane_infos(at=0)}
         kept = [{**one, "timeline": [row for row in one["timeline"] if "decided" not in row["what"]]} for one in known]

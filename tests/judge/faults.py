@@ -424,7 +424,12 @@ FAULTS: tuple[Fault, ...] = (
     Fault(
         "a bare date is its midnight in UTC", values._date.__wrapped__, "where.start(day), day", "day * 86_400_000, day"
     ),
-    Fault("only open things count as opened", slots.Spells._all, "program.all_views(view)", "program.open_views(view)"),
+    Fault(
+        "only open things count as opened",
+        slots.Spells.acts,
+        "yield from acts_of(state, act)",
+        "yield from acts_of(state, act) if state.open else ()",
+    ),
     Fault(
         "an answer counts on the day of its opening",
         slots.acts_of,
