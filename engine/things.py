@@ -8,7 +8,7 @@ import msgspec
 from engine.instants import Instant
 from engine.log import Event
 from engine.measures.measure import Data, Happening, insert, is_there, passes
-from engine.rulebook.spec import OURS, Act, Thing
+from engine.rulebook.spec import OURS, Act, Test, Thing
 
 ANSWER, ASK, CLOSE, OPEN = 1, 2, 4, 8
 
@@ -65,6 +65,15 @@ def step_of(thing: Thing, event: Event) -> int:
     return step | (OPEN if does(thing.opened_by, event) else 0)
 
 
+def acts_by(thing: Thing, event_type: str) -> tuple[tuple[int, tuple[Test, ...]], ...]:
+    """What events of a type may do to a thing that is no person, each with the tests under which they do.
+
+    Where CLOSE is among what passes, OPEN is not done.
+    """
+    acts = ((ANSWER, thing.answered_by), (ASK, thing.asked_by), (CLOSE, thing.closed_by), (OPEN, thing.opened_by))
+    return tuple((flag, act.where) for flag, those in acts for act in those if act.types.match(event_type))
+
+
 def fold_thing(thing: Thing, state: ThingState, happening: Happening, wanted: Collection[str] | None = None) -> None:
     """Fold one event of the thing: first and last seen, properties (those ``wanted``; None: all), transitions.
 
@@ -95,6 +104,24 @@ def fold_thing(thing: Thing, state: ThingState, happening: Happening, wanted: Co
             in_order = not state.steps or row > state.steps[-1]
             insert(state.steps, row)
             _walk(state, row) if in_order else _derive(state)
+
+
+def step_in_turn(thing: Thing, state: ThingState, row: list[Any]) -> list[tuple[str, int]]:
+    """Take a transition that comes after all others of a thing that is no person.
+
+    Gives what came of it: ``opened``, ``answered`` or ``closed``, and the milliseconds since the opening.
+    """
+    spell = state.spell
+    answered = spell is not None and spell.answered_at is not None
+    if not (thing.closed_by or thing.asked_by or thing.answered_by):
+        _open_for_good(state, row)
+    else:
+        state.steps.append(row)
+        _walk(state, row)
+    if spell is None:
+        return [("opened", 0)] if state.open else []
+    happened = [("answered", row[0] - spell.opened_at)] if spell.answered_at is not None and not answered else []
+    return [*happened, ("closed", row[0] - spell.opened_at)] if spell.closed_at is not None else happened
 
 
 def newest(kept: dict[str, list[Any]], properties: Any, happening: Happening) -> None:

@@ -5,9 +5,12 @@ An account that columns cannot hold is kept plainly in the same lane.
 """
 
 import heapq
+from collections.abc import Iterable
 from typing import Any
 
 from engine.account import FOREVER, MAX_OPEN, Account, History, Memory, thing_key
+from engine.columns.layout import Tally
+from engine.columns.moves import Found, Stirred, find, move
 from engine.columns.rows import KeptRow
 from engine.columns.sheet import SPECIAL, Handler, Narrow, Printed, Sheet, Touched, fickle, printed_of
 from engine.columns.table import WildError
@@ -31,6 +34,7 @@ Things = list[tuple[str, str, int]]
 """Things that have rows: kind, id, row."""
 NO_THINGS: Things = []
 NO_ROWS: dict[str, int] = {}
+NOTHING_MOVES: list[Found] = []
 Hit = tuple[int, str]
 """A rule (``~rule`` when it is no longer true) and a thing's id (empty: the account): what must be considered."""
 
@@ -131,11 +135,13 @@ class ColumnLane(Lane):
         handler = sheet.handlers.get(event.type) or sheet.handler(event.type)
         time = min(at, event.time)
         rows: Things | None = NO_THINGS
+        moved: list[Found] | None = NOTHING_MOVES
         first = account.state.first_event
         if handler.default is None or time < sheet.start or first is None or time < first:
             rows = None
         elif (handler.person and event.user_id is not None) or not handler.ids.isdisjoint(event.properties):
-            rows = self._light(handler, account, entry, time)
+            moved = find(handler.plans, handler.active, account, event, time) if handler.active else NOTHING_MOVES
+            rows = None if moved is None else self._light(handler, account, entry, time)
         if rows is None or handler.default is None:
             return self._wide_event(account, entry, handler)
         narrow = handler.default
@@ -143,6 +149,8 @@ class ColumnLane(Lane):
             value = event.properties.get(handler.prop)
             if type(value) is str:
                 narrow = handler.by_value.get(value, narrow)
+        if moved:
+            return self._moving_event(account, entry, handler, narrow, rows, moved, time)
         return self._narrow_event(account, entry, handler, narrow, rows, time)
 
     def _narrow_event(
@@ -180,9 +188,6 @@ class ColumnLane(Lane):
         """
         event = entry.event
         properties = event.properties
-        for kind, path in handler.active:
-            if (event.user_id if kind == PERSON else nested(properties, path)) is not None:
-                return None
         things, seats = account.state.things, account.seat.things
         noted: list[ThingState] = []
         found: Things = []
@@ -211,6 +216,96 @@ class ColumnLane(Lane):
         for kind in unlisted:
             account.program.things[kind].shape.fold(things[kind], self._happening(account, entry))
         return found
+
+    def _moving_event(
+        self,
+        account: Account,
+        entry: Recorded,
+        handler: Handler,
+        narrow: Narrow,
+        rows: Things,
+        moved: list[Found],
+        time: Instant,
+    ) -> list[Fact]:
+        """An event in its turn that opens, answers, closes or changes things: only what it touches is read anew."""
+        seat: Seat = account.seat
+        sheet = seat.sheet
+        event, at = entry.event, entry.recorded_at
+        try:
+            narrow.fold(seat.row, event, time)
+            for kind, _, inner in rows:
+                narrow.things[kind][0](inner, event, time)
+            for one in moved:
+                move(self, account, entry, one, time, narrow.things[one.plan.kind][0] if one.plan.table else None)
+        except WildError:
+            return self._plain(account, entry)
+        if narrow.touched is not None:
+            self._slow_measures(account, narrow, entry)
+        kinds = moved[0].plan.kinds if len(moved) == 1 else frozenset([one.plan.kind for one in moved])
+        stirs = sheet.stirred(event.type, kinds)
+        view, hits = self._stir(account, stirs, moved, at)
+        if self._nightly:
+            return []
+        if seat.restless:
+            return self._looked(account, self._whole_look(account, at, self._happening(account, entry)))
+        hits += [(rule, "") for rule in stirs.touched.check[""](seat.row, False)]
+        for kind, key, inner in rows:
+            hits += [(rule, key) for rule in narrow.things[kind][1](seat.row, inner, False)]
+        for kind, seats in seat.things.items():
+            if kind in kinds or stirs.touched.rules[kind]:
+                hits += self._ask_things(seat, kind, seats, stirs, moved)
+        if hits or handler.events:
+            return self._looked(account, self._consider(account, hits, at, self._happening(account, entry), view))
+        return []
+
+    @staticmethod
+    def _ask_things(seat: Seat, kind: str, seats: dict[str, int], stirs: Stirred, moved: list[Found]) -> list[Hit]:
+        """Ask the rules for things of a kind: of what moved all of them, of the others those that may have turned."""
+        hits: list[Hit] = []
+        mine = [one.key for one in moved if one.plan.kind == kind]
+        for key in mine:
+            if key in seats:
+                hits += [(rule, key) for rule in seat.sheet.check[kind](seat.row, seats[key], True)]
+        if stirs.touched.rules[kind]:
+            check = stirs.touched.check[kind]
+            for key, inner in seats.items():
+                if key not in mine:
+                    hits += [(rule, key) for rule in check(seat.row, inner, False)]
+        return hits
+
+    def _stir(
+        self, account: Account, stirs: Stirred, moved: list[Found], at: Instant
+    ) -> tuple[AccountView | None, list[Hit]]:
+        """Read anew what things that moved have changed; gives a view if one was made, and what must be considered."""
+        seat: Seat = account.seat
+        sheet, states = seat.sheet, account.state.things
+        view = account.view(at) if stirs.views else None
+        if view is not None:
+            self._read_all(seat, stirs.touched, view)
+        for kind, trend, read in stirs.glances:
+            if any(one.plan.kind == kind and (one.turned or one.changed) for one in moved):
+                opened = [states[kind][key] for key in account.opened[kind]]
+                sheet.set_trend(trend, seat.row, read(opened, sheet.today, sheet.zone))
+        hits: list[Hit] = []
+        wakes = False
+        for one in moved:
+            kind, key = one.plan.kind, one.key
+            leaves, trends, moves = one.plan.read(sheet, one.changed, stepped=one.stepped)
+            wakes = wakes or moves
+            if one.plan.table is None:
+                continue
+            row, is_open = seat.things.get(kind, NO_ROWS).get(key), states[kind][key].open
+            if one.seated or is_open is (row is None):
+                view = view or account.view(at)
+                hits += self._thing(account, kind, key, view)
+            elif row is not None and (leaves or trends):
+                view = view or account.view(at)
+                sheet.read(leaves, trends, row, view, view.thing(kind, key))
+        if wakes:
+            view = view or account.view(at)
+            account.schedule(view)
+            self._schedule(account)
+        return view, hits
 
     def _slow_measures(self, account: Account, narrow: Any, entry: Recorded) -> None:
         """Measures without columns, and what is read from them."""
@@ -287,7 +382,7 @@ class ColumnLane(Lane):
                 continue
             found[kind] = key
             states = account.state.things[kind]
-            before = self._acts(account, kind, states.get(key))
+            before = self._marks(account, kind, states.get(key))
             table = seat.sheet.tables.get(kind)
             if table is None or shape.zone is not None:
                 shape.fold(states, happening)
@@ -305,15 +400,23 @@ class ColumnLane(Lane):
             self._noted(account, kind, key, before)
         return found
 
-    def _noted(self, account: Account, kind: str, key: str, before: list[Act]) -> None:
+    def _marks(self, account: Account, kind: str, state: ThingState | None) -> tuple[list[Act], list[bool]]:
+        """What of a thing stands in the row of its account: what happened to it, and which counts it is in."""
+        tallies = account.seat.sheet.layout.opens_of.get(kind, ())
+        return self._acts(account, kind, state), _counted(tallies, state, account.zone)
+
+    def _noted(self, account: Account, kind: str, key: str, marks: tuple[list[Act], list[bool]]) -> None:
         """Keep account of which things are open, and of what happened to them."""
+        before, counted = marks
+        seat: Seat = account.seat
         state = account.state.things[kind][key]
         if state.open:
             account.opened[kind][key] = None
         else:
             account.opened[kind].pop(key, None)
-        for name in account.seat.sheet.layout.opens_of.get(kind, ()):
-            account.seat.sheet.narrow[name][account.seat.row] = len(account.opened[kind])
+        tallies = seat.sheet.layout.opens_of.get(kind, ())
+        for tally, was, now in zip(tallies, counted, _counted(tallies, state, account.zone), strict=True):
+            seat.sheet.narrow[tally.column][seat.row] += now - was
         after = self._acts(account, kind, state)
         if after == before:
             return
@@ -352,7 +455,7 @@ class ColumnLane(Lane):
         row = rows.get(key)
         if one.open:
             if row is None:
-                row = self._seat_thing(account, kind, key)
+                row = self.seat_thing(account, kind, key)
             scope = seat.sheet.layout.scopes[kind]
             table.arrays[f"{scope.prefix}g"][row] = full_from(one.state.seen, account.zone)
             seat.sheet.read(scope.leaves.values(), scope.trends.values(), row, view, one)
@@ -377,7 +480,8 @@ class ColumnLane(Lane):
         keys = {*(one.id for one in view.open_things(kind)), *seat.things.get(kind, ())}
         return [hit for key in sorted(keys) for hit in self._thing(account, kind, key, view)]
 
-    def _seat_thing(self, account: Account, kind: str, key: str) -> int:
+    def seat_thing(self, account: Account, kind: str, key: str) -> int:
+        """Give an open thing its row."""
         seat: Seat = account.seat
         table = seat.sheet.tables[kind]
         own = table.fresh_own()
@@ -581,9 +685,10 @@ class ColumnLane(Lane):
         states = account.state.things
         account.opened = {kind: {key: None for key in sorted(rows) if rows[key].open} for kind, rows in states.items()}
         layout = seat.sheet.layout
-        for kind, names in layout.opens_of.items():
-            for name in names:
-                seat.sheet.narrow[name][seat.row] = len(account.opened[kind])
+        for kind, tallies in layout.opens_of.items():
+            for tally in tallies:
+                counted = sum([tally.counts(states[kind][key], account.zone) for key in account.opened[kind]])
+                seat.sheet.narrow[tally.column][seat.row] = counted
         for kind in layout.acts_of:
             for state in states[kind].values():
                 for act in self._acts(account, kind, state):
@@ -679,3 +784,8 @@ class ColumnLane(Lane):
             if touched.leaves[kind] or touched.trends[kind]:
                 for key, row in rows.items():
                     seat.sheet.read(touched.leaves[kind], touched.trends[kind], row, view, view.thing(kind, key))
+
+
+def _counted(tallies: Iterable[Tally], state: ThingState | None, zone: Zone) -> list[bool]:
+    """Which counts of open things a thing is in."""
+    return [state is not None and state.open and tally.counts(state, zone) for tally in tallies]
