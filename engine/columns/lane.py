@@ -141,7 +141,7 @@ class ColumnLane(Lane):
             rows = None
         elif (handler.person and event.user_id is not None) or not handler.ids.isdisjoint(event.properties):
             moved = find(handler.plans, handler.active, account, event, time) if handler.active else NOTHING_MOVES
-            rows = None if moved is None else self._light(handler, account, entry, time)
+            rows = None if moved is None else self._light(handler, account, entry, time, moving=bool(moved))
         if rows is None or handler.default is None:
             return self._wide_event(account, entry, handler)
         narrow = handler.default
@@ -181,13 +181,19 @@ class ColumnLane(Lane):
             return self._looked(account, self._consider(account, hits, at, self._happening(account, entry)))
         return []
 
-    def _light(self, handler: Handler, account: Account, entry: Recorded, time: Instant) -> Things | None:
+    def _light(
+        self, handler: Handler, account: Account, entry: Recorded, time: Instant, *, moving: bool = False
+    ) -> Things | None:
         """Note an event with things that it leaves as they are, but for measures and ``last``; gives those with rows.
 
-        None, and nothing noted, when one of them may change.
+        None, and nothing noted, when one of them may change; those that it opens, closes or changes are not asked when
+        it is ``moving``: they are taken care of elsewhere.
         """
         event = entry.event
         properties = event.properties
+        for kind, path in () if moving else handler.active:
+            if (event.user_id if kind == PERSON else nested(properties, path)) is not None:
+                return None
         things, seats = account.state.things, account.seat.things
         noted: list[ThingState] = []
         found: Things = []
