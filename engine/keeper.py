@@ -3,8 +3,10 @@
 The only code that appends to a lane's log. It knows the ``Store`` contract and no database; clocks are arguments.
 """
 
+import gc
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cache
 from typing import Any, Self
 
@@ -401,11 +403,12 @@ class Keeper:
     # -- recovering ------------------------------------------------------------------------------------------------
     def _recover(self, claim: Claim, accounts: Callable[[], list[str]]) -> Lane:
         lane: Lane = ColumnLane(self.program, self._history)
-        restore(lane, self.store, claim.lane, claim.position, accounts)
-        lane.first_at = claim.first_at
-        if claim.clock_at is not None:
-            lane.advance(claim.clock_at)
-            lane.settle()
+        with uncollected():
+            restore(lane, self.store, claim.lane, claim.position, accounts)
+            lane.first_at = claim.first_at
+            if claim.clock_at is not None:
+                lane.advance(claim.clock_at)
+                lane.settle()
         return lane
 
     def program(self, fingerprint: str) -> Program:
@@ -423,6 +426,18 @@ class Keeper:
         last = stored[-1].position if stored else 0
         pending = self._pending.get(account_id, [])
         return stored + [entry for entry in pending if last < entry.position <= position]
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Put off Python's search for cycles: while accounts come back nothing is garbage, and looking would cost most."""
+    on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if on:
+            gc.enable()
 
 
 def stored_program(store: Store, fingerprint: str) -> Program:

@@ -22,7 +22,7 @@ from engine.measures.measure import (
 )
 from engine.numbers import MILLION, Exact, exactly, millionths
 from engine.rulebook.spec import Measure, Part, Score, Test
-from engine.things import ThingState
+from engine.things import Row, ThingState
 from engine.values import Date, Value, nested, number_in_text, read, read_date
 from engine.views import UNREAD, AccountView, Slot, ThingView
 from engine.zones import Zone
@@ -133,7 +133,7 @@ class Trait(Still):
         """The newest value by event time, as its declared type."""
         return self._value(view.state.traits.get(self._path[0]), view.moment.zone)
 
-    def _value(self, kept: list[object] | None, zone: Zone) -> Value:
+    def _value(self, kept: Row | None, zone: Zone) -> Value:
         raw = None if kept is None else kept[2]
         if len(self._path) > 1:
             raw = nested(raw, self._path[1:]) if isinstance(raw, dict) else None

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from engine.account import FOREVER, MAX_OPEN, Account, History, Memory, thing_key
-from engine.columns.layout import Tally
+from engine.columns.layout import Acts, Tally
 from engine.columns.moves import Found, Stirred, find, move
 from engine.columns.rows import KeptRow
 from engine.columns.sheet import SPECIAL, Handler, Narrow, Printed, Sheet, Touched, fickle, printed_of
@@ -19,7 +19,7 @@ from engine.decision import Fact
 from engine.instants import Instant
 from engine.lane import Lane, Programs
 from engine.log import EngineEntry, Entry, Recorded
-from engine.measures.measure import Happening, matches
+from engine.measures.measure import LONG_AGO, Happening, matches
 from engine.slots import acts_of, property_at
 from engine.state import PERSON, happening_of
 from engine.things import OutOfTurn, ThingState, fold_thing
@@ -596,10 +596,10 @@ class ColumnLane(Lane):
         for kind, table in seat.sheet.tables.items():
             rows = seat.things.get(kind, {}) if kind else {"": seat.row}
             for rule in table.scope.rules:
-                known = account.truths.get(account.program.rules[rule].rule.id, {})
-                column = table.arrays[f"{table.scope.prefix}m{rule}"]
+                known = account.truths.get(account.program.rules[rule].rule.id, ())
+                column = seat.sheet.memory[rule]
                 for key, row in rows.items():
-                    column[row] = thing_key(kind, key) in known
+                    column[row] = thing_key(kind, key) in known if known else 0
 
     def _after(self, account: Account, view: AccountView, *, scheduled: bool = False) -> None:
         if not scheduled:
@@ -689,16 +689,25 @@ class ColumnLane(Lane):
         """Which things are open, and what happened to all of them, from the plain state."""
         seat: Seat = account.seat
         states = account.state.things
-        account.opened = {kind: {key: None for key in sorted(rows) if rows[key].open} for kind, rows in states.items()}
+        account.opened = {
+            kind: dict.fromkeys(sorted([key for key, one in rows.items() if one.open])) for kind, rows in states.items()
+        }
         layout = seat.sheet.layout
         for kind, tallies in layout.opens_of.items():
             for tally in tallies:
                 counted = sum([tally.counts(states[kind][key], account.zone) for key in account.opened[kind]])
                 seat.sheet.narrow[tally.column][seat.row] = counted
+        reach = {name: self._reach(seat.sheet, acts) for name, acts in layout.scopes[""].acts.items()}
         for kind in layout.acts_of:
             for state in states[kind].values():
                 for act in self._acts(account, kind, state):
-                    self._act(account, act, 1)
+                    if act[1] >= reach[act[0]]:
+                        self._act(account, act, 1)
+
+    @staticmethod
+    def _reach(sheet: Sheet, acts: Acts) -> Instant:
+        """The first instant that one of the windows over these acts holds, or a later one will."""
+        return sheet.zone.start(sheet.today - acts.count.days + 1) if acts.count.days else LONG_AGO
 
     def _unseat(self, account: Account, at: Instant) -> None:
         """Take an account out of the columns: from here on it is kept plainly."""

@@ -253,7 +253,7 @@ def _step(account: Account, entry: Recorded, one: Found, state: ThingState, time
     one.stepped = True
     if step & CLOSE:
         step &= ~OPEN
-    happened = step_in_turn(plan.shape.spec, state, [time, entry.position, step, event.user_id])
+    happened = step_in_turn(plan.shape.spec, state, (time, entry.position, step, event.user_id))
     if happened and plan.acts and (not plan.such or is_such(plan.such, state)):
         for act, length in happened:
             if act in plan.acts:
@@ -271,7 +271,7 @@ def _told(plan: Plan, state: ThingState, entry: Recorded, time: Instant) -> tupl
         before = props.get(name)
         if before is None or type(raw) is not str or before[2] != raw:
             changed.append(name)
-        props[name] = [time, entry.position, raw]
+        props[name] = (time, entry.position, raw)
     return tuple(changed)
 
 
