@@ -3,8 +3,10 @@
 The only code that appends to a lane's log. It knows the ``Store`` contract and no database; clocks are arguments.
 """
 
+import gc
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cache
 from typing import Any, Self
 
@@ -399,11 +401,12 @@ class Keeper:
     # -- recovering ------------------------------------------------------------------------------------------------
     def _recover(self, claim: Claim, accounts: Callable[[], list[str]]) -> Lane:
         lane: Lane = ColumnLane(self.program, self._history)
-        restore(lane, self.store, claim.lane, claim.position, accounts)
-        lane.first_at = claim.first_at
-        if claim.clock_at is not None:
-            lane.advance(claim.clock_at)
-            lane.settle()
+        with uncollected():
+            restore(lane, self.store, claim.lane, claim.position, accounts)
+            lane.first_at = claim.first_at
+            if claim.clock_at is not None:
+                lane.advance(claim.clock_at)
+                lane.settle()
         return lane
 
     def program(self, fingerprint: str) -> Program:
@@ -422,6 +425,18 @@ class Keeper:
         kept = self.kept.get(lane_of(account_id, self._lanes))  # none while lanes are restored: all is stored then
         pending = (one.recorded for one in kept.events) if kept is not None else ()
         return stored + [one for one in pending if one.account_id == account_id and last < one.position <= position]
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Put off Python's search for cycles: while accounts come back nothing is garbage, and looking would cost most."""
+    on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if on:
+            gc.enable()
 
 
 def restore(

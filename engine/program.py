@@ -152,7 +152,7 @@ class ThingProgram:
         if name in HOUR_SLOTS:
             return HOUR_SLOTS[name]()
         if name in _THING_READERS:
-            return Computed(_THING_READERS[name], daily=name == "open_days")
+            return Computed(_THING_READERS[name], daily=name == "open_days", of_open=_OF_OPEN.get(name))
         if name == "last_seen" and self.spec.name == PERSON:
             return Computed(lambda view: _date(view.state.last), recent=True)
         if name in dict(self.spec.people):
@@ -409,7 +409,11 @@ class Program:
             hidden = hidden and (used is None or measure.name in used.names)
             if hidden and not any(_same_history(one, measure) for one in kept):
                 kept.append(MovedLater(measure, sources))
-        props = None if used is None or spec.name == PERSON else properties_of(spec, used.names)
+        tests = [
+            test for measure in self.book.measures.values() if measure.thing == spec.name for test in measure.where
+        ]
+        inner = [test.path[0] for test in tests if len(test.path) > 1]
+        props = None if used is None or spec.name == PERSON else properties_of(spec, used.names, inner)
         shape = ThingShape(spec, kept, self.zone if spec.portfolio else None, props)
         shape.keep = keep_of(spec, self.book.measures.values())
         return ThingProgram(spec, shape, dict(declared))
@@ -640,6 +644,10 @@ _THING_READERS: dict[str, Callable[[ThingView], Value]] = {
     "waiting": _waiting,
     "waiting_since": _waiting_since,
     "closed_at": _closed_at,
+}
+_OF_OPEN: dict[str, Callable[[ThingState], Value]] = {
+    "answered": lambda state: state.spells[-1].answered_at is not None,
+    "waiting": lambda state: state.waiting_since is not None,
 }
 HOUR_SLOTS: dict[str, Callable[[], Slot]] = {
     "open_hours": lambda: _Hours(_opened_at),

@@ -22,12 +22,13 @@ from engine.measures.measure import (
 )
 from engine.numbers import MILLION, exactly, millionths
 from engine.rulebook.spec import Measure, Part, Score, Test
-from engine.things import ThingState
+from engine.things import Row, ThingState
 from engine.values import Date, Value, nested, number_in_text, read, read_date
 from engine.views import UNREAD, AccountView, Slot, ThingView
 from engine.zones import Zone
 
 Reader = Callable[..., Value]
+StateReader = Callable[[ThingState], Value]
 
 
 class Still:
@@ -45,12 +46,16 @@ class Computed(Still):
     """A value that a function gives: built-in names and attributes.
 
     ``daily``: an age in days, one more at each midnight. ``recent``: it changes with any event of the thing.
+    ``of_open``: reads the same from the state alone of a thing that is open, where there is such a way.
     """
 
-    def __init__(self, reader: Reader, *, daily: bool = False, recent: bool = False) -> None:
+    def __init__(
+        self, reader: Reader, *, daily: bool = False, recent: bool = False, of_open: StateReader | None = None
+    ) -> None:
         self.read = reader
         self.daily = daily
         self.recent = recent
+        self.of_open = of_open
 
 
 class KeptValue:
@@ -114,11 +119,16 @@ class Trait(Still):
         self.declared = declared
         self._as_number = as_number
 
+    @property
+    def top(self) -> str:
+        """The trait or property that it is read from."""
+        return self._path[0]
+
     def read(self, view: AccountView) -> Value:
         """The newest value by event time, as its declared type."""
         return self._value(view.state.traits.get(self._path[0]), view.moment.zone)
 
-    def _value(self, kept: list[object] | None, zone: Zone) -> Value:
+    def _value(self, kept: Row | None, zone: Zone) -> Value:
         raw = None if kept is None else kept[2]
         if len(self._path) > 1:
             raw = nested(raw, self._path[1:]) if isinstance(raw, dict) else None
@@ -132,15 +142,20 @@ class Property(Trait):
 
     def read(self, view: ThingView) -> Value:  # type: ignore[override]  # made for the other view
         """The newest value by event time."""
-        return self._value(view.state.props.get(self._path[0]), view.moment.zone)
+        return self.of(view.state, view.moment.zone)
+
+    def of(self, state: ThingState, zone: Zone) -> Value:
+        """The same from a thing's state alone."""
+        return self._value(state.props.get(self._path[0]), zone)
 
 
 class ToDate:
     """``days_to`` and ``hours_to`` of one date."""
 
-    def __init__(self, spec: Measure, date: Slot) -> None:
+    def __init__(self, spec: Measure, date: Trait) -> None:
         self.spec = spec
-        self._date = date
+        self._date: Slot = date
+        self.top = date.top
         self._hours = spec.verb == "hours_to"
         self.moves = self._hours
 
@@ -181,6 +196,23 @@ class ThingTest:
             return matches(self._test, property_at(view.state, self._test.path))
         return value_matches(self._test, self.slot.read(view), view.moment.zone)
 
+    @property
+    def simple(self) -> bool:
+        """Is there a ``teller``?"""
+        return self.slot is None or isinstance(self.slot, Property) or getattr(self.slot, "of_open", None) is not None
+
+    def teller(self) -> Callable[[ThingState, Zone], bool]:
+        """What tells whether a thing that is open matches, by its state alone. Only where ``simple``."""
+        slot, test = self.slot, self._test
+        if slot is None:
+            return lambda state, _zone: matches(test, property_at(state, test.path))
+        if isinstance(slot, Property):
+            return lambda state, zone: value_matches(test, slot.of(state, zone), zone)
+        read: StateReader = slot.of_open  # type: ignore[attr-defined]  # it is simple
+        if test.op == "is" and all(isinstance(one, bool) for one in test.operands):
+            return lambda state, _zone: read(state) in test.operands
+        return lambda state, zone: value_matches(test, read(state), zone)
+
     def turns(self, view: ThingView) -> Iterator[Instant]:
         """When the answer may turn without an event."""
         if self.slot is not None:
@@ -195,6 +227,11 @@ def property_at(state: ThingState, path: tuple[str, ...]) -> object:
     if len(path) == 1:
         return raw
     return nested(raw, path[1:]) if isinstance(raw, dict) else None
+
+
+def is_such(where: Iterable[Test], state: ThingState) -> bool:
+    """Do a thing's newest properties pass its kind's ``where``?"""
+    return all(matches(test, property_at(state, test.path)) for test in where)
 
 
 def value_matches(test: Test, value: Value, zone: Zone) -> bool:
@@ -404,8 +441,8 @@ class ToDateOfThings(OverThings):
             return None
         moment = view.moment
         if self.spec.verb == "hours_to":
-            return hours(_nearest([date.at - moment.at for date in dates]))
-        days = _nearest([day_of_date(date, moment.zone) - moment.today for date in dates])
+            return hours(nearest([date.at - moment.at for date in dates]))
+        days = nearest([day_of_date(date, moment.zone) - moment.today for date in dates])
         return double(days * MILLION, unless_one(self.spec.times))
 
     def turns(self, view: AccountView, constants: Sequence[float]) -> Iterable[Instant]:
@@ -420,7 +457,8 @@ class ToDateOfThings(OverThings):
         return [date for date in found if isinstance(date, Date)]
 
 
-def _nearest(distances: list[int]) -> int:
+def nearest(distances: list[int]) -> int:
+    """Of distances to dates the least that is not past, else the one past last."""
     ahead = [distance for distance in distances if distance >= 0]
     return min(ahead) if ahead else max(distances)
 

@@ -10,10 +10,11 @@ from engine.occasions import Occasions, shared
 from engine.program import Program
 from engine.rulebook.spec import fingerprint
 from engine.state import AccountState, pack, plain_state, unpack
+from engine.things import Row
 from engine.whole import Whole
 from engine.zones import zone
 
-VERSION = "3"
+VERSION = "5"
 
 
 class Packed(msgspec.Struct):
@@ -58,7 +59,7 @@ def freeze(account: Account) -> bytes:
         account.clock,
         account.next_look,
         account.log_began,
-        _each_raw(plain_state(account.state), pack),
+        _packed_raw(plain_state(account.state)),
         account.portfolio,
         account.truths,
         account.used,
@@ -83,21 +84,29 @@ def thaw(account_id: str, position: int, program: Program, state: bytes) -> Acco
     )
     account.zone = zone(packed.zone)
     account.clock, account.next_at, account.position = packed.clock, packed.next_at, position
-    kept = _each_kept(packed.state, unpack) if packed.wide else packed.state
-    account.state = _each_raw(kept, unpack)
+    account.state = _each_kept(packed.state, unpack) if packed.wide else packed.state
+    _unpack_raw(account.state)
     account.portfolio = packed.portfolio
     used = {shared(world): rows for world, rows in packed.used.items()}
     account.truths, account.used, account.open = packed.truths, used, packed.open
     return account
 
 
-def _each_raw(state: AccountState, convert: Any) -> AccountState:
-    """The state with the JSON values of traits and properties converted."""
+def _packed_raw(state: AccountState) -> AccountState:
+    """The state with the JSON values of traits and properties packed."""
     things = {
-        kind: {key: msgspec.structs.replace(one, props=_rows(one.props, convert)) for key, one in things.items()}
+        kind: {key: msgspec.structs.replace(one, props=_rows(one.props)) for key, one in things.items()}
         for kind, things in state.things.items()
     }
-    return msgspec.structs.replace(state, traits=_rows(state.traits, convert), things=things)
+    return msgspec.structs.replace(state, traits=_rows(state.traits), things=things)
+
+
+def _unpack_raw(state: AccountState) -> None:
+    """Unpack the JSON values of traits and properties where they stand; nearly all of them are texts and stay."""
+    for rows in (state.traits, *(one.props for things in state.things.values() for one in things.values())):
+        for name, row in rows.items():
+            if type(row[2]) is list:
+                rows[name] = (row[0], row[1], unpack(row[2]))
 
 
 def _each_kept(state: AccountState, convert: Any) -> AccountState:
@@ -109,5 +118,5 @@ def _each_kept(state: AccountState, convert: Any) -> AccountState:
     return msgspec.structs.replace(state, kept=convert(state.kept), things=things)
 
 
-def _rows(rows: dict[str, list[Any]], convert: Any) -> dict[str, list[Any]]:
-    return {name: [row[0], row[1], convert(row[2])] for name, row in rows.items()}
+def _rows(rows: dict[str, Row]) -> dict[str, Row]:
+    return {name: (row[0], row[1], pack(row[2])) for name, row in rows.items()}

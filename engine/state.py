@@ -16,7 +16,7 @@ from engine.instants import Instant
 from engine.log import Event, Recorded
 from engine.measures.measure import Data, Happening, Kept
 from engine.rulebook.spec import Thing
-from engine.things import OutOfTurn, ThingState, fold_thing, newest
+from engine.things import OutOfTurn, Row, ThingState, fold_thing, newest
 from engine.values import nested, read_date, thing_id
 from engine.zones import Zone
 
@@ -30,7 +30,7 @@ class AccountState(msgspec.Struct):
 
     first_event: Instant | None = None
     created: Instant | None = None
-    traits: dict[str, list[Any]] = msgspec.field(default_factory=dict)
+    traits: dict[str, Row] = msgspec.field(default_factory=dict)
     kept: list[Data] = msgspec.field(default_factory=list)
     things: dict[str, dict[str, ThingState]] = msgspec.field(default_factory=dict)
     forgotten: dict[str, bytes] = msgspec.field(default_factory=dict)

@@ -8,7 +8,7 @@ import msgspec
 from engine.instants import Instant
 from engine.log import Event
 from engine.measures.measure import Data, Happening, insert, is_there, passes
-from engine.rulebook.spec import OURS, Act, Thing
+from engine.rulebook.spec import OURS, Act, Test, Thing
 
 ANSWER, ASK, CLOSE, OPEN = 1, 2, 4, 8
 
@@ -17,7 +17,16 @@ class OutOfTurn(Exception):
     """A late event changes what was folded after it; the account must be built anew from its stored events."""
 
 
-class Spell(msgspec.Struct):
+Row = tuple[Instant, int, Any]
+"""A value of a trait or property: when it was set, by the event at which position, and the value as JSON.
+
+Rows and steps are tuples, which the search for cycles leaves alone: there are many, and most of them stay for long.
+"""
+Step = tuple[Instant, int, int, str | None]
+"""A transition: when, by the event at which position, what it does, and whose event it was."""
+
+
+class Spell(msgspec.Struct, array_like=True, gc=False):
     """One stretch from an opening to its closing; instants in UTC milliseconds."""
 
     opened_at: Instant
@@ -26,11 +35,11 @@ class Spell(msgspec.Struct):
     closed_at: Instant | None = None
 
 
-class ThingState(msgspec.Struct):
+class ThingState(msgspec.Struct, array_like=True):
     """What is kept of one thing: newest properties, transitions in the order of time, and its measures' data."""
 
-    props: dict[str, list[Any]] = msgspec.field(default_factory=dict)
-    steps: list[list[Any]] = msgspec.field(default_factory=list)
+    props: dict[str, Row] = msgspec.field(default_factory=dict)
+    steps: list[Step] = msgspec.field(default_factory=list)
     kept: list[Data] = msgspec.field(default_factory=list)
     seen: Instant | None = None
     last: Instant | None = None
@@ -65,6 +74,15 @@ def step_of(thing: Thing, event: Event) -> int:
     return step | (OPEN if does(thing.opened_by, event) else 0)
 
 
+def acts_by(thing: Thing, event_type: str) -> tuple[tuple[int, tuple[Test, ...]], ...]:
+    """What events of a type may do to a thing that is no person, each with the tests under which they do.
+
+    Where CLOSE is among what passes, OPEN is not done.
+    """
+    acts = ((ANSWER, thing.answered_by), (ASK, thing.asked_by), (CLOSE, thing.closed_by), (OPEN, thing.opened_by))
+    return tuple((flag, act.where) for flag, those in acts for act in those if act.types.match(event_type))
+
+
 def fold_thing(thing: Thing, state: ThingState, happening: Happening, wanted: Collection[str] | None = None) -> None:
     """Fold one event of the thing: first and last seen, properties (those ``wanted``; None: all), transitions.
 
@@ -86,7 +104,7 @@ def fold_thing(thing: Thing, state: ThingState, happening: Happening, wanted: Co
         newest(state.props, there, happening)
     step = step_of(thing, event)
     if step:
-        row = [time, happening.position, step, event.user_id]
+        row = (time, happening.position, step, event.user_id)
         if person:
             _step_of_person(state, row, late=late)
         elif not (thing.closed_by or thing.asked_by or thing.answered_by):
@@ -97,15 +115,33 @@ def fold_thing(thing: Thing, state: ThingState, happening: Happening, wanted: Co
             _walk(state, row) if in_order else _derive(state)
 
 
-def newest(kept: dict[str, list[Any]], properties: Any, happening: Happening) -> None:
+def step_in_turn(thing: Thing, state: ThingState, row: Step) -> list[tuple[str, int]]:
+    """Take a transition that comes after all others of a thing that is no person.
+
+    Gives what came of it: ``opened``, ``answered`` or ``closed``, and the milliseconds since the opening.
+    """
+    spell = state.spell
+    answered = spell is not None and spell.answered_at is not None
+    if not (thing.closed_by or thing.asked_by or thing.answered_by):
+        _open_for_good(state, row)
+    else:
+        state.steps.append(row)
+        _walk(state, row)
+    if spell is None:
+        return [("opened", 0)] if state.open else []
+    happened = [("answered", row[0] - spell.opened_at)] if spell.answered_at is not None and not answered else []
+    return [*happened, ("closed", row[0] - spell.opened_at)] if spell.closed_at is not None else happened
+
+
+def newest(kept: dict[str, Row], properties: Any, happening: Happening) -> None:
     """Of each property keep the value that is newest by (time, position)."""
     for name, raw in properties.items():
         before = kept.get(name)
         if before is None or (happening.time, happening.position) >= (before[0], before[1]):
-            kept[name] = [happening.time, happening.position, raw]
+            kept[name] = (happening.time, happening.position, raw)
 
 
-def _step_of_person(state: ThingState, row: list[Any], *, late: bool) -> None:
+def _step_of_person(state: ThingState, row: Step, *, late: bool) -> None:
     opens = row[2] == OPEN
     if not late or (opens and state.open and row > state.steps[-1]):
         if not (opens and state.open):
@@ -118,7 +154,7 @@ def _step_of_person(state: ThingState, row: list[Any], *, late: bool) -> None:
         raise OutOfTurn
 
 
-def _open_for_good(state: ThingState, row: list[Any]) -> None:
+def _open_for_good(state: ThingState, row: Step) -> None:
     """Of what never closes and never waits, only the first opening counts."""
     if not state.steps or row < state.steps[0]:
         state.steps = [row]
@@ -131,7 +167,7 @@ def _derive(state: ThingState) -> None:
         _walk(state, row)
 
 
-def _walk(state: ThingState, row: list[Any]) -> None:
+def _walk(state: ThingState, row: Step) -> None:
     time, step, user_id = row[0], row[2], row[3]
     spell = state.spell
     if spell is not None:

@@ -5,6 +5,10 @@ from dataclasses import dataclass
 
 from engine.rulebook.book import Rulebook
 from engine.rulebook.spec import Measure, Rule, Thing
+from engine.rulebook.words import THING_NAMES
+
+OF_PROPERTIES = frozenset({"attribute", "days_to", "hours_to"})
+"""Measures of a thing that are read from its properties; others keep what they need of its events."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +75,14 @@ def _of_measure(measure: Measure) -> Iterator[str]:
             yield f"{measure.thing}.{test.path[0]}"
 
 
-def properties_of(thing: Thing, names: Iterable[str]) -> frozenset[str]:
-    """The properties of a thing that are read when rules use these names: its own, its roles', its ``where``'s."""
-    measures = {measure.name: measure.prop for measure in thing.measures}
+def properties_of(thing: Thing, names: Iterable[str], nested: Iterable[str]) -> frozenset[str]:
+    """The properties of a thing that are read when rules use these names: its own, its roles', its ``where``'s.
+
+    ``nested``: properties that measures over things look into.
+    """
+    measures = {one.name: one.prop if one.verb in OF_PROPERTIES else "" for one in thing.measures}
     rests = [rest for name in names for owner, _, rest in [name.partition(".")] if owner == thing.name]
-    wanted = [*rests, *(measures[rest] for rest in rests if rest in measures)]
-    wanted += [measure.prop for measure in thing.measures if thing.portfolio]
+    wanted = [*nested, *(measures.get(rest, rest) for rest in rests if rest not in THING_NAMES)]
+    wanted += [measures[one] for one in measures if thing.portfolio]
     wanted += [prop for _, prop in thing.people] + [test.path[0] for test in thing.where]
     return frozenset(one.partition(".")[0] for one in wanted if one)

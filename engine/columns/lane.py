@@ -5,10 +5,12 @@ An account that columns cannot hold is kept plainly in the same lane.
 """
 
 import heapq
+from collections.abc import Iterable
 from typing import Any
 
 from engine.account import FOREVER, MAX_OPEN, Account, History, Memory, thing_key
-from engine.columns.layout import Trend
+from engine.columns.layout import Acts, Tally, Trend
+from engine.columns.moves import Found, Stirred, find, move
 from engine.columns.rows import KeptRow
 from engine.columns.sheet import SPECIAL, Handler, Narrow, Printed, Sheet, Touched, printed_of
 from engine.columns.table import WildError
@@ -17,7 +19,7 @@ from engine.decision import Fact
 from engine.instants import Instant
 from engine.lane import Lane, Programs
 from engine.log import EngineEntry, Entry, Recorded
-from engine.measures.measure import Happening, matches
+from engine.measures.measure import LONG_AGO, Happening, matches
 from engine.slots import acts_of, property_at
 from engine.state import PERSON, happening_of
 from engine.things import OutOfTurn, ThingState, fold_thing
@@ -32,6 +34,7 @@ Things = list[tuple[str, str, int]]
 """Things that have rows: kind, id, row."""
 NO_THINGS: Things = []
 NO_ROWS: dict[str, int] = {}
+NOTHING_MOVES: list[Found] = []
 Hit = tuple[int, str]
 """A rule (``~rule`` when it is no longer true) and a thing's id (empty: the account): what must be considered."""
 
@@ -143,11 +146,15 @@ class ColumnLane(Lane):
         handler = sheet.handlers.get(event.type) or sheet.handler(event.type)
         time = min(at, event.time)
         rows: Things | None = NO_THINGS
+        moved: list[Found] | None = NOTHING_MOVES
         first = account.state.first_event
         if handler.default is None or time < sheet.start or first is None or time < first:
             rows = None
         elif (handler.person and event.user_id is not None) or not handler.ids.isdisjoint(event.properties):
-            rows = self._light(handler, account, entry, time)
+            if handler.active:
+                account.tidy(at)
+                moved = find(handler.plans, handler.active, account, event, time)
+            rows = None if moved is None else self._light(handler, account, entry, time, moving=bool(moved))
         if rows is None or handler.default is None:
             return self._wide_event(account, entry, handler)
         narrow = handler.default
@@ -155,6 +162,8 @@ class ColumnLane(Lane):
             value = event.properties.get(handler.prop)
             if type(value) is str:
                 narrow = handler.by_value.get(value, narrow)
+        if moved:
+            return self._moving_event(account, entry, handler, narrow, rows, moved, time)
         return self._narrow_event(account, entry, handler, narrow, rows, time)
 
     def _narrow_event(
@@ -183,14 +192,17 @@ class ColumnLane(Lane):
             return self._looked(account, self._consider(account, hits, at, self._happening(account, entry)))
         return []
 
-    def _light(self, handler: Handler, account: Account, entry: Recorded, time: Instant) -> Things | None:
+    def _light(
+        self, handler: Handler, account: Account, entry: Recorded, time: Instant, *, moving: bool = False
+    ) -> Things | None:
         """Note an event with things that it leaves as they are, but for measures and ``last``; gives those with rows.
 
-        None, and nothing noted, when one of them may change.
+        None, and nothing noted, when one of them may change; those that it opens, closes or changes are not asked when
+        it is ``moving``: they are taken care of elsewhere.
         """
         event = entry.event
         properties = event.properties
-        for kind, path in handler.active:
+        for kind, path in () if moving else handler.active:
             if (event.user_id if kind == PERSON else nested(properties, path)) is not None:
                 return None
         things, seats = account.state.things, account.seat.things
@@ -221,6 +233,94 @@ class ColumnLane(Lane):
         for kind in unlisted:
             account.program.things[kind].shape.fold(things[kind], self._happening(account, entry))
         return found
+
+    def _moving_event(
+        self,
+        account: Account,
+        entry: Recorded,
+        handler: Handler,
+        narrow: Narrow,
+        rows: Things,
+        moved: list[Found],
+        time: Instant,
+    ) -> list[Fact]:
+        """An event in its turn that opens, answers, closes or changes things: only what it touches is read anew."""
+        seat: Seat = account.seat
+        sheet = seat.sheet
+        event, at = entry.event, entry.recorded_at
+        try:
+            narrow.fold(seat.row, event, time)
+            for kind, _, inner in rows:
+                narrow.things[kind][0](inner, event, time)
+            for one in moved:
+                move(self, account, entry, one, time, narrow.things[one.plan.kind][0] if one.plan.table else None)
+        except WildError:
+            return self._plain(account, entry)
+        if narrow.touched is not None:
+            self._slow_measures(account, narrow, entry)
+        kinds = moved[0].plan.kinds if len(moved) == 1 else frozenset([one.plan.kind for one in moved])
+        stirs = sheet.stirred(event.type, kinds)
+        view, hits = self._stir(account, stirs, moved, at)
+        if seat.restless:
+            return self._looked(account, self._whole_look(account, at, self._happening(account, entry)))
+        hits += [(rule, "") for rule in stirs.touched.check[""](seat.row, False)]
+        for kind, key, inner in rows:
+            hits += [(rule, key) for rule in narrow.things[kind][1](seat.row, inner, False)]
+        for kind, seats in seat.things.items():
+            if kind in kinds or stirs.touched.rules[kind]:
+                hits += self._ask_things(seat, kind, seats, stirs, moved)
+        if hits or handler.events:
+            return self._looked(account, self._consider(account, hits, at, self._happening(account, entry), view))
+        return []
+
+    @staticmethod
+    def _ask_things(seat: Seat, kind: str, seats: dict[str, int], stirs: Stirred, moved: list[Found]) -> list[Hit]:
+        """Ask the rules for things of a kind: of what moved all of them, of the others those that may have turned."""
+        hits: list[Hit] = []
+        mine = [one.key for one in moved if one.plan.kind == kind]
+        for key in mine:
+            if key in seats:
+                hits += [(rule, key) for rule in seat.sheet.check[kind](seat.row, seats[key], True)]
+        if stirs.touched.rules[kind]:
+            check = stirs.touched.check[kind]
+            for key, inner in seats.items():
+                if key not in mine:
+                    hits += [(rule, key) for rule in check(seat.row, inner, False)]
+        return hits
+
+    def _stir(
+        self, account: Account, stirs: Stirred, moved: list[Found], at: Instant
+    ) -> tuple[AccountView | None, list[Hit]]:
+        """Read anew what things that moved have changed; gives a view if one was made, and what must be considered."""
+        seat: Seat = account.seat
+        sheet, states = seat.sheet, account.state.things
+        view = account.view(at) if stirs.views else None
+        if view is not None:
+            self._read_all(seat, stirs.touched, view)
+        for kind, trend, read in stirs.glances:
+            if any(one.plan.kind == kind and (one.turned or one.changed) for one in moved):
+                opened = [states[kind][key] for key in account.opened[kind]]
+                sheet.set_trend(trend, seat.row, read(opened, sheet.today, sheet.zone))
+        hits: list[Hit] = []
+        wakes = False
+        for one in moved:
+            kind, key = one.plan.kind, one.key
+            leaves, trends, moves = one.plan.read(sheet, one.changed, stepped=one.stepped)
+            wakes = wakes or moves
+            if one.plan.table is None:
+                continue
+            row, is_open = seat.things.get(kind, NO_ROWS).get(key), states[kind][key].open
+            if one.seated or is_open is (row is None):
+                view = view or account.view(at)
+                hits += self._thing(account, kind, key, view)
+            elif row is not None and (leaves or trends):
+                view = view or account.view(at)
+                sheet.read(leaves, trends, row, view, view.thing(kind, key))
+        if wakes:
+            view = view or account.view(at)
+            account.schedule(view)
+            self._schedule(account)
+        return view, hits
 
     def _slow_measures(self, account: Account, narrow: Any, entry: Recorded) -> None:
         """Measures without columns, and what is read from them."""
@@ -307,7 +407,7 @@ class ColumnLane(Lane):
             found[kind] = key
             account.program.shape.recall(account.state, kind, key)
             states = account.state.things[kind]
-            before = self._acts(account, kind, states.get(key))
+            before = self._marks(account, kind, states.get(key))
             table = seat.sheet.tables.get(kind)
             if table is None or shape.zone is not None:
                 shape.fold(states, happening)
@@ -325,15 +425,23 @@ class ColumnLane(Lane):
             self._noted(account, kind, key, before)
         return found
 
-    def _noted(self, account: Account, kind: str, key: str, before: list[Act]) -> None:
+    def _marks(self, account: Account, kind: str, state: ThingState | None) -> tuple[list[Act], list[bool]]:
+        """What of a thing stands in the row of its account: what happened to it, and which counts it is in."""
+        tallies = account.seat.sheet.layout.opens_of.get(kind, ())
+        return self._acts(account, kind, state), _counted(tallies, state, account.zone)
+
+    def _noted(self, account: Account, kind: str, key: str, marks: tuple[list[Act], list[bool]]) -> None:
         """Keep account of which things are open, and of what happened to them."""
+        before, counted = marks
+        seat: Seat = account.seat
         state = account.state.things[kind][key]
         if state.open:
             account.opened[kind][key] = None
         else:
             account.opened[kind].pop(key, None)
-        for name in account.seat.sheet.layout.opens_of.get(kind, ()):
-            account.seat.sheet.narrow[name][account.seat.row] = len(account.opened[kind])
+        tallies = seat.sheet.layout.opens_of.get(kind, ())
+        for tally, was, now in zip(tallies, counted, _counted(tallies, state, account.zone), strict=True):
+            seat.sheet.narrow[tally.column][seat.row] += now - was
         after = self._acts(account, kind, state)
         if after == before:
             return
@@ -372,7 +480,7 @@ class ColumnLane(Lane):
         row = rows.get(key)
         if one.open:
             if row is None:
-                row = self._seat_thing(account, kind, key)
+                row = self.seat_thing(account, kind, key)
             scope = seat.sheet.layout.scopes[kind]
             table.arrays[f"{scope.prefix}g"][row] = full_from(one.state.seen, account.zone)
             seat.sheet.read(scope.leaves.values(), scope.trends.values(), row, view, one)
@@ -395,7 +503,8 @@ class ColumnLane(Lane):
         keys = {*(one.id for one in view.open_things(kind)), *seat.things.get(kind, ())}
         return [hit for key in sorted(keys) for hit in self._thing(account, kind, key, view)]
 
-    def _seat_thing(self, account: Account, kind: str, key: str) -> int:
+    def seat_thing(self, account: Account, kind: str, key: str) -> int:
+        """Give an open thing its row."""
         seat: Seat = account.seat
         table = seat.sheet.tables[kind]
         own = table.fresh_own()
@@ -503,10 +612,10 @@ class ColumnLane(Lane):
         for kind, table in seat.sheet.tables.items():
             rows = seat.things.get(kind, {}) if kind else {"": seat.row}
             for rule in table.scope.rules:
-                known = account.truths.get(account.program.rules[rule].rule.id, {})
-                column = table.arrays[f"{table.scope.prefix}m{rule}"]
+                known = account.truths.get(account.program.rules[rule].rule.id, ())
+                column = seat.sheet.memory[rule]
                 for key, row in rows.items():
-                    column[row] = thing_key(kind, key) in known
+                    column[row] = thing_key(kind, key) in known if known else 0
 
     def _after(self, account: Account, view: AccountView, *, scheduled: bool = False) -> None:
         if not scheduled:
@@ -596,15 +705,25 @@ class ColumnLane(Lane):
         """Which things are open, and what happened to all of them, from the plain state."""
         seat: Seat = account.seat
         states = account.state.things
-        account.opened = {kind: {key: None for key in sorted(rows) if rows[key].open} for kind, rows in states.items()}
+        account.opened = {
+            kind: dict.fromkeys(sorted([key for key, one in rows.items() if one.open])) for kind, rows in states.items()
+        }
         layout = seat.sheet.layout
-        for kind, names in layout.opens_of.items():
-            for name in names:
-                seat.sheet.narrow[name][seat.row] = len(account.opened[kind])
+        for kind, tallies in layout.opens_of.items():
+            for tally in tallies:
+                counted = sum([tally.counts(states[kind][key], account.zone) for key in account.opened[kind]])
+                seat.sheet.narrow[tally.column][seat.row] = counted
+        reach = {name: self._reach(seat.sheet, acts) for name, acts in layout.scopes[""].acts.items()}
         for kind in layout.acts_of:
             for state in states[kind].values():
                 for act in self._acts(account, kind, state):
-                    self._act(account, act, 1)
+                    if act[1] >= reach[act[0]]:
+                        self._act(account, act, 1)
+
+    @staticmethod
+    def _reach(sheet: Sheet, acts: Acts) -> Instant:
+        """The first instant that one of the windows over these acts holds, or a later one will."""
+        return sheet.zone.start(sheet.today - acts.count.days + 1) if acts.count.days else LONG_AGO
 
     def _unseat(self, account: Account, at: Instant) -> None:
         """Take an account out of the columns: from here on it is kept plainly."""
@@ -696,3 +815,8 @@ class ColumnLane(Lane):
             if touched.leaves[kind] or touched.trends[kind]:
                 for key, row in rows.items():
                     seat.sheet.read(touched.leaves[kind], touched.trends[kind], row, view, view.thing(kind, key))
+
+
+def _counted(tallies: Iterable[Tally], state: ThingState | None, zone: Zone) -> list[bool]:
+    """Which counts of open things a thing is in."""
+    return [state is not None and state.open and tally.counts(state, zone) for tally in tallies]

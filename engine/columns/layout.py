@@ -10,10 +10,23 @@ from engine.measures.dates import Since
 from engine.measures.measure import Kept, scale_of, unless_one
 from engine.program import Program, RuleProgram, whole_of
 from engine.rulebook.expressions import Term, shown
-from engine.rulebook.spec import Line, Measure
+from engine.rulebook.spec import Line, Measure, Test
 from engine.rulebook.words import MOMENTS
-from engine.slots import Computed, KeptOfThing, KeptValue, OpenThings, OverThings, Property, Spells, ToDate, Trait
+from engine.slots import (
+    Computed,
+    KeptOfThing,
+    KeptValue,
+    OpenThings,
+    OverThings,
+    Property,
+    Spells,
+    ToDate,
+    Trait,
+    is_such,
+)
+from engine.things import ThingState
 from engine.views import Slot
+from engine.zones import Zone
 
 RINGED = frozenset({"count", "sum", "days_active", "unique"})
 LARGEST = 2**50
@@ -83,6 +96,24 @@ class Acts:
     length: Ring
 
 
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """A column of how many things of a kind are open, such things and matching."""
+
+    column: str
+    such: tuple[Test, ...]
+    tests: tuple[Callable[[ThingState, Zone], bool], ...]
+
+    def counts(self, state: ThingState, zone: Zone) -> bool:
+        """Does it count a thing that is open?"""
+        if self.such and not is_such(self.such, state):
+            return False
+        for test in self.tests:  # noqa: SIM110 - a generator for each thing of each event would cost more than the test
+            if not test(state, zone):
+                return False
+        return True
+
+
 class Scope:
     """The columns of one kind of subject: the account (``kind`` empty), or each open thing of a kind."""
 
@@ -101,7 +132,7 @@ class Scope:
         self.acts: dict[tuple[str, str], Acts] = {}
         self.act_runs: dict[int, tuple[Run, Run]] = {}
         self.opens: dict[int, str] = {}
-        """By slot the column of how many things of a kind are open, where nothing else is asked of them."""
+        """By slot the column of how many things of a kind are open, where their states alone can tell it."""
         self.times: dict[int, Fraction] = {}
         for at, one in enumerate(kept):
             self._place(at, one)
@@ -230,9 +261,12 @@ class Layout:
                 self.scopes[""].follow(index, slot)
             elif isinstance(slot, OpenThings) and _counts_itself(program, slot):
                 self.scopes[""].opens[index], self.scopes[""].times[index] = f"o{index}", slot.spec.times
-        self.opens_of: dict[str, list[str]] = {}
+        self.opens_of: dict[str, list[Tally]] = {}
         for index, column in self.scopes[""].opens.items():
-            self.opens_of.setdefault(program.slots[index].spec.thing, []).append(column)  # type: ignore[attr-defined]
+            counted: Any = program.slots[index]
+            tellers = tuple(test.teller() for test in counted.tests)
+            tally = Tally(column, program.things[counted.spec.thing].spec.where, tellers)
+            self.opens_of.setdefault(counted.spec.thing, []).append(tally)
         self.acts_of: dict[str, list[tuple[tuple[str, str], str]]] = {}
         for name in self.scopes[""].acts:
             self.acts_of.setdefault(name[0], []).append((name, name[1].partition(" ")[0]))
@@ -319,10 +353,15 @@ class Layout:
 
 
 def _counts_itself(program: Program, slot: OpenThings) -> bool:
-    """Is every thing of the kind with an open spell an open one that is counted?"""
+    """Can a thing's state alone tell whether it is counted?"""
     thing, times = program.things[slot.spec.thing].spec, slot.spec.times
     fits = abs(times.numerator) <= MOST_TIMES and times.denominator <= MOST_PARTS
-    return fits and not slot.tests and not thing.where and not thing.each_in
+    return fits and not thing.each_in and all(test.simple for test in slot.tests)
+
+
+def is_plain_text(test: Test) -> bool:
+    """Does a test compare a property with texts and nothing else?"""
+    return test.op == "is" and len(test.path) == 1 and all(type(one) is str for one in test.operands)
 
 
 def plain(term: Term) -> Term:

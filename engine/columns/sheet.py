@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from engine.columns.code import NARROW, WIDE, Coder, score_text
-from engine.columns.layout import Layout, Leaf, OddError, Ring, Scope, Trend, is_inert, touches
+from engine.columns.layout import Acts, Layout, Leaf, OddError, Ring, Scope, Trend, is_inert, is_plain_text, touches
+from engine.columns.moves import Plan, Stirred, plans_of, stirred
 from engine.columns.table import Table, WildError, forget_outdated
-from engine.columns.trends import NEVER, outlook
+from engine.columns.trends import NEVER, Outlook, outlook
 from engine.instants import Instant
 from engine.measures.counts import different
 from engine.measures.measure import LONG_AGO, passes
@@ -54,6 +55,8 @@ class Handler:
     ids: frozenset[str] = frozenset()
     """Properties that name a thing."""
     person: bool = False
+    plans: dict[str, Plan] = field(default_factory=dict)
+    """By kind how things move that such an event may open, answer, close or change."""
 
 
 @dataclass(slots=True)
@@ -159,6 +162,7 @@ class Sheet:
             if rule.clear_when is not None or self._restless_value(rule)
         }
         self._touched: dict[Any, Touched] = {}
+        self._stirred: dict[tuple[str, frozenset[str]], Stirred] = {}
         self._moving: Touched | None = None
         self._totals: Touched | None = None
         self.simple = frozenset(at for at, rule in enumerate(self.layout.program.rules) if _simple(rule))
@@ -301,11 +305,12 @@ class Sheet:
         found = self._touched.get(key)
         if found is None:
             ask = touches(self.layout, event_type, kinds)
-            found = self._touched[key] = self._touched_by((lambda _read: True) if all_ else ask)
+            found = self._touched[key] = self.touched_by((lambda _read: True) if all_ else ask)
             found.moves = found.moves or any(scope in kinds for scope, _, _ in self.layout.program.moving)
         return found
 
-    def _touched_by(self, ask: Callable[[tuple[str, int]], bool]) -> Touched:
+    def touched_by(self, ask: Callable[[tuple[str, int]], bool]) -> Touched:
+        """What must be read anew, and which rules asked, when what is read at these places has changed."""
         layout = self.layout
         leaves = {
             k: [one for one in s.leaves.values() if any(ask(r) for r in one.reads)] for k, s in layout.scopes.items()
@@ -315,6 +320,13 @@ class Sheet:
         moves = any(ask((scope, index)) for scope, index, _ in layout.program.moving)
         check = {kind: self._check(kind, rows) for kind, rows in rules.items()}
         return Touched(leaves, lines, rules, moves, check)
+
+    def stirred(self, event_type: str, kinds: frozenset[str]) -> Stirred:
+        """What such an event changes when it moves things of these kinds in their turn."""
+        found = self._stirred.get((event_type, kinds))
+        if found is None:
+            found = self._stirred[event_type, kinds] = stirred(self, event_type, kinds)
+        return found
 
     def _restless_value(self, rule: Any) -> bool:
         """May the value of ``once_per`` change with no event?"""
@@ -330,7 +342,7 @@ class Sheet:
         """What must be read anew when an account wakes up; None when nothing moves by the clock."""
         if self._moving is None and self.layout.program.moving:
             reads = {(scope, index) for scope, index, _ in self.layout.program.moving}
-            self._moving = self._touched_by(reads.__contains__)
+            self._moving = self.touched_by(reads.__contains__)
         return self._moving
 
     def totals(self) -> Touched | None:
@@ -341,7 +353,7 @@ class Sheet:
         if not reads & used:
             return None
         if self._totals is None:
-            self._totals = self._touched_by(reads.__contains__)
+            self._totals = self.touched_by(reads.__contains__)
         return self._totals
 
     def read(
@@ -357,13 +369,15 @@ class Sheet:
                 array[row] = value if isinstance(value, float) else nan
         for trend in trends:
             slot = self.layout.slot((trend.scope, trend.slot))
-            number, step, until = outlook(slot, one if trend.scope else view)
-            self.narrow[trend.name][row] = number
-            self.narrow[f"{trend.name}_step"][row] = step
-            self.narrow[f"{trend.name}_until"][row] = until
-            soonest = self.tables[trend.scope].soonest
-            if until < soonest.get(trend.name, NEVER):
-                soonest[trend.name] = until
+            self.set_trend(trend, row, outlook(slot, one if trend.scope else view))
+
+    def set_trend(self, trend: Trend, row: int, now: Outlook) -> None:
+        """Write down how a number of a row will move."""
+        narrow, name = self.narrow, trend.name
+        narrow[name][row], narrow[f"{name}_step"][row], narrow[f"{name}_until"][row] = now
+        soonest = self.tables[trend.scope].soonest
+        if now[2] < soonest.get(name, NEVER):
+            soonest[name] = now[2]
 
     # -- event types -------------------------------------------------------------------------------------------------
     def handler(self, event_type: str) -> Handler:
@@ -394,6 +408,7 @@ class Sheet:
         handler = Handler(prop=prop, inert=tuple(inert), active=tuple(active), events=events)
         handler.ids = frozenset([path[0] for _, path, _, _ in inert if path] + [path[0] for _, path in active if path])
         handler.person = "person" in [kind for kind, _, _, _ in inert] + [kind for kind, _ in active]
+        handler.plans = plans_of(self, event_type, active)
         values = self._values(layout.scopes[""], routed, prop) if prop else []
         handler.by_value = {value: self._narrow(event_type, prop, value) for value in values}
         handler.default = self._narrow(event_type, prop, None)
@@ -405,7 +420,7 @@ class Sheet:
         counts: dict[str, int] = {}
         for index in routed:
             for test in scope.kept[index].spec.where:
-                if _plain_text(test):
+                if is_plain_text(test):
                     counts[test.path[0]] = counts.get(test.path[0], 0) + 1
         return max(sorted(counts), key=lambda name: counts[name], default="")
 
@@ -413,7 +428,7 @@ class Sheet:
     def _values(scope: Scope, routed: Iterable[int], prop: str) -> list[str]:
         tests = [test for index in routed for test in scope.kept[index].spec.where]
         return sorted(
-            {str(text) for test in tests if _plain_text(test) and test.path == (prop,) for text in test.operands}
+            {str(text) for test in tests if is_plain_text(test) and test.path == (prop,) for text in test.operands}
         )
 
     def _narrow(self, event_type: str, prop: str, value: str | None) -> Narrow:
@@ -427,7 +442,7 @@ class Sheet:
             for index, slot in enumerate(layout.program.slots)
             if getattr(slot, "index", None) in counted and hasattr(slot, "kept")
         }
-        touched = self._touched_by(reads.__contains__)
+        touched = self.touched_by(reads.__contains__)
         later = {one.name: shift for one in touched.trends[""] if (shift := self._shift(one.slot)) and not one.since}
         touched.trends = {
             k: [one for one in rows if not one.since and one.name not in later] for k, rows in touched.trends.items()
@@ -485,6 +500,17 @@ class Sheet:
             lines += self._under(ring.spec.where, prop, value, _counted(ring, scope.prefix, self._raw(ring)))
         return self._function(lines, "fold")
 
+    def printed_acts(self, those: Iterable[Acts]) -> Callable[[int, int], None]:
+        """The printed counting of one act of a thing today: ``i`` is the row, ``v`` how long it took."""
+        lines = ["def act(i, v):"]
+        for acts in those:
+            for ring, amount in ((acts.count, "1"), (acts.length, "v")):
+                runs = [f"{run.name}[i]" for run in ring.runs if not run.shift]
+                cells = [f"{ring.name}[{ring.name}_at + i]"] if ring.days else []
+                lines += [f"    {cell} += {amount}" for cell in (*cells, *runs)]
+                lines += [f"    if not -{ring.limit} < {cell} < {ring.limit}: raise Wild" for cell in cells or runs]
+        return self._function(lines, "act")
+
     def _raw(self, ring: Ring) -> str:
         """The text that reads a ring's property; its name stays in a table, no text of a rulebook is printed."""
         if ring.path == ("user_id",) or not ring.path:
@@ -524,10 +550,6 @@ def _view(array: Any) -> Any:
     return memoryview(array.reshape(-1)) if array.size else array
 
 
-def _plain_text(test: Test) -> bool:
-    return test.op == "is" and len(test.path) == 1 and all(type(one) is str for one in test.operands)
-
-
 def counted_by(layout: Layout, event_type: str, prop: str, value: str | None) -> list[int]:
     """The account's measures that events of a type, with this value of the telling property, may enter."""
     kept = layout.scopes[""].kept
@@ -536,12 +558,12 @@ def counted_by(layout: Layout, event_type: str, prop: str, value: str | None) ->
 
 def open_tests(where: Iterable[Test], prop: str, value: str | None) -> tuple[Test, ...]:
     """The tests that the value of the telling property (None: any other) does not settle."""
-    return tuple(test for test in where if not (value is not None and test.path == (prop,) and _plain_text(test)))
+    return tuple(test for test in where if not (value is not None and test.path == (prop,) and is_plain_text(test)))
 
 
 def _may(where: Iterable[Test], prop: str, value: str | None) -> bool:
     """May an event with this value of the telling property (None: any other) pass the tests?"""
-    tests = [test for test in where if prop and test.path == (prop,) and _plain_text(test)]
+    tests = [test for test in where if prop and test.path == (prop,) and is_plain_text(test)]
     return all(value is not None and value in test.operands for test in tests)
 
 

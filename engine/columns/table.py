@@ -326,6 +326,8 @@ class Table:
 
     def _load(self, ring: Ring, row: int, data: Data) -> None:
         """Fill a ring from the plain data of its longest window."""
+        if not data:
+            return
         if ring.spec.verb == "unique":
             for day, bucket in data.items():
                 for value in bucket:

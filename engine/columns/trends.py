@@ -1,20 +1,38 @@
 """How a number will move: its value today, its step from day to day, and the day on which it must be read anew."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from math import nan
 from typing import Any
 
 from engine.columns.layout import daily
 from engine.measures.counts import Counting
 from engine.measures.dates import HeldDays, Since
-from engine.slots import Computed, KeptOfThing, KeptValue, OfOpenThings, OpenThings, Spells, ToDate, ToDateOfThings
+from engine.program import ThingProgram
+from engine.slots import (
+    Computed,
+    KeptOfThing,
+    KeptValue,
+    OfOpenThings,
+    OpenThings,
+    Property,
+    Spells,
+    ToDate,
+    ToDateOfThings,
+    day_of_date,
+    is_such,
+    nearest,
+)
+from engine.things import ThingState
+from engine.values import Date
 from engine.views import AccountView, Slot, ThingView
-from engine.zones import Day
+from engine.zones import Day, Zone
 
 NEVER: Day = 2**31 - 1
 View = AccountView | ThingView
 Outlook = tuple[float, int, Day]
 """Today's value (nan: unknown), its step at each midnight, and the day on which the two no longer tell it."""
+Glance = Callable[[Iterable[ThingState], Day, Zone], Outlook]
+"""From the states of all open things of a kind."""
 
 
 def outlook(slot: Slot, view: Any) -> Outlook:
@@ -73,6 +91,34 @@ def _full(spec: Any, view: View) -> Day:
         return NEVER
     turn = full_from(seen, view.moment.zone) + spec.window.size + spec.window.shift - 1
     return turn if turn > view.moment.today else NEVER
+
+
+def glance(slot: Slot, program: ThingProgram) -> Glance | None:
+    """What gives the outlook of a number from the states of open things: for the oldest, the newest, the next date."""
+    such = program.spec.where
+    if program.spec.each_in or (isinstance(slot, OfOpenThings) and slot.spec.prop != "open_days"):
+        return None
+    if isinstance(slot, OfOpenThings) and _grows(slot):
+        pick = min if slot.spec.verb == "maximum" else max
+
+        def age(states: Iterable[ThingState], today: Day, zone: Zone) -> Outlook:
+            opened = [one.spells[-1].opened_at for one in states if not such or is_such(such, one)]
+            return (float(today - zone.day(pick(opened))), 1, NEVER) if opened else (nan, 0, NEVER)
+
+        return age
+    date = slot.value if isinstance(slot, ToDateOfThings) and not slot.tests and slot.spec.times == 1 else None
+    if not isinstance(date, Property) or slot.moves:
+        return None
+
+    def ahead(states: Iterable[ThingState], today: Day, zone: Zone) -> Outlook:
+        dates = [date.of(one, zone) for one in states if not such or is_such(such, one)]
+        days = [day_of_date(one, zone) - today for one in dates if isinstance(one, Date)]
+        if not days:
+            return nan, -1, NEVER
+        days_left = nearest(days)
+        return float(days_left), -1, NEVER if days_left < 0 else today + days_left + 1
+
+    return ahead
 
 
 def full_from(seen: int | None, zone: Any) -> Day:

@@ -3,6 +3,7 @@
 from bisect import insort
 from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any, Protocol
 
 import msgspec
@@ -156,9 +157,15 @@ def hour_turns(base: Instant, constants: Sequence[float], *, down: bool = False)
     A look too many changes nothing, one too few would; three milliseconds hold every turn of ``==``, ``<`` and ``<=``.
     """
     for constant in constants:
-        whole = int(Fraction(constant) * HOUR // 1)
+        whole = _whole(constant)
         middle = base - whole if down else base + whole
         yield from (middle - 1, middle, middle + 1, middle + 2)
+
+
+@lru_cache(maxsize=4096)
+def _whole(constant: float) -> int:
+    """An exact number of hours as whole milliseconds, rounded down."""
+    return int(Fraction(constant) * HOUR // 1)
 
 
 def hours(amount: int) -> float:

@@ -419,7 +419,7 @@ FAULTS: tuple[Fault, ...] = (
     Fault("at_least is more than", measure.compare, "bool(left >= right)", "bool(left > right)"),
     Fault("any means our own mail too", spec.Types.match, "ours <= start.startswith(OURS)", "True"),
     Fault(
-        "the nearest date may be past", slots._nearest, "if ahead else max(distances)", "if False else max(distances)"
+        "the nearest date may be past", slots.nearest, "if ahead else max(distances)", "if False else max(distances)"
     ),
     Fault(
         "a bare date is its midnight in UTC", values._date.__wrapped__, "where.start(day), day", "day * 86_400_000, day"
