@@ -200,7 +200,11 @@ def test_columns_decide_as_plain_state_does_whatever_turns_a_rule() -> None:
     log: list[dict[str, Any]] = [{"position": 0, "recorded_at": start, "rulebook": book}]
     times = sorted(start + int(rng.random() * 40 * DAY) for _ in range(160))
     for number, at in enumerate(times, 1):
-        event = {"id": f"e{number}", "account_id": f"a{rng.randrange(2)}", "user_id": rng.choice(("u1", "u2", "u3"))}
+        event: dict[str, Any] = {
+            "id": f"e{number}",
+            "account_id": f"a{rng.randrange(2)}",
+            "user_id": rng.choice(("u1", "u2", "u3")),
+        }
         event |= {"type": rng.choice(("used", "used", "other")), "time": at, "properties": {"amount": rng.randrange(4)}}
         log.append({"position": number, "recorded_at": at, "event": event})
     plain = decide(log, start + 50 * DAY, kind=Lane)
