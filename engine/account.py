@@ -221,9 +221,11 @@ class Account:
         """One look at one rule for one subject: withdraw, then decide. ``plain``: its ``plain`` is known to be true."""
         at = view.moment.at
         memory = self.truths.get(rule.rule.id, NOTHING_TRUE).get(key)
+        readers: list[str] | None = None
         if plain:
             outreach = rule.rule.outreach
-            true = outreach is None or bool(recipients(rule.rule, outreach, view, subject))
+            readers = recipients(rule.rule, outreach, view, subject) if outreach else None
+            true = outreach is None or bool(readers)
         else:
             true = self.truth(rule, view, subject, up=self.held_up(rule, view, subject, memory)) is True
         value = occasion(read_use(rule.once_per, view, subject)) if true and rule.once_per else None
@@ -240,9 +242,10 @@ class Account:
         if rule.once_per is not None:
             if value is not None and value != memory.seen:
                 memory.seen = value
-                self._ask(rule, key, subject, view, value, facts)
+                self._ask(rule, key, subject, view, value, facts, readers)
         elif begins:
-            self._ask(rule, key, subject, view, "once" if rule.rule.re_entry.kind == "never" else iso(at), facts)
+            wanted = "once" if rule.rule.re_entry.kind == "never" else iso(at)
+            self._ask(rule, key, subject, view, wanted, facts, readers)
 
     def remember(self, rule_id: str, key: Key, memory: Memory) -> Memory:
         """From now on the rule is true for the subject."""
@@ -331,10 +334,11 @@ class Account:
         view: AccountView,
         wanted: str | None,
         facts: list[Fact],
+        readers: list[str] | None = None,
     ) -> None:
         if wanted is None or not self.free(rule.rule, key, wanted, view.moment.at):
             return
-        decision = self.plan(rule, key, subject, view, wanted)
+        decision = self.plan(rule, key, subject, view, wanted, readers)
         facts.append(decision)
         if key != f"event\0{wanted}":
             world, at = _world(rule.rule, key), view.moment.at
@@ -372,15 +376,20 @@ class Account:
         subject: ThingView | EventView | None,
         view: AccountView,
         wanted: str,
+        readers: list[str] | None = None,
     ) -> Decision:
-        """The decision for a free occasion, with its mails and every value they will need."""
+        """The decision for a free occasion, with its mails and every value they will need.
+
+        ``readers`` are those whom it would write to, if they are known already.
+        """
         spec, at = rule.rule, view.moment.at
         about = Subject(*key.split("\0", 1)) if key else None
         draft = spec.status == "draft"
         name = decision_id(spec.id, self.id, about, f"draft:{wanted}" if draft else wanted)
         outcome: Outcome = "draft" if draft else "held_out" if in_holdout(spec, self.id) else "planned"
         values = {use.name: to_json(read_use(use, view, subject)) for use in rule.uses}
-        readers = recipients(spec, spec.outreach, view, subject) if spec.outreach else []
+        if readers is None:
+            readers = recipients(spec, spec.outreach, view, subject) if spec.outreach else []
         mails = self._mails(rule, name, readers, view, subject) if outcome == "planned" else ()
         frozen = self._frozen(rule, readers, view, subject)
         return Decision(name, spec.id, spec.kind, self.id, about, wanted, at, outcome, values, frozen, mails)
@@ -475,7 +484,8 @@ class Account:
 
     def _traits(self) -> dict[str, Any]:
         declared = self.program.book.account_attributes
-        values = {name: read(self.state.trait(name), declared[name], self.zone) for name in sorted(declared)}
+        known = sorted(declared.keys() & self.state.traits.keys())
+        values = {name: read(self.state.trait(name), declared[name], self.zone) for name in known}
         return {name: to_json(value) for name, value in values.items() if value is not None}
 
     def _person(self, person: str, view: AccountView) -> dict[str, Any]:

@@ -37,7 +37,7 @@ def owner_of(rule: Rule, view: AccountView, kind: str) -> str:
 
 def _known(rule: Rule, text: str, view: AccountView, subject: Subjects, *, staff: bool) -> Iterator[str]:
     if staff:
-        address = text if is_address(text) else owner_of(rule, view, text)
+        address = rule.owner if text == "rule owner" else text if is_address(text) else owner_of(rule, view, text)
         if address:
             yield address
         return

@@ -5,7 +5,7 @@ An account that columns cannot hold is kept plainly in the same lane.
 """
 
 import heapq
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from engine.account import FOREVER, MAX_OPEN, Account, History, Memory, thing_key
@@ -120,7 +120,8 @@ class ColumnLane(Lane):
                 facts += self._whole_look(account, at)
             else:
                 facts += self._consider(account, hits[account_id], at, None, views.get(account_id))
-            self._schedule(account)
+            if account.next_at is not None:
+                self._schedule(account)
         return facts
 
     def _read_trend(
@@ -135,45 +136,54 @@ class ColumnLane(Lane):
 
     # -- one event ---------------------------------------------------------------------------------------------------
     def _event(self, entry: Recorded) -> list[Fact]:
-        account = self.accounts.get(entry.event.account_id)
+        event, at = entry.event, entry.recorded_at
+        account = self.accounts.get(event.account_id)
         if account is None or account.seat is None:
             return self._unseated(entry, account)
-        event, at = entry.event, entry.recorded_at
         seat: Seat = account.seat
         sheet = seat.sheet
         account.position = entry.position
         account.looks += 1
         handler = sheet.handlers.get(event.type) or sheet.handler(event.type)
-        time = min(at, event.time)
-        rows: Things | None = NO_THINGS
-        moved: list[Found] | None = NOTHING_MOVES
-        first = account.state.first_event
-        if handler.default is None or time < sheet.start or first is None or time < first:
-            rows = None
-        elif (handler.person and event.user_id is not None) or not handler.ids.isdisjoint(event.properties):
-            if handler.active:
-                account.tidy(at)
-                moved = find(handler.plans, handler.active, account, event, time)
-            rows = None if moved is None else self._light(handler, account, entry, time, moving=bool(moved))
-        if rows is None or handler.default is None:
+        narrow, time, first = handler.default, event.time, account.state.first_event
+        if time > at:  # noqa: PLR1730 - one call less for each event
+            time = at
+        if narrow is None or time < sheet.start or first is None or time < first:
             return self._wide_event(account, entry, handler)
-        narrow = handler.default
+        rows, moved = NO_THINGS, NOTHING_MOVES
+        if (handler.person and event.user_id is not None) or not handler.ids.isdisjoint(event.properties):
+            found = self._things_of(handler, account, entry, time)
+            if found is None:
+                return self._wide_event(account, entry, handler)
+            rows, moved = found
         if handler.prop:
             value = event.properties.get(handler.prop)
             if type(value) is str:
                 narrow = handler.by_value.get(value, narrow)
         if moved:
             return self._moving_event(account, entry, handler, narrow, rows, moved, time)
-        return self._narrow_event(account, entry, handler, narrow, rows, time)
+        try:
+            turned = narrow.take(seat.row, event, time)
+        except WildError:
+            return self._plain(account, entry)
+        if turned or rows or seat.restless or narrow.more or handler.events:
+            return self._narrow_event(account, entry, handler, narrow, rows, turned)
+        return []
 
     def _narrow_event(
-        self, account: Account, entry: Recorded, handler: Handler, narrow: Narrow, rows: Things, time: Instant
+        self,
+        account: Account,
+        entry: Recorded,
+        handler: Handler,
+        narrow: Narrow,
+        rows: Things,
+        turned: Sequence[int],
     ) -> list[Fact]:
-        """An event in its turn that changes nothing but measures: the printed code of its type takes it in."""
+        """What more there is to an event that changes nothing but measures, when its printed code has taken it in."""
         seat: Seat = account.seat
         event, at = entry.event, entry.recorded_at
+        time = min(at, event.time)
         try:
-            narrow.fold(seat.row, event, time)
             for kind, _, inner in rows:
                 narrow.things[kind][0](inner, event, time)
         except WildError:
@@ -182,15 +192,34 @@ class ColumnLane(Lane):
             self._slow_measures(account, narrow, entry)
         if seat.restless:
             return self._looked(account, self._whole_look(account, at, self._happening(account, entry)))
-        hits: list[Hit] = [(rule, "") for rule in narrow.check(seat.row, False)]
+        if narrow.touched is not None:
+            turned = narrow.touched.check[""](seat.row, False)
+        hits: list[Hit] = [(rule, "") for rule in turned]
         for kind, key, inner in rows:
             hits += [(rule, key) for rule in narrow.things[kind][1](seat.row, inner, False)]
         for kind, check in narrow.all_things.items():
             for key, inner in seat.things.get(kind, NO_ROWS).items():
                 hits += [(rule, key) for rule in check(seat.row, inner, False)]
-        if hits or handler.events:
-            return self._looked(account, self._consider(account, hits, at, self._happening(account, entry)))
-        return []
+        if not hits and not handler.events:
+            return []
+        happening = self._happening(account, entry) if handler.events else None
+        return self._looked(account, self._consider(account, hits, at, happening))
+
+    def _things_of(
+        self, handler: Handler, account: Account, entry: Recorded, time: Instant
+    ) -> tuple[Things, list[Found]] | None:
+        """The things of an event: those that it leaves as they are, already noted, and those that it moves.
+
+        None, and nothing noted, when one of them has to go the wide way.
+        """
+        moved: list[Found] | None = NOTHING_MOVES
+        if handler.active:
+            account.tidy(entry.recorded_at)
+            moved = find(handler.plans, handler.active, account, entry.event, time)
+        if moved is None:
+            return None
+        rows = self._light(handler, account, entry, time, moving=bool(moved))
+        return None if rows is None else (rows, moved)
 
     def _light(
         self, handler: Handler, account: Account, entry: Recorded, time: Instant, *, moving: bool = False
@@ -249,7 +278,7 @@ class ColumnLane(Lane):
         sheet = seat.sheet
         event, at = entry.event, entry.recorded_at
         try:
-            narrow.fold(seat.row, event, time)
+            narrow.take(seat.row, event, time)
             for kind, _, inner in rows:
                 narrow.things[kind][0](inner, event, time)
             for one in moved:
@@ -625,7 +654,8 @@ class ColumnLane(Lane):
 
     def _needs_whole_looks(self, account: Account) -> bool:
         sticky = account.seat.sheet.sticky
-        on = any(account.open.values()) or any(rows for rule, rows in account.truths.items() if rule in sticky)
+        on = bool(account.open) and any(account.open.values())
+        on = on or (bool(sticky) and any(rows for rule, rows in account.truths.items() if rule in sticky))
         return on or any(len(rows) > MAX_OPEN for rows in account.seat.things.values())
 
     def _restless(self, account: Account, *, on: bool) -> None:
@@ -636,7 +666,8 @@ class ColumnLane(Lane):
             account.seat.sheet.restless.pop(account.id, None)
 
     def _looked(self, account: Account, facts: list[Fact]) -> list[Fact]:
-        self._schedule(account)
+        if account.next_at is not None:
+            self._schedule(account)
         return facts
 
     def _happening(self, account: Account, entry: Recorded) -> Happening:
@@ -675,14 +706,15 @@ class ColumnLane(Lane):
         table = sheet.tables[""]
         own = table.fresh_own()
         seat = account.seat = Seat(sheet, sheet.add("", account), own)
+        if account.state.first_event is None:  # its first event, which comes now, reads everything
+            account.state.kept = KeptRow(table, seat.row, own)  # type: ignore[assignment]  # as below
+            account.opened = {kind: {} for kind in account.state.things}
+            return
         try:
-            if account.state.first_event is not None:
-                table.load(seat.row, own, account.state.kept)
+            table.load(seat.row, own, account.state.kept)
             account.state.kept = KeptRow(table, seat.row, own)  # type: ignore[assignment]
             self._fill_things(account)
-            if account.state.first_event is not None:
-                self._read_seat(account, at)
-            # Otherwise its first event, which comes now, reads everything.
+            self._read_seat(account, at)
         except WildError:
             self._unseat(account, at)
             account.wild = True

@@ -1,7 +1,7 @@
 """The columns of one lane's accounts in one zone, and the printed code that runs over them."""
 
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import nan
 from typing import Any
@@ -9,10 +9,23 @@ from typing import Any
 import numpy as np
 
 from engine.columns.code import NARROW, WIDE, Coder, score_text
-from engine.columns.layout import Acts, Layout, Leaf, OddError, Ring, Scope, Trend, is_inert, is_plain_text, touches
+from engine.columns.layout import (
+    Acts,
+    Layout,
+    Leaf,
+    OddError,
+    Ring,
+    Run,
+    Scope,
+    Trend,
+    is_inert,
+    is_plain_text,
+    touches,
+)
 from engine.columns.moves import Plan, Stirred, plans_of, stirred
 from engine.columns.table import Table, WildError, forget_outdated
 from engine.columns.trends import NEVER, Outlook, outlook
+from engine.columns.turns import Asks
 from engine.instants import Instant
 from engine.measures.counts import different
 from engine.measures.measure import LONG_AGO, passes
@@ -38,7 +51,20 @@ class Touched:
     trends: dict[str, list[Trend]]
     rules: dict[str, list[int]]
     moves: bool
-    check: dict[str, Check]
+    check: Mapping[str, Check]
+
+
+class Checks(dict[str, Check]):
+    """By scope a function that asks rules; printed when it is first asked for."""
+
+    def __init__(self, prints: Callable[[str, Iterable[int]], Check], rules: Mapping[str, Iterable[int]]) -> None:
+        super().__init__()
+        self._prints = prints
+        self._rules = rules
+
+    def __missing__(self, kind: str) -> Check:
+        found = self[kind] = self._prints(kind, self._rules[kind])
+        return found
 
 
 @dataclass(slots=True)
@@ -61,16 +87,20 @@ class Handler:
 
 @dataclass(slots=True)
 class Narrow:
-    """The printed code of one event type (and one value of its telling property)."""
+    """The printed code of one event type (and one value of its telling property).
 
-    fold: Callable[..., None]
-    check: Check
+    ``take`` folds and gives the rules to consider, unless something must be read in between: then ``touched`` asks.
+    """
+
+    take: Callable[..., Sequence[int]]
     own: tuple[int, ...]
     touched: Touched | None
     later: tuple[tuple[str, int], ...]
     """Trends of windows that end before today: what happens today enters them only so many days from now."""
-    things: dict[str, tuple[Callable[..., None], Check]]
+    things: dict[str, tuple[Callable[..., Sequence[int]], Check]]
     all_things: dict[str, Check]
+    more: bool
+    """Is there more to do than ``take`` does: values to be read anew, things of the account to be asked?"""
 
 
 class Printed:
@@ -171,6 +201,8 @@ class Sheet:
         """By rule what is remembered of each row: 0 nothing, 1 it is true, 2 it is, but nobody to write to is known."""
         self._tests: list[tuple[Test, ...]] = []
         self._paths: list[Any] = []
+        self._names = 0
+        self._asking: dict[int, Check] = {}
         scores = [self.layout.program.book.scores[name] for name in sorted(self.layout.program.book.scores)]
         self.narrow: dict[str, Any] = {
             "__builtins__": {},
@@ -186,6 +218,7 @@ class Sheet:
             "intern": sys.intern,
             "widen": self._widen,
             "forget": forget_outdated,
+            "asked": self._asked,
         }
         self.wide: dict[str, Any] = {"__builtins__": {}, **WIDE, "scores": scores}
         for number, spec in enumerate(scores):
@@ -193,7 +226,7 @@ class Sheet:
                 exec(printed.code(score_text(spec, number, coverage=coverage)), self.narrow)  # noqa: S102 - numbers only
         self._grown = -1
         self.bind()
-        self.check = {kind: self._check(kind, scope.rules) for kind, scope in self.layout.scopes.items()}
+        self.check = Checks(self._check, {kind: scope.rules for kind, scope in self.layout.scopes.items()})
         conditions: dict[str, list[tuple[int, str]]] = {}
         for rule, text, turns in printed.nights:
             if turns or self.every_night:
@@ -318,8 +351,7 @@ class Sheet:
         lines = {k: [one for one in s.trends.values() if ask((k, one.slot))] for k, s in layout.scopes.items()}
         rules = {k: [at for at in s.rules if any(ask(r) for r in layout.reads[at])] for k, s in layout.scopes.items()}
         moves = any(ask((scope, index)) for scope, index, _ in layout.program.moving)
-        check = {kind: self._check(kind, rows) for kind, rows in rules.items()}
-        return Touched(leaves, lines, rules, moves, check)
+        return Touched(leaves, lines, rules, moves, Checks(self._check, rules))
 
     def stirred(self, event_type: str, kinds: frozenset[str]) -> Stirred:
         """What such an event changes when it moves things of these kinds in their turn."""
@@ -436,7 +468,6 @@ class Sheet:
         scope = layout.scopes[""]
         counted = counted_by(layout, event_type, prop, value)
         own = tuple(at for at in counted if at in scope.own)
-        fold = self._fold(scope, counted, prop, value, {at for at in counted if at not in own})
         reads = {
             ("", index)
             for index, slot in enumerate(layout.program.slots)
@@ -448,20 +479,23 @@ class Sheet:
             k: [one for one in rows if not one.since and one.name not in later] for k, rows in touched.trends.items()
         }
         slow = any(touched.leaves.values()) or any(touched.trends.values()) or touched.moves or own
-        things: dict[str, tuple[Callable[..., None], Check]] = {}
+        asks = Asks() if slow or self.every_night else Asks.of(layout, self.printed.yes, touched.rules[""], reads)
+        take = self._take(scope, counted, prop, value, asks)
+        things: dict[str, tuple[Callable[..., Sequence[int]], Check]] = {}
         for kind, inner in layout.scopes.items():
             if kind:
                 routed = layout.program.things[kind].shape.route(event_type)
-                inner_fold = self._fold(inner, routed, "", None, set(routed))
+                inner_take = self._take(inner, routed, "", None, Asks())
                 seen = {
                     (kind, at)
                     for at, slot in enumerate(layout.program.things[kind].slots)
                     if hasattr(slot, "kept") and getattr(slot, "index", None) in routed
                 }
                 rules = [at for at in inner.rules if layout.reads[at] & (seen | reads)]
-                things[kind] = inner_fold, self._check(kind, rules)
+                things[kind] = inner_take, self._check(kind, rules)
         many = {k: touched.check[k] for k, rows in touched.rules.items() if k and rows}
-        return Narrow(fold, touched.check[""], own, touched if slow else None, tuple(later.items()), things, many)
+        slowly, more = touched if slow else None, bool(slow or many)
+        return Narrow(take, own, slowly, tuple(later.items()), things, many, more)
 
     def _shift(self, index: int) -> int:
         """How many days before today a measure's window ends; 0 where today is in it."""
@@ -479,16 +513,19 @@ class Sheet:
                 if day < table.soonest.get(name, NEVER):
                     table.soonest[name] = day
 
-    def _fold(
-        self, scope: Scope, counted: Iterable[int], prop: str, value: str | None, wanted: set[int]
-    ) -> Callable[..., None]:
-        """The printed folding of measures for events of today. ``e`` is the event, ``x`` its time, ``i`` the row."""
-        lines = ["def fold(i, e, x):", "    p = e.properties"]
+    def _take(
+        self, scope: Scope, counted: Iterable[int], prop: str, value: str | None, asks: Asks
+    ) -> Callable[..., Sequence[int]]:
+        """The printed folding of measures for an event of today, and the asking of what it may have turned.
+
+        ``e`` is the event, ``x`` its time, ``i`` the row, ``k`` the rules to ask, ``h`` those to consider.
+        """
+        lines: list[str] = []
         rings: dict[str, Ring] = {}
         for index in counted:
-            if index in scope.runs and index in wanted:
+            if index in scope.runs:
                 rings[scope.runs[index][0].name] = scope.runs[index][0]
-            if index in scope.since and index in wanted:
+            if index in scope.since:
                 column = scope.since[index]
                 now = [f"{one.name}[i] = 0.0" for one in scope.trends.values() if one.since == column]
                 if scope.kept[index].spec.verb == "days_since":
@@ -496,9 +533,30 @@ class Sheet:
                 else:
                     body = [f"if {column}[i] == {LONG_AGO}:", f"    {column}[i] = x", *("    " + line for line in now)]
                 lines += self._under(scope.kept[index].spec.where, prop, value, body)
+        gates = {run: self._kept_as("G", rules) for run, rules in asks.gates.items()}
         for ring in rings.values():
-            lines += self._under(ring.spec.where, prop, value, _counted(ring, scope.prefix, self._raw(ring)))
-        return self._function(lines, "fold")
+            lines += self._under(ring.spec.where, prop, value, _counted(ring, scope.prefix, self._raw(ring), gates))
+        head = ["def take(i, e, x):", "    p = e.properties", *(["    k = ()"] if gates else [])]
+        tail = ["    h = asked(k, i) if k else ()"] if gates else ["    h = ()"] if asks.lines else []
+        tail += ["    " + line for line in asks.lines]
+        return self._function([*head, *lines, *tail, "    return h" if tail else "    return ()"], "take")
+
+    def _asked(self, rules: Iterable[int], row: int) -> tuple[int, ...]:
+        """Of these rules those to consider for a row."""
+        found: list[int] = []
+        for rule in dict.fromkeys(rules):
+            check = self._asking.get(rule)
+            if check is None:
+                check = self._asking[rule] = self._check("", [rule])
+            found += check(row, False)
+        return tuple(found)
+
+    def _kept_as(self, letter: str, value: object) -> str:
+        """A value under a name that printed code can use."""
+        name = f"{letter}{self._names}"
+        self._names += 1
+        self.narrow[name] = value
+        return name
 
     def printed_acts(self, those: Iterable[Acts]) -> Callable[[int, int], None]:
         """The printed counting of one act of a thing today: ``i`` is the row, ``v`` how long it took."""
@@ -507,7 +565,8 @@ class Sheet:
             for ring, amount in ((acts.count, "1"), (acts.length, "v")):
                 runs = [f"{run.name}[i]" for run in ring.runs if not run.shift]
                 cells = [f"{ring.name}[{ring.name}_at + i]"] if ring.days else []
-                lines += [f"    {cell} += {amount}" for cell in (*cells, *runs)]
+                lines += [f"    {line}" for line in (_added(ring, amount) if cells else ())]
+                lines += [f"    {cell} += {amount}" for cell in runs]
                 lines += [f"    if not -{ring.limit} < {cell} < {ring.limit}: raise Wild" for cell in cells or runs]
         return self._function(lines, "act")
 
@@ -567,25 +626,21 @@ def _may(where: Iterable[Test], prop: str, value: str | None) -> bool:
     return all(value is not None and value in test.operands for test in tests)
 
 
-def _counted(ring: Ring, prefix: str, raw: str) -> list[str]:
+def _counted(ring: Ring, prefix: str, raw: str, gates: Mapping[str, str]) -> list[str]:
     """The lines that count an event of today in a ring and its windows."""
     verb, at = ring.spec.verb, f"{ring.name}[{ring.name}_at + i]"
-    runs = [run.name for run in ring.runs if not run.shift]
-    limit = ring.limit
-    guarded = [at] if ring.days else [f"{name}[i]" for name in runs]
-    guard = [f"if not -{limit} < {one} < {limit}: raise Wild" for one in guarded]
-    if verb == "count":
-        return [*(_added(ring, "1") if ring.days else []), *(f"{name}[i] += 1" for name in runs), "pass"]
+    runs = [run for run in ring.runs if not run.shift]
     if verb == "sum":
-        adds = [f"if not -{limit} < v < {limit}: raise Wild", *(_added(ring, "v") if ring.days else [])]
-        adds += [*(f"{name}[i] += v" for name in runs), *guard]
-        return [f"v = millionths({raw})", "if v is not None:", *("    " + line for line in adds), "    pass"]
+        return _summed(ring, raw)
+    rises = [line for run in runs for line in _risen(run, gates)]
+    if verb == "count":
+        return [*(_added(ring, "1") if ring.days else []), *rises] or ["pass"]
     if verb == "days_active":
         if ring.days:
-            return [f"if not {at}:", f"    {at} = 1", *(f"    {name}[i] += 1" for name in runs)]
-        new = ["    d[today] = 1", *(f"    {name}[i] += 1" for name in runs)]
+            return [f"if not {at}:", f"    {at} = 1", *("    " + line for line in rises)]
+        new = ["    d[today] = 1", *("    " + line for line in rises)]
         return [f"d = {ring.name}_of[i]", f"if d is None: d = {ring.name}_of[i] = " + "{}", "if today not in d:", *new]
-    return _different(ring, prefix, runs, raw)
+    return _different(ring, prefix, raw, gates)
 
 
 def _added(ring: Ring, amount: str) -> list[str]:
@@ -594,8 +649,27 @@ def _added(ring: Ring, amount: str) -> list[str]:
     return [f"try: {at} += {amount}", f"except ValueError: widen('{ring.name}', {at} + {amount}); {at} += {amount}"]
 
 
-def _different(ring: Ring, prefix: str, runs: list[str], raw: str) -> list[str]:
+def _risen(run: Run, gates: Mapping[str, str]) -> list[str]:
+    """The lines that add one to a running count, and ask what turns at the count that is reached."""
+    gate = gates.get(run.name)
+    if gate is None:
+        return [f"{run.name}[i] += 1"]
+    return [f"{run.name}[i] = n = {run.name}[i] + 1", f"if n in {gate}: k += {gate}[n]"]
+
+
+def _summed(ring: Ring, raw: str) -> list[str]:
+    runs = [run.name for run in ring.runs if not run.shift]
+    guards = [f"{ring.name}[{ring.name}_at + i]"] if ring.days else [f"{name}[i]" for name in runs]
+    limit = ring.limit
+    adds = [f"if not -{limit} < v < {limit}: raise Wild", *(_added(ring, "v") if ring.days else [])]
+    adds += [f"{name}[i] += v" for name in runs]
+    adds += [f"if not -{limit} < {one} < {limit}: raise Wild" for one in guards]
+    return [f"v = millionths({raw})", "if v is not None:", *("    " + line for line in adds)]
+
+
+def _different(ring: Ring, prefix: str, raw: str, gates: Mapping[str, str]) -> list[str]:
     value = raw if ring.path == ("user_id",) else f"different({raw})"
+    rises = [line for run in ring.runs if not run.shift for line in _risen(run, gates)]
     lines = [
         f"u = {value}",
         "if u is not None:",
@@ -603,7 +677,7 @@ def _different(ring: Ring, prefix: str, runs: list[str], raw: str) -> list[str]:
         f"    if d is None: d = {ring.name}_of[i] = " + "{}",
     ]
     if not ring.days:
-        return [*lines, "    if u not in d:", "        d[u] = 0", *(f"        {name}[i] += 1" for name in runs)]
+        return [*lines, "    if u not in d:", "        d[u] = 0", *("        " + line for line in rises)]
     longest = max(ring.runs, key=lambda run: run.size).name
     lines += [
         "    y = d.get(u)",
@@ -614,11 +688,11 @@ def _different(ring: Ring, prefix: str, runs: list[str], raw: str) -> list[str]:
         "        d[u] = today",
         *(f"        {line}" for line in _added(ring, "1")),
         "        if y is None:",
-    ]
-    lines += [f"            {name}[i] += 1" for name in runs]
-    lines += [
+        *("            " + line for line in rises),
         "        else:",
         f"            if y > today - {ring.days}: {ring.name}[y % {ring.days} * {prefix}size + i] -= 1",
     ]
-    lines += [f"            if y <= today - {run.size}: {run.name}[i] += 1" for run in ring.runs]
+    for run in ring.runs:
+        lines.append(f"            if y <= today - {run.size}:")
+        lines += ["                " + line for line in _risen(run, gates)]
     return lines

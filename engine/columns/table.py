@@ -295,8 +295,10 @@ class Table:
             and self.today - found[1].size - found[1].shift + 1 < self.arrays[self._first][row]
         ):
             return None
-        amount = int(self.arrays[found[1].name][row])
+        amount = self.arrays[found[1].name].item(row)
         scale = self.scope.scales[index]
+        if scale is None and spec.verb != "sum":
+            return float(amount)
         return double(amount if spec.verb == "sum" else amount * MILLION, scale)
 
     def _marked(self, ring: Ring, row: int) -> Data:
