@@ -15,7 +15,7 @@ from engine.log import Event, Recorded
 from engine.logic import Truth, both, negate
 from engine.measures.dates import Since
 from engine.measures.measure import Happening, Moment
-from engine.occasions import Occasions, Used, decision_of, named, outlive, use, used_in
+from engine.occasions import Occasions, Used, decision_of, named, outlive, spelled, use, used_in
 from engine.program import Program, RuleProgram, account_zone, read_use
 from engine.recipients import recipients
 from engine.rulebook.spec import Rule
@@ -244,7 +244,7 @@ class Account:
                 memory.seen = value
                 self._ask(rule, key, subject, view, value, facts, readers)
         elif begins:
-            wanted = "once" if rule.rule.re_entry.kind == "never" else iso(at)
+            wanted = "once" if rule.rule.re_entry.kind == "never" else spelled(at)
             self._ask(rule, key, subject, view, wanted, facts, readers)
 
     def remember(self, rule_id: str, key: Key, memory: Memory) -> Memory:
@@ -361,13 +361,16 @@ class Account:
         self.open.setdefault(rule.id, {})[decision.decision_id] = Planned(decision, mails, packed)
 
     def free(self, rule: Rule, key: Key, wanted: str, at: Instant) -> bool:
-        """Is the occasion free: was it never used, or given back, and is the last one old enough?"""
+        """Is the occasion free: was it never used, or given back, and is the last one old enough?
+
+        ``wanted`` empty: only whether the last one is old enough is asked.
+        """
         used = used_in(self.used, _world(rule, key))
         if rule.re_entry.kind == "every" and used:
             forgiven = FORGIVEN if rule.re_entry.unit in {"d", "w"} else 0
             if any(one.at > at - rule.re_entry.span + forgiven for one in used if not one.given_back):
                 return False
-        return not any(one.occasion == wanted for one in used if not one.given_back)
+        return not wanted or not any(one.occasion == wanted for one in used if not one.given_back)
 
     def plan(
         self,

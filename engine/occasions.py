@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from functools import lru_cache
 
 import msgspec
 
@@ -10,6 +11,10 @@ from engine.instants import DAY, Instant, iso
 
 KEPT = 30 * DAY
 """How long every used occasion is kept: the mail of a younger one may still expire and give it back."""
+
+
+spelled = lru_cache(maxsize=1024)(iso)
+"""An instant as the name of an occasion: one decision asks for it several times."""
 
 
 class Used(msgspec.Struct, gc=False, omit_defaults=True):
@@ -26,7 +31,7 @@ class Used(msgspec.Struct, gc=False, omit_defaults=True):
     @property
     def occasion(self) -> str:
         """What makes its decision another than those of the same rule and subject."""
-        return iso(self.at) if self.name is None else self.name
+        return spelled(self.at) if self.name is None else self.name
 
 
 World = str
@@ -48,7 +53,7 @@ def named(occasions: Occasions, world: World, occasion: str) -> Used | None:
 
 def use(occasions: Occasions, world: World, occasion: str, used: Used) -> None:
     """Note that an occasion is used; it may have been given back before."""
-    used.name = None if occasion == iso(used.at) else sys.intern(occasion)
+    used.name = None if occasion == spelled(used.at) else sys.intern(occasion)
     rest = [one for one in used_in(occasions, world) if one.occasion != occasion]
     occasions[shared(world)] = [*rest, used] if rest else used
 
