@@ -5,10 +5,13 @@ from typing import Any
 
 import pytest
 
+from engine.account import Account
 from engine.columns.lane import ColumnLane
+from engine.columns.trends import outlook
 from engine.instants import DAY, HOUR
 from engine.log import Event, Recorded
 from engine.program import Program
+from tests.judge import product
 from tests.judge.product import book_of, decide
 
 START = 1_772_409_600_000  # 2026-03-02, a Monday
@@ -281,3 +284,53 @@ def test_what_never_closes_keeps_its_first_opening_alone() -> None:
     assert [row[0] for row in state.steps] == [START - 8]
     assert state.spell is not None
     assert state.spell.opened_at == START - 8
+
+
+@pytest.mark.parametrize("seed", range(100, 112))
+def test_every_column_holds_what_the_plain_code_reads_after_each_event(seed: int) -> None:
+    log, _, _ = scene(seed)
+    programs: dict[str, Program] = {}
+    stored: list[Recorded] = []
+    lane = ColumnLane(
+        programs.__getitem__, lambda name, at: [e for e in stored if e.account_id == name and e.position <= at]
+    )
+    for row in log:
+        entry = product._entry(row, programs)
+        if isinstance(entry, Recorded):
+            stored.append(entry)
+        lane.take(entry)
+        for one in lane.accounts.values():
+            if one.seat is not None:
+                _rows_are_right(one, row["recorded_at"])
+
+
+def _rows_are_right(one: Account, at: int) -> None:
+    """Rows of open things, counts of them, acts, cached values and trends."""
+    seat, view = one.seat, one.view(at)
+    for kind, table in seat.sheet.tables.items():
+        rows = seat.things.get(kind, {}) if kind else {"": seat.row}
+        assert not kind or sorted(rows) == [thing.id for thing in view.open_things(kind)]
+        for key, row in rows.items():
+            thing = view.thing(kind, key) if kind else None
+            for leaf in table.scope.leaves.values():
+                value, found = leaf.value(view, thing), table.arrays[leaf.name][row]
+                if leaf.name[len(table.scope.prefix)] == "k":
+                    assert found == {True: 1, False: 0}.get(value, 2), leaf
+                else:
+                    assert _number(value) == _number(found), leaf
+            for trend in table.scope.trends.values():
+                slot = seat.sheet.layout.slot((trend.scope, trend.slot))
+                number, _, until = outlook(slot, thing or view)
+                assert _number(number) == _number(table.arrays[trend.name][row]), slot
+                assert table.arrays[f"{trend.name}_until"][row] <= until, slot
+    scope, arrays = seat.sheet.layout.scopes[""], seat.sheet.tables[""].arrays
+    for index, column in scope.opens.items():
+        assert one.program.slots[index].read(view) == arrays[column][seat.row] * float(scope.times[index])
+    for index, (count, _) in scope.act_runs.items():
+        counted: Any = one.program.slots[index]
+        if not counted.spec.prop:
+            assert counted.read(view) == arrays[count.name][seat.row]
+
+
+def _number(value: Any) -> float | None:
+    return None if value is None or isinstance(value, str) or value != value else float(value)  # noqa: PLR0124 - nan
