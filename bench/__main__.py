@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import subprocess
 import sys
 import tempfile
 import warnings
@@ -163,7 +164,8 @@ def questions(size: Size) -> None:
 
 def served(_size: Size) -> None:
     """Events over HTTP; ``bench.http`` says how."""
-    print(command(sys.executable, "-m", "bench.http").answer)
+    sys.stdout.flush()  # what it says comes by the same pipe, and goes on from here
+    subprocess.run([sys.executable, "-m", "bench.http"], check=True, cwd=ROOT)
 
 
 PARTS: dict[str, Callable[[Size], None]] = {

@@ -48,6 +48,7 @@ def main() -> int:
     asked = argparse.ArgumentParser(description=__doc__)
     asked.add_argument("--events", type=int, default=60_000, help="events in each run of batches")
     asked.add_argument("--accounts", type=int, default=1_000)
+    asked.add_argument("--seconds", type=float, default=6.0, help="the longest that one way of sending goes on")
     asked.add_argument("--rules", type=Path, help="measure with this rulebook too")
     words = asked.parse_args()
     cores = sorted(os.sched_getaffinity(0))
@@ -67,7 +68,7 @@ def main() -> int:
 def measure(name: str, book: str | Path, core: int, words: argparse.Namespace) -> None:
     """All ways of sending to one server."""
     with tempfile.TemporaryDirectory() as folder, Running(Path(folder), book, core) as server:
-        server.send("warm", events(2_000, words.accounts, "warm"), 500, 2)
+        server.send("warm", events(2_000, words.accounts, "warm"), 500, 2, words.seconds)
         for each, clients, packed in (
             (1_000, 4, False),
             (1_000, 4, True),
@@ -77,10 +78,11 @@ def measure(name: str, book: str | Path, core: int, words: argparse.Namespace) -
         ):
             count = words.events if each >= 100 else max(each * 2_000, 4_000) if each > 1 else 4_000
             rows = events(count, words.accounts, f"{each}{packed}")
-            seconds, spent = server.send(name, rows, each, clients, gzip.compress if packed else None)
+            pack = gzip.compress if packed else None
+            taken, seconds, spent = server.send(name, rows, each, clients, words.seconds, pack)
             shape = f"{each:,} as {'gzipped ' if packed else ''}lines" if each > 1 else "1 as JSON"
-            rate = f"{len(rows) / seconds:>10,.0f}{spent / len(rows) * 1e6:>14.1f}"
-            print(f"{name:<12}{shape:<24}{clients:>8}{len(rows):>9,}{seconds:>9.2f}{rate}", flush=True)
+            rate = f"{taken / seconds:>10,.0f}{spent / taken * 1e6:>14.1f}"
+            print(f"{name:<12}{shape:<24}{clients:>8}{taken:>9,}{seconds:>9.2f}{rate}", flush=True)
 
 
 def events(count: int, accounts: int, mark: str) -> list[bytes]:
@@ -144,26 +146,32 @@ class Running:
         self._process.communicate(timeout=30)
 
     def send(
-        self, name: str, rows: list[bytes], each: int, clients: int, pack: Packing | None = None
-    ) -> tuple[float, float]:
-        """Send everything, and give the seconds it took and the CPU seconds the server spent."""
+        self, name: str, rows: list[bytes], each: int, clients: int, longest: float, pack: Packing | None = None
+    ) -> tuple[int, float, float]:
+        """Send as much as goes in ``longest`` seconds: how many events, the seconds, and the server's CPU seconds."""
         bodies = [b"\n".join(rows[at : at + each]) for at in range(0, len(rows), each)]
         bodies = [pack(body) for body in bodies] if pack else bodies
         headers = {"Content-Type": "application/x-ndjson" if each > 1 else "application/json"}
         if pack:
             headers["Content-Encoding"] = "gzip"
         parts: list[Iterator[bytes]] = [iter(bodies[who::clients]) for who in range(clients)]
-        threads = [threading.Thread(target=self._client, args=(part, headers)) for part in parts]
+        sent: list[int] = []
         before, began = self._spent(), time.monotonic()
+        given = headers, began + longest, sent
+        threads = [threading.Thread(target=self._client, args=(part, *given)) for part in parts]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-        return time.monotonic() - began, self._spent() - before
+        return min(sum(sent) * each, len(rows)), time.monotonic() - began, self._spent() - before
 
-    def _client(self, bodies: Iterator[bytes], headers: dict[str, str]) -> None:
+    def _client(self, bodies: Iterator[bytes], headers: dict[str, str], until: float, sent: list[int]) -> None:
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=60)
+        done = 0
         for body in bodies:
+            if time.monotonic() > until:
+                break
+            done += 1
             while True:
                 connection.request("POST", "/v1/events", body, headers)
                 answer = connection.getresponse()
@@ -174,6 +182,7 @@ class Running:
                     os.write(2, text)
                     os._exit(1)
                 time.sleep(0.05)
+        sent.append(done)
         connection.close()
 
     def _spent(self) -> float:

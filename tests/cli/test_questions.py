@@ -1,6 +1,8 @@
 """Questions to a store: who, accounts, decisions, explain, outreach, replay; their JSON is a promise."""
 
 import sqlite3
+import subprocess
+import sys
 
 import pytest
 
@@ -257,3 +259,19 @@ def test_explain_says_why_a_value_is_unknown(ask, run, place):
     said = run("explain", "acme", "r", "--rules", "other").stdout
     assert f"early = unknown: {reason}" in said
     assert "seats = unknown: the account has no trait 'seats'" in said
+
+
+@pytest.mark.parametrize("words", [("who", "seats > 1"), ("explain", "acme", "many-reports")], ids=["who", "explain"])
+def test_a_question_loads_nothing_that_it_does_not_need(words, place):
+    script = (
+        "import sys; from ringfirst.cli import main\ntry: main(sys.argv[1:])\n"
+        "finally: print(sorted({'numpy', 'alembic', 'psycopg', 'sqlalchemy.dialects.postgresql'} & {*sys.modules}))"
+    )
+    done = subprocess.run([sys.executable, "-c", script, *words, "--json"], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_who_answers_by_id_whatever_the_lanes(ask):
+    found = [row["account_id"] for row in ask("who", "true")["accounts"]]
+    assert len(found) > 2
+    assert found == sorted(found)
