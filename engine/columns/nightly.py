@@ -40,6 +40,10 @@ class NightSheet(Sheet):
         super().__init__(printed, zone, at)
         self.gathered = Gathered(self)
         self.marks: dict[str, Mark] = {}
+        program = self.layout.program
+        once = [rule.rule.id for rule in program.rules if rule.once_per is not None or fickle(rule)]
+        self.uneasy = [*once, *(rule.id for rule in program.holding)]
+        """Rules that ask more than columns tell, while they are true for something."""
 
     def mark(self, account: Account) -> Mark:
         """The account's mark of today."""
@@ -87,11 +91,11 @@ class NightLane(ColumnLane):
         account.position = entry.position
         account.looks += 1
         gathered: Gathered = sheet.gathered
-        piles = gathered.piles(event.type)
+        piles = gathered.types.get(event.type) or gathered.piles(event.type)
         time, first = event.time, account.state.first_event
         if piles is None or time < sheet.start or first is None or time < first or time > entry.recorded_at:
             return self._wide_event(account, entry, sheet.handler(event.type))
-        if not piles.plain:
+        if (piles.person and event.user_id is not None) or not piles.ids.isdisjoint(event.properties):
             try:
                 if not self._among_things(account, entry, piles):
                     return self._wide_event(account, entry, piles.handler)
@@ -113,10 +117,8 @@ class NightLane(ColumnLane):
 
     def _among_things(self, account: Account, entry: Recorded, piles: Piles) -> bool:
         """Fold an event into the things it belongs to, if it leaves them as they are, but for measures and ``last``."""
-        event, handler = entry.event, piles.handler
-        if (not handler.person or event.user_id is None) and handler.ids.isdisjoint(event.properties):
-            return True
-        rows: Things | None = self._light(handler, account, entry, event.time)
+        event = entry.event
+        rows: Things | None = self._light(piles.handler, account, entry, event.time)
         if rows is None:
             return False
         folds = piles.default.narrow.things
@@ -216,12 +218,10 @@ class NightLane(ColumnLane):
 
     def _needs_whole_looks(self, account: Account) -> bool:
         """May a night change something that only events and wake-ups change otherwise?"""
-        program, truths = account.program, account.truths
-        if super()._needs_whole_looks(account) or program.moving:
+        truths, sheet = account.truths, account.seat.sheet
+        if account.program.moving or any(truths.get(rule) for rule in sheet.uneasy):
             return True
-        if any(truths.get(rule.rule.id) for rule in program.rules if rule.once_per is not None or fickle(rule)):
-            return True
-        return any(truths.get(rule.id) for rule in program.holding)
+        return super()._needs_whole_looks(account)
 
     # -- seats -------------------------------------------------------------------------------------------------------
     def seat(self, account: Account, at: Instant) -> None:
