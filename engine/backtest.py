@@ -132,8 +132,8 @@ class Trial:
         self._steps_until(until)
         for lane in self._lanes:
             self._keep(lane.advance(until))
-            for account in lane.accounts.values():
-                self._silence.ask(account, until)
+            for account, rules in lane.doubts():
+                self._silence.ask(account, until, rules)
 
     def zone_of(self, account_id: str) -> Zone:
         """The account's zone as it is now; it holds for its whole history."""

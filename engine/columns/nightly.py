@@ -221,6 +221,10 @@ class NightLane(ColumnLane):
             account.schedule(account.view(at))
             self._schedule(account)
 
+    @staticmethod
+    def _unread(account: Account) -> bool:
+        return account.id in account.seat.sheet.marks
+
     def _needs_whole_looks(self, account: Account) -> bool:
         """May a night change something that only events and wake-ups change otherwise?"""
         truths, sheet = account.truths, account.seat.sheet

@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 
 from engine import backtest
 from engine.columns import nightly
+from engine.columns.lane import ColumnLane
 from engine.columns.nightly import NightLane
 from engine.decision import Decision
 from engine.instants import DAY
@@ -25,14 +26,22 @@ def test_a_backtest_by_midnights_is_the_same_over_plain_state(scene: Any) -> Non
     assert nights(NightLane, book, log, until) == nights(Lane, book, log, until)
 
 
-def nights(kind: Any, book: dict[str, Any], log: list[dict[str, Any]], until: int) -> Any:
+@given(scenes())
+@settings(suppress_health_check=list(HealthCheck), deadline=None, max_examples=15)
+def test_columns_know_for_whom_a_rule_is_unknown(scene: Any) -> None:
+    book, log, until, _ = scene
+    told = [nights(kind, book, log, until, midnights=False)[2] for kind in (ColumnLane, Lane)]
+    assert told[0] == told[1]
+
+
+def nights(kind: Any, book: dict[str, Any], log: list[dict[str, Any]], until: int, *, midnights: bool = True) -> Any:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(backtest, "NightLane", kind)
-        trial = backtest.Trial(product.book_of(book), midnights=True, lanes=2)
+        patch.setattr(backtest, "NightLane" if midnights else "ColumnLane", kind)
+        trial = backtest.Trial(product.book_of(book), midnights=midnights, lanes=2)
         for event in _events(log):
             trial.take(event)
         trial.finish(until)
-    return trial.decisions, trial.taken_back
+    return trial.decisions, trial.taken_back, trial.unknown()
 
 
 def _events(log: list[dict[str, Any]]) -> Iterator[Event]:
