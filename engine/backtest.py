@@ -111,7 +111,9 @@ class Trial:
                 self._trait(event, name, value)
         account_id = event.account_id
         lane = self._lanes[0] if self._midnights else self._lane_of(account_id)
-        at = recorded_at(lane.clock, event.time)
+        at, clock = event.time, lane.clock
+        if clock is not None and clock > at:
+            at = clock
         if lane.program is None:
             self._activate(lane, at)
         self._positions += 1
@@ -130,8 +132,8 @@ class Trial:
         self._steps_until(until)
         for lane in self._lanes:
             self._keep(lane.advance(until))
-            for account in lane.accounts.values():
-                self._silence.ask(account, until)
+            for account, rules in lane.doubts():
+                self._silence.ask(account, until, rules)
 
     def zone_of(self, account_id: str) -> Zone:
         """The account's zone as it is now; it holds for its whole history."""

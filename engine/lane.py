@@ -86,6 +86,10 @@ class Lane:
         lane.first_at = self.first_at
         return lane
 
+    def doubts(self) -> Iterator[tuple[Account, frozenset[int] | None]]:
+        """Accounts with the rules that may be unknown for them as of the lane's clock; None: any of them may be."""
+        return ((account, None) for account in self.accounts.values())
+
     def _event(self, entry: Recorded) -> list[Fact]:
         if self.program is None:
             return []

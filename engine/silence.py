@@ -37,12 +37,14 @@ class Silence:
             event = EventView(recorded.event, recorded.event.time, rule.event_names, account.zone)
             self._note(account, rule, view, event)
 
-    def ask(self, account: Account, at: Instant) -> None:
-        """Ask all standing rules of an account and its open things."""
-        if account.id == PORTFOLIO:
+    def ask(self, account: Account, at: Instant, only: frozenset[int] | None = None) -> None:
+        """Ask the standing rules of an account and its open things: all, or those that may be unknown."""
+        if account.id == PORTFOLIO or (only is not None and not only):
             return
         view = account.view(at)
-        for rule in self._program.rules:
+        for number, rule in enumerate(self._program.rules):
+            if only is not None and number not in only:
+                continue
             if rule.way == "account":
                 self._note(account, rule, view, None)
             elif rule.way == "thing":

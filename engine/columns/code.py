@@ -6,6 +6,7 @@ A name in the text is a column at ``{A}`` (the account's row) or ``{S}`` (the th
 """
 
 from dataclasses import dataclass
+from functools import reduce
 from math import isfinite, nan
 from typing import Any
 
@@ -374,6 +375,7 @@ WIDE: dict[str, Any] = {
     "score": _scores,
     "where": np.where,
     "some": lambda truth: bool(truth.any()),
+    "unsettled": lambda *truths: np.logical_not(reduce(np.logical_or, truths)),
     "turned": lambda truth, memory: np.not_equal(truth, memory != 0),
     "nan": nan,
 }

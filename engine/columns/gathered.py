@@ -1,6 +1,8 @@
 """A day's events of one sheet, gathered by what counts them and folded as arrays, all at once."""
 
 from collections.abc import Iterable
+from itertools import repeat
+from sys import intern
 from typing import Any
 
 import numpy as np
@@ -49,14 +51,15 @@ class Pile:
 
 
 class Piles:
-    """The piles of one event type. ``plain``: its events belong to no thing that anybody keeps."""
+    """The piles of one event type, and what tells whether an event of it belongs to a thing."""
 
-    __slots__ = ("by_value", "default", "handler", "plain", "prop")
+    __slots__ = ("by_value", "default", "handler", "ids", "person", "prop")
 
     def __init__(self, handler: Handler, default: Pile, by_value: dict[str, Pile]) -> None:
         self.handler = handler
         self.prop = handler.prop
-        self.plain = not handler.ids and not handler.person
+        self.ids = handler.ids
+        self.person = handler.person
         self.default = default
         self.by_value = by_value
 
@@ -66,16 +69,16 @@ class Gathered:
 
     def __init__(self, sheet: Sheet) -> None:
         self._sheet = sheet
-        self._types: dict[str, Piles | None] = {}
+        self.types: dict[str, Piles | None] = {}
         self._piles: list[Pile] = []
         self._rings: dict[str, Ring] = {}
         self.count = 0
 
     def piles(self, event_type: str) -> Piles | None:
         """The piles of a type; None when its events are not gathered."""
-        if event_type not in self._types:
-            self._types[event_type] = self._made(event_type)
-        return self._types[event_type]
+        if event_type not in self.types:
+            self.types[event_type] = self._made(event_type)
+        return self.types[event_type]
 
     def _made(self, event_type: str) -> Piles | None:
         handler = self._sheet.handlers.get(event_type) or self._sheet.handler(event_type)
@@ -121,6 +124,7 @@ class Gathered:
         for pile in piles:
             self._since(table, pile)
             pile.rows, pile.events = [], []
+        self._sheet.bind()  # an array may have given way to a wider one
         return sorted(wild)
 
     @staticmethod
@@ -148,14 +152,29 @@ def _rows(parts: list[tuple[Pile, Tests]]) -> Rows:
     return np.concatenate([pile.passing(tests)[0] for pile, tests in parts])
 
 
+def _to_today(table: Table, ring: Ring, amounts: Rows) -> Rows:
+    """Add an amount for each row to today, wherever it fits; gives what today then holds."""
+    day = table.today % ring.days
+    totals: Rows = table.arrays[ring.name][day, : amounts.size] + amounts
+    most = int(np.abs(totals).max(initial=0))
+    array = table.arrays[ring.name]
+    if most > np.iinfo(array.dtype).max:
+        wide = next(kind for kind in (np.int16, np.int32, np.int64) if most <= np.iinfo(kind).max)
+        array = table.arrays[ring.name] = array.astype(wide)
+        for run in ring.runs:
+            table.arrays[run.name] = table.arrays[run.name].astype(np.int64)
+        table.grown += 1
+    array[day, : amounts.size] = totals
+    return totals
+
+
 def _count(table: Table, ring: Ring, parts: list[tuple[Pile, Tests]]) -> Iterable[int]:
     amounts = np.bincount(_rows(parts), minlength=table.rows)
-    rows = amounts.size
     if ring.days:
-        table.arrays[ring.name][table.today % ring.days, :rows] += amounts.astype(np.int32)
+        _to_today(table, ring, amounts)
     for run in ring.runs:
         if not run.shift:
-            table.arrays[run.name][:rows] += amounts
+            table.arrays[run.name][: amounts.size] += amounts.astype(table.arrays[run.name].dtype)
     return ()
 
 
@@ -166,15 +185,17 @@ def _sum(table: Table, ring: Ring, parts: list[tuple[Pile, Tests]]) -> Iterable[
         values = [(row, value_of(ring, event)) for row, event in zip(rows.tolist(), events, strict=True)]
         found += [one for one in values if one[1] is not None]
     wild = {row for row, amount in found if not -ring.limit < amount < ring.limit}
-    found = [one for one in found if one[0] not in wild]
-    rows = np.array([row for row, _ in found], dtype=np.int64)
-    amounts = np.array([amount for _, amount in found], dtype=np.int64)
-    runs = [table.arrays[run.name] for run in ring.runs if not run.shift]
-    days = [table.arrays[ring.name][table.today % ring.days]] if ring.days else []
-    for sums in (*days, *runs):
-        np.add.at(sums, rows, amounts)
-    for sums in days or runs:
-        wild.update(rows[np.abs(sums[rows]) >= ring.limit].tolist())
+    amounts = np.zeros(table.rows, dtype=np.int64)
+    tame = [one for one in found if one[0] not in wild]
+    np.add.at(amounts, [row for row, _ in tame], [amount for _, amount in tame])
+    if ring.days:
+        wild.update(np.nonzero(np.abs(_to_today(table, ring, amounts)) >= ring.limit)[0].tolist())
+    for run in ring.runs:
+        if not run.shift:
+            sums = table.arrays[run.name]
+            sums[: amounts.size] += amounts.astype(sums.dtype)
+            if not ring.days:
+                wild.update(np.nonzero(np.abs(sums[: amounts.size]) >= ring.limit)[0].tolist())
     return wild
 
 
@@ -198,42 +219,39 @@ def _days_active(table: Table, ring: Ring, parts: list[tuple[Pile, Tests]]) -> I
 
 
 def _unique(table: Table, ring: Ring, parts: list[tuple[Pile, Tests]]) -> Iterable[int]:
-    met: set[tuple[int, Any]] = set()
-    for pile, tests in parts:
-        rows, events = pile.passing(tests)
-        met.update(zip(rows.tolist(), _values(ring, pile, events), strict=True))
     today, everything = table.today, table.marks[ring.name]
+    stamp = today if ring.days else 0
     changed: list[int] = []
     before: list[int] = []
-    for row, value in met:
-        if value is None:
-            continue
-        marks = everything[row]
-        if marks is None:
-            marks = everything[row] = {}
-        day = marks.get(value, UNSEEN)
-        if day != today and (ring.days or day == UNSEEN):
-            marks[value] = today if ring.days else 0
-            changed.append(row)
-            before.append(day)
+    for pile, tests in parts:
+        for row, value in _met(ring, pile, tests):
+            marks = everything[row]
+            if marks is None:
+                marks = everything[row] = {}
+            day = marks.get(value, UNSEEN)
+            if day != stamp and value is not None:
+                marks[intern(value)] = stamp
+                changed.append(row)
+                before.append(day)
     _moved(table, ring, np.array(changed, dtype=np.int64), np.array(before, dtype=np.int64))
     return ()
 
 
-def _values(ring: Ring, pile: Pile, events: list[Event]) -> Iterable[Any]:
-    """What a ``unique`` tells apart."""
+def _met(ring: Ring, pile: Pile, tests: Tests) -> Iterable[tuple[int, Any]]:
+    """Rows, and what a ``unique`` tells apart."""
+    rows, events = (pile.passing(tests)[0].tolist(), pile.passing(tests)[1]) if tests else (pile.rows, pile.events)
     if ring.path == ("user_id",):
-        return [event.user_id for event in events]
+        return zip(rows, [event.user_id for event in events], strict=True)
     if pile.value is not None and ring.path == (pile.prop,):
-        return [different(pile.value)] * len(events)
-    return [value_of(ring, event) for event in events]
+        return zip(set(rows), repeat(different(pile.value)), strict=False)
+    return zip(rows, [value_of(ring, event) for event in events], strict=True)
 
 
 def _moved(table: Table, ring: Ring, rows: Rows, before: Rows) -> None:
     """Values were met today that were last met on these days: they count as of today."""
     if ring.days:
+        _to_today(table, ring, np.bincount(rows, minlength=table.rows))
         array = table.arrays[ring.name]
-        np.add.at(array[table.today % ring.days], rows, 1)
         held = before > table.today - ring.days
         np.subtract.at(array, (before[held] % ring.days, rows[held]), 1)
     for run in ring.runs:

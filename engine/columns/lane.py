@@ -5,7 +5,7 @@ An account that columns cannot hold is kept plainly in the same lane.
 """
 
 import heapq
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from engine.account import FOREVER, MAX_OPEN, Account, History, Memory, thing_key
@@ -672,6 +672,22 @@ class ColumnLane(Lane):
 
     def _happening(self, account: Account, entry: Recorded) -> Happening:
         return happening_of(entry, account.zone, entry.recorded_at)
+
+    def doubts(self) -> Iterator[tuple[Account, frozenset[int] | None]]:
+        """Accounts with the rules that may be unknown for them, as far as columns tell it."""
+        found: dict[str, set[int]] = {}
+        for sheet in self._sheets.values():
+            for rule, owner in sheet.doubts():
+                found.setdefault((owner[0] if isinstance(owner, tuple) else owner).id, set()).add(rule)
+        for account in self.accounts.values():
+            told = account.seat is not None and not account.program.moving and not self._unread(account)
+            yield account, frozenset(found.get(account.id, ())) if told else None
+
+    @staticmethod
+    def _unread(account: Account) -> bool:
+        """Is there something that columns have not read yet?"""
+        del account
+        return False
 
     # -- seats ---------------------------------------------------------------------------------------------------------
     def _unseated(self, entry: Recorded, account: Account | None) -> list[Fact]:

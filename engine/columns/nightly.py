@@ -10,6 +10,8 @@ from engine.columns.table import WildError
 from engine.decision import Fact
 from engine.instants import Instant
 from engine.log import Entry, Recorded
+from engine.state import PERSON
+from engine.values import nested
 from engine.views import AccountView
 from engine.zones import Zone
 
@@ -40,6 +42,10 @@ class NightSheet(Sheet):
         super().__init__(printed, zone, at)
         self.gathered = Gathered(self)
         self.marks: dict[str, Mark] = {}
+        program = self.layout.program
+        once = [rule.rule.id for rule in program.rules if rule.once_per is not None or fickle(rule)]
+        self.uneasy = [*once, *(rule.id for rule in program.holding)]
+        """Rules that ask more than columns tell, while they are true for something."""
 
     def mark(self, account: Account) -> Mark:
         """The account's mark of today."""
@@ -87,11 +93,11 @@ class NightLane(ColumnLane):
         account.position = entry.position
         account.looks += 1
         gathered: Gathered = sheet.gathered
-        piles = gathered.piles(event.type)
+        piles = gathered.types.get(event.type) or gathered.piles(event.type)
         time, first = event.time, account.state.first_event
         if piles is None or time < sheet.start or first is None or time < first or time > entry.recorded_at:
             return self._wide_event(account, entry, sheet.handler(event.type))
-        if not piles.plain:
+        if (piles.person and event.user_id is not None) or not piles.ids.isdisjoint(event.properties):
             try:
                 if not self._among_things(account, entry, piles):
                     return self._wide_event(account, entry, piles.handler)
@@ -113,10 +119,11 @@ class NightLane(ColumnLane):
 
     def _among_things(self, account: Account, entry: Recorded, piles: Piles) -> bool:
         """Fold an event into the things it belongs to, if it leaves them as they are, but for measures and ``last``."""
-        event, handler = entry.event, piles.handler
-        if (not handler.person or event.user_id is None) and handler.ids.isdisjoint(event.properties):
-            return True
-        rows: Things | None = self._light(handler, account, entry, event.time)
+        event, properties = entry.event, entry.event.properties
+        for kind, path in piles.handler.active:
+            if (event.user_id if kind == PERSON else nested(properties, path)) is not None:
+                return False
+        rows: Things | None = self._light(piles.handler, account, entry, event.time)
         if rows is None:
             return False
         folds = piles.default.narrow.things
@@ -214,14 +221,16 @@ class NightLane(ColumnLane):
             account.schedule(account.view(at))
             self._schedule(account)
 
+    @staticmethod
+    def _unread(account: Account) -> bool:
+        return account.id in account.seat.sheet.marks
+
     def _needs_whole_looks(self, account: Account) -> bool:
         """May a night change something that only events and wake-ups change otherwise?"""
-        program, truths = account.program, account.truths
-        if super()._needs_whole_looks(account) or program.moving:
+        truths, sheet = account.truths, account.seat.sheet
+        if account.program.moving or any(truths.get(rule) for rule in sheet.uneasy):
             return True
-        if any(truths.get(rule.rule.id) for rule in program.rules if rule.once_per is not None or fickle(rule)):
-            return True
-        return any(truths.get(rule.id) for rule in program.holding)
+        return super()._needs_whole_looks(account)
 
     # -- seats -------------------------------------------------------------------------------------------------------
     def seat(self, account: Account, at: Instant) -> None:

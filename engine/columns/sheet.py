@@ -1,7 +1,7 @@
 """The columns of one lane's accounts in one zone, and the printed code that runs over them."""
 
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import nan
 from typing import Any
@@ -111,6 +111,8 @@ class Printed:
         self.yes: dict[int, str] = {}
         self.nights: list[tuple[int, str, bool]] = []
         """Rule, condition over arrays, and whether a midnight alone may turn it."""
+        self.doubts: list[tuple[int, str]] = []
+        """Rule, and a condition over arrays that is true wherever it may be unknown."""
         self.codes: dict[str, Any] = {}
         for at, term in layout.terms.items():
             kind = layout.program.rules[at].rule.thing
@@ -120,6 +122,8 @@ class Printed:
             account, thing = ("p", ":n") if kind else (":n", "")
             text = text.replace("{A}", account).replace("{S}", thing)
             self.nights.append((at, text, not layout.still(term, kind)))
+            doubt = _doubt(layout.program.rules[at], wide, term)
+            self.doubts.append((at, doubt.replace("{A}", account).replace("{S}", thing)))
 
     def code(self, text: str) -> Any:
         """Compiled text, once for all sheets."""
@@ -295,6 +299,20 @@ class Sheet:
                     rows = [row for row in turned.nonzero()[0].tolist() if alive[row]]
                     found += [(~at if memory[row] else at, table.owners[row]) for row in rows]
         return found
+
+    def doubts(self) -> Iterator[tuple[int, Any]]:
+        """Rules that may be unknown now, with the owners of the rows: (rule, owner). There may be too many of them."""
+        with np.errstate(all="ignore"):
+            for rule, text in self.printed.doubts:
+                kind = self.layout.program.rules[rule].rule.thing
+                table, prefix = self.tables[kind], self.layout.scopes[kind].prefix
+                if not table.rows:
+                    continue
+                parent = self.wide[f"{prefix}parent"][: table.rows] if kind else None
+                code = self.printed.code(f"def doubt(n, p): return {text}\n")
+                exec(code, self.wide)  # noqa: S102 - checked trees alone
+                found = self.wide.pop("doubt")(table.rows, parent) & (self.wide[f"{prefix}alive"][: table.rows] != 0)
+                yield from ((rule, table.owners[row]) for row in found.nonzero()[0].tolist())
 
     def _night(self, kind: str, conditions: Iterable[tuple[int, str]]) -> Callable[..., list[tuple[int, Any]]]:
         """A function that gives, for each rule of a kind with a changed truth, the rows as true and false."""
@@ -588,10 +606,25 @@ class Sheet:
         return [head, *("        " + line for line in body)]
 
 
+def _doubt(rule: RuleProgram, wide: Coder, term: Term) -> str:
+    """Where a rule may be unknown: neither true nor false, or true with perhaps nobody to write to."""
+    try:
+        no = wide.no(term)
+    except OddError:
+        return "unsettled(False)"
+    return f"unsettled({no}, {wide.yes(term)})" if _has_reader(rule) else f"unsettled({no})"
+
+
+def _has_reader(rule: RuleProgram) -> bool:
+    """Does it write to nobody, or to one of us who is always known?"""
+    outreach = rule.rule.outreach
+    return outreach is None or (outreach.audience == "staff" and bool(rule.rule.owner))
+
+
 def _simple(rule: RuleProgram) -> bool:
     """Once, or once in a while, at once, to one of us who is always known?"""
     spec = rule.rule
-    known = spec.outreach is None or (spec.outreach.audience == "staff" and bool(spec.owner))
+    known = _has_reader(rule)
     at_once = not spec.holds_for and rule.clear_when is None
     return known and at_once and spec.re_entry.kind in {"never", "every"} and rule.way in {"account", "thing"}
 

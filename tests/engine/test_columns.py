@@ -1,24 +1,19 @@
 """Columns against plain state: the same facts, where random scenes seldom come."""
 
-from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
 
-from engine import account, backtest, portfolio
+from engine import account, portfolio
 from engine.columns import lane
 from engine.columns.lane import ColumnLane
-from engine.columns.nightly import NightLane
 from engine.columns.sheet import printed_of, show
 from engine.instants import DAY, HOUR
 from engine.lane import Lane
-from engine.log import Event
 from engine.program import Program
 from tests.judge import product
 from tests.judge.product import decide
-from tests.judge.test_engine import scenes
 
 START = 1_772_409_600_000  # 2026-03-02, a Monday
 STAFF = {"notify": {"template": "note", "to": "rule owner"}, "owner": "o@ringfirst.example"}
@@ -193,31 +188,6 @@ def test_more_things_than_a_rule_bears_pause_it(monkeypatch: pytest.MonkeyPatch)
     decided = same(told.log, 6)
     assert len(decided) == 20
     assert {row["at"] for row in decided} == {START + 5 * DAY}
-
-
-@given(scenes())
-@settings(suppress_health_check=list(HealthCheck), deadline=None, max_examples=15)
-def test_a_backtest_by_midnights_is_the_same_over_plain_state(scene: Any) -> None:
-    book, log, until, _ = scene
-    assert _nights(NightLane, book, log, until) == _nights(Lane, book, log, until)
-
-
-def _nights(kind: Any, book: dict[str, Any], log: list[dict[str, Any]], until: int) -> Any:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(backtest, "NightLane", kind)
-        trial = backtest.Trial(product.book_of(book), midnights=True, lanes=2)
-        for event in _events(log):
-            trial.take(event)
-        trial.finish(until)
-    return trial.decisions, trial.taken_back
-
-
-def _events(log: list[dict[str, Any]]) -> Iterator[Event]:
-    for row in log:
-        if "event" in row and not row["event"]["type"].startswith("outreach."):
-            one = row["event"]
-            properties = {name: product.exact(value) for name, value in one["properties"].items()}
-            yield Event(one["id"], one["type"], one["account_id"], one["user_id"], one["time"], properties)
 
 
 def test_the_printed_code_can_be_read_and_holds_no_text_of_the_rulebook() -> None:
