@@ -118,6 +118,7 @@ def run(app: App, *, loglevel: str | int | None = "INFO", limits: Limits | None 
         worker.deadline.start()
         watchdog.stop()
         app.work.close()
+        worker.deadline.cancel()
     return code
 
 

@@ -11,6 +11,8 @@ from streams.merge import Key, LaneMerge
 BATCH_RECORDS = 500
 CLOCK_BEHIND = 2 * SECOND
 """How far a lane's clock stays behind an answer that nothing is left to read: records may still be on their way."""
+NOBODY = -1
+"""The generation of a group between two assignments."""
 FIRST_RETRY = 0.5
 LAST_RETRY = 10.0
 """Seconds until a lane that failed or halted is claimed again, growing from the first to the last."""
@@ -53,7 +55,7 @@ class HeldLanes:
     def __init__(self, topics: Sequence[str], *, history: bool = False, key: Key | None = None) -> None:
         self.topics = tuple(sorted(topics))
         self.history = history
-        self.generation = -1
+        self.generation = NOBODY
         self.troubles: dict[int, str] = {}
         """Why a lane of this worker stands still: halted, fenced, not whole, or not claimed yet."""
         self.fenced_at: dict[int, float] = {}
@@ -71,6 +73,7 @@ class HeldLanes:
         """The group gathers anew: nothing is held until the next assignment."""
         for lane in self._held:
             self.troubles[lane] = "its group is being shared out anew"
+        self.generation = NOBODY
         self._held.clear()
         self._due.clear()
 

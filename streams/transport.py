@@ -18,9 +18,9 @@ from faust.types import TP, AppT, EventT, Message
 
 from engine.errors import Conflict, Fenced, LaneTaken, StoreError
 from engine.instants import Instant
-from streams.batch import Clocks, Handler, LaneBatch, Partition
+from streams.batch import Claimed, Clocks, Handler, LaneBatch, Partition
 from streams.consuming import ConsumerThread
-from streams.held import BATCH_RECORDS, HeldLanes
+from streams.held import BATCH_RECORDS, Bounds, HeldLanes
 from streams.pace import Pace
 
 POLL_SECONDS = 0.2
@@ -80,26 +80,49 @@ class Work:
             self.dropped += 1
             return
         self.writing_since = time.monotonic()
+        error: Exception | None = None
         try:
             await self.call(self.handler.commit, batch)
-        except Fenced as err:
-            log.warning("lane %d: %s", batch.lane, err)
-            self.held.fenced(batch.lane, time.monotonic())
-        except (StoreError, Conflict) as err:
-            log.warning("lane %d: a batch was not written: %s; claiming the lane again", batch.lane, err)
-            self.held.put_off(batch.lane, str(err), time.monotonic())
+        except (Fenced, StoreError, Conflict) as err:
+            error = err
         except Exception as err:
             log.exception("lane %d: a batch of %d records failed", batch.lane, len(batch.records))
             self.fatal(f"lane {batch.lane}: {err!r}")
             raise
-        else:
-            self.batches += 1
-            self.records += len(batch.records)
-            self.held.written(batch)
-            if batch.at_end and self.held.all_finished:
-                self.finished()
         finally:
             self.writing_since = None
+        if not self.held.current(batch):  # taken away or claimed anew while it was written: nothing is told of it
+            log.info("lane %d: went to another claim while a batch of it was written", batch.lane)
+        elif error is None:
+            self._written(batch)
+        else:
+            self._not_written(batch, error)
+
+    def _written(self, batch: LaneBatch) -> None:
+        self.batches += 1
+        self.records += len(batch.records)
+        self.held.written(batch)
+        if batch.at_end and self.held.all_finished:
+            self.finished()
+
+    def _not_written(self, batch: LaneBatch, error: Exception) -> None:
+        now = time.monotonic()
+        if isinstance(error, Fenced):
+            log.warning("lane %d: %s", batch.lane, error)
+            self.held.fenced(batch.lane, now)
+        else:
+            log.warning("lane %d: a batch was not written: %s; claiming the lane again", batch.lane, error)
+            self.held.put_off(batch.lane, str(error), now)
+
+    async def drop(self, lanes: Sequence[int]) -> None:
+        """Give up lanes that Kafka took away; a store that is away learns it from the next owner."""
+        if lanes:
+            try:
+                await self.call(self.handler.drop, lanes)
+            except StoreError as err:
+                log.warning(
+                    "lanes %s cannot be given up: %s; the next owner claims them all the same", _listed(lanes), err
+                )
 
     def close(self) -> None:
         """Give the lanes up, after the call that is still under way."""
@@ -137,8 +160,7 @@ class Consumer(driver.Consumer):
         partitions = [Partition(*tp) for tp in self.assignment()]
         gone = held.assigned(partitions, generation, time.monotonic())
         self._read_offset.clear()
-        if gone:
-            await self.work.call(self.work.handler.drop, gone)
+        await self.work.drop(gone)
         return positions
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Message]]:  # noqa: ASYNC109 - upstream's name
@@ -165,8 +187,8 @@ class Consumer(driver.Consumer):
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
         """Give lanes up where nothing was assigned; else Faust seeks, and the lanes are claimed."""
         if not assigned:
-            gone = self.work.held.assigned([], generation_id, time.monotonic())
-            await self.work.call(self.work.handler.drop, gone)
+            log.warning("no partition of %s was given to this worker", ", ".join(self.work.held.topics))
+            await self.work.drop(self.work.held.assigned([], generation_id, time.monotonic()))
         await super().on_partitions_assigned(assigned, generation_id)
 
     def _flows(self) -> bool:
@@ -186,7 +208,8 @@ class Consumer(driver.Consumer):
         try:
             fetched = await self._thread.ask(self._thread.fetch(wanted, POLL_SECONDS, POLL_RECORDS))
         except OffsetOutOfRangeError as err:
-            for lane in {partition.partition for partition in err.args[0]}:
+            lanes = {partition.partition for partition in err.args[0]} if held.generation == generation else set()
+            for lane in lanes:
                 held.put_off(lane, "its offset is no longer in the log", time.monotonic())
             return []
         except ConsumerStoppedError:
@@ -230,26 +253,19 @@ class Consumer(driver.Consumer):
         work, held = self.work, self.work.held
         generation = held.generation
         try:
-            if not await self._whole(lanes):
+            trouble = await self._unfit()
+            if trouble is not None:
+                log.error("lanes %s: %s", _listed(lanes), trouble)
+                self._put_off(lanes, generation, trouble)
                 return
             claims = await work.call(work.handler.claim, lanes, held.topics)
             asked = clocks()
             bounds = await self._thread.ask(self._thread.bounds(held.partitions(lanes)))
-            if held.generation != generation:
-                return
-            for lane in lanes:
-                positions = held.claimed(lane, claims[lane], bounds, asked)
-                if positions:
-                    self._read_offset[TP(held.topics[0], lane)] = held.standing(lane)
-                    await self._thread.ask(self._thread.begin(positions))
-                else:
-                    log.error("lane %d: %s", lane, held.troubles[lane])
-                    await self._thread.ask(self._thread.rest(held.partitions([lane])))
+            if held.generation == generation:
+                await self._go_on(claims, bounds, asked)
         except (StoreError, LaneTaken, KafkaError, TimeoutError) as err:
             log.warning("lanes %s cannot be claimed: %s; trying again", _listed(lanes), err)
-            if held.generation == generation:
-                for lane in lanes:
-                    held.put_off(lane, f"not claimed: {err}", time.monotonic())
+            self._put_off(lanes, generation, f"not claimed: {err}")
         except Exception as err:
             log.exception("lanes %s cannot be claimed", _listed(lanes))
             work.fatal(f"lanes {_listed(lanes)} cannot be claimed: {err!r}")
@@ -257,22 +273,38 @@ class Consumer(driver.Consumer):
         finally:
             self._claiming = None
 
-    async def _whole(self, lanes: Sequence[int]) -> bool:
-        """Has every topic as many partitions as the store has lanes? If not, accounts would be in the wrong lane."""
+    async def _go_on(self, claims: Mapping[int, Claimed], bounds: Mapping[Partition, Bounds], asked: Clocks) -> None:
+        """Hold the lanes that fit the log, and seek them all; the others rest, so that nothing lies in the way."""
         held = self.work.held
-        counts = await self._thread.ask(self._thread.counts(held.topics))
+        begin, rest = dict[Partition, int](), list[Partition]()
+        for lane, claim in claims.items():
+            positions = held.claimed(lane, claim, bounds, asked)
+            if positions:
+                self._read_offset[TP(held.topics[0], lane)] = held.standing(lane)
+                begin |= positions
+            else:
+                log.error("lane %d: %s", lane, held.troubles[lane])
+                rest += held.partitions([lane])
+        await self._thread.ask(self._thread.begin(begin))
+        await self._thread.ask(self._thread.rest(rest))
+
+    def _put_off(self, lanes: Sequence[int], generation: int, trouble: str) -> None:
+        if self.work.held.generation == generation:
+            for lane in lanes:
+                self.work.held.put_off(lane, trouble, time.monotonic())
+
+    async def _unfit(self) -> str | None:
+        """Has every topic as many partitions as the store has lanes? If not, accounts would be in the wrong lane."""
+        counts = await self._thread.ask(self._thread.counts(self.work.held.topics))
         wrong = [
             f"{topic} has {count or 'no'} partitions" for topic, count in counts.items() if count != self.work.lanes
         ]
-        if wrong:
-            trouble = (
-                f"not whole: the store has {self.work.lanes} lanes; {', '.join(wrong)}; "
-                "make them equal with 'ringfirst topics create', or the lanes with 'ringfirst relane'"
-            )
-            log.error("lanes %s: %s", _listed(lanes), trouble)
-            for lane in lanes:
-                held.put_off(lane, trouble, time.monotonic())
-        return not wrong
+        if not wrong:
+            return None
+        return (
+            f"not whole: the store has {self.work.lanes} lanes; {', '.join(wrong)}; "
+            "make them equal with 'ringfirst topics create', or the lanes with 'ringfirst relane'"
+        )
 
     def _carried(self, carrier: TP, batch: LaneBatch) -> Message:
         """A message with a batch as its value; its offset grows as Faust wants it."""

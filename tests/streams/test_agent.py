@@ -126,6 +126,28 @@ def test_a_lane_whose_batch_may_be_written_or_not_is_claimed_again(tmp_path):
     assert app.work.dropped == 1
 
 
+@pytest.mark.parametrize("error", [Fenced("lane 0: stop"), StoreError("broken"), None])
+def test_nothing_is_told_of_a_lane_that_went_to_another_claim_while_its_batch_was_written(tmp_path, error):
+    class Slow(Handler):
+        def commit(self, batch):
+            app.work.held.assigned([Partition(topic, 1) for topic in TOPICS], 2, 0.0)
+            if error is not None:
+                raise error
+
+    app = given_app(tmp_path, Slow())
+    drive(app, *batches(app, 1))
+    held = app.work.held
+    assert (held.due(1e9), held.fenced_at, held.mirror(), app.work.batches) == ([1], {}, {}, 0)
+
+
+def test_a_store_that_is_away_does_not_keep_lanes_from_being_given_up(tmp_path):
+    class Away(Handler):
+        def drop(self, lanes):
+            raise StoreError("away")
+
+    asyncio.run(given_app(tmp_path, Away()).work.drop([0]))
+
+
 def test_anything_else_ends_the_process(tmp_path):
     handler = Handler()
     app = given_app(tmp_path, handler)
