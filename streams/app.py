@@ -11,7 +11,7 @@ import msgspec
 from faust.app.base import BootStrategy
 from yarl import URL
 
-from streams.batch import Handler, LaneBatch
+from streams.batch import Handler
 from streams.consuming import ConsumerThread
 from streams.held import HeldLanes
 from streams.merge import Key
@@ -54,7 +54,7 @@ class App(faust.App):
     BootStrategy = _Boot
     work: Work
     lanes: Any
-    """The agent that writes one batch after another."""
+    """The agent that writes one round of batches after another."""
 
 
 def make_app(listening: Listening, handler: Handler) -> App:
@@ -88,9 +88,9 @@ def make_app(listening: Listening, handler: Handler) -> App:
     schema = Undecoded()
     topic = app.topic(*held.topics, acks=False, schema=schema)
 
-    async def lanes(batches: Any) -> None:
-        async for batch in batches:
-            await app.work.write(batch)
+    async def lanes(stream: Any) -> None:
+        async for batches in stream:
+            await app.work.write(batches)
 
     app.lanes = app.agent(topic, name="lanes")(lanes)
     return app
@@ -178,4 +178,4 @@ def _words(err: BaseException | None) -> str | None:
     return None if err is None else repr(err)
 
 
-__all__ = ["App", "LaneBatch", "Listening", "make_app", "run"]
+__all__ = ["App", "Listening", "make_app", "run"]

@@ -9,6 +9,7 @@ from streams.batch import Claimed, Clocks, LaneBatch, Partition, Range, Record
 from streams.merge import Key, LaneMerge
 
 BATCH_RECORDS = 500
+ROUND_RECORDS = 2_000
 CLOCK_BEHIND = 2 * SECOND
 """How far a lane's clock stays behind an answer that nothing is left to read: records may still be on their way."""
 NOBODY = -1
@@ -202,15 +203,35 @@ class HeldLanes:
             if len(mine) == len(self.topics) and not self.history:
                 held.asked = mine, asked.wall - CLOCK_BEHIND
 
-    def batches(self, now: float, limit: int = BATCH_RECORDS) -> Iterator[LaneBatch]:
-        """What the lanes give out now, ``limit`` records at most each; lanes that are read to their end say so."""
-        for held in list(self._held.values()):
-            while (merged := held.merge.take(limit, now)) is not None:
-                yield self._batch(held, merged.records, merged.ranges, now)
-            if held.asked is not None or (self.history and not held.told_end and held.merge.at_end(now)):
-                last = self._batch(held, [], held.merge.rest().ranges, now)
-                if last.read_until is not None or last.at_end or last.ranges:
-                    yield last
+    def rounds(self, now: float, limit: int = BATCH_RECORDS) -> Iterator[tuple[LaneBatch, ...]]:
+        """What the lanes give out now, ``limit`` records at most each, shared out into transactions.
+
+        A transaction has one batch of a lane at most, and hardly more than ``ROUND_RECORDS`` records. Lanes that are
+        read to their end say so.
+        """
+        lanes = [self._given_out(held, now, limit) for held in self._held.values()]
+        while lanes:
+            going, together, size = [], list[LaneBatch](), 0
+            for lane in lanes:
+                if (batch := next(lane, None)) is None:
+                    continue
+                going.append(lane)
+                together.append(batch)
+                size += len(batch.records)
+                if size >= ROUND_RECORDS:
+                    yield tuple(together)
+                    together, size = [], 0
+            if together:
+                yield tuple(together)
+            lanes = going
+
+    def _given_out(self, held: HeldLane, now: float, limit: int) -> Iterator[LaneBatch]:
+        while (merged := held.merge.take(limit, now)) is not None:
+            yield self._batch(held, merged.records, merged.ranges, now)
+        if held.asked is not None or (self.history and not held.told_end and held.merge.at_end(now)):
+            last = self._batch(held, [], held.merge.rest().ranges, now)
+            if last.read_until is not None or last.at_end or last.ranges:
+                yield last
 
     def _batch(self, held: HeldLane, records: list[Record], ranges: Mapping[str, Range], now: float) -> LaneBatch:
         until = None
@@ -226,10 +247,6 @@ class HeldLanes:
             until,
             held.told_end,
         )
-
-    def standing(self, lane: int) -> int:
-        """The sum of the offsets a lane handed out: it grows with every batch, as Faust wants of a message's offset."""
-        return sum(self._held[lane].merge.handed.values())
 
     # -- what was written --------------------------------------------------------------------------------------------
     def current(self, batch: LaneBatch) -> bool:

@@ -1,4 +1,4 @@
-"""Kafka for Faust, a batch at a time: one Faust event is what one lane takes in, in one transaction.
+"""Kafka for Faust, a batch at a time: one Faust event is what a worker's lanes take in, in one transaction.
 
 Stock Faust hands out records one by one and acknowledges them itself; both cost events or time. This keeps its apps,
 agents and supervisors, and replaces what lies between the broker and the agent, through Faust's own extension points.
@@ -20,7 +20,7 @@ from engine.errors import Conflict, Fenced, LaneTaken, StoreError
 from engine.instants import Instant
 from streams.batch import Claimed, Clocks, Handler, LaneBatch, Partition
 from streams.consuming import ConsumerThread
-from streams.held import BATCH_RECORDS, Bounds, HeldLanes
+from streams.held import Bounds, HeldLanes
 from streams.pace import Pace
 
 POLL_SECONDS = 0.2
@@ -74,29 +74,39 @@ class Work:
             return function(*args)
         return await asyncio.get_running_loop().run_in_executor(self._beside, function, *args)
 
-    async def write(self, batch: LaneBatch) -> None:
-        """Write a batch, unless it is left over from an older claim."""
-        if not self.held.current(batch):
-            self.dropped += 1
+    async def write(self, batches: Sequence[LaneBatch]) -> None:
+        """Write batches of different lanes in one transaction, but for those left over from an older claim."""
+        current = [batch for batch in batches if self.held.current(batch)]
+        self.dropped += len(batches) - len(current)
+        if not current:
             return
+        error = await self._commit(current)
+        if isinstance(error, Fenced | Conflict) and len(current) > 1:
+            for batch in current:  # nothing was written; one after the other shows whose fault it is
+                await self.write([batch])
+            return
+        for batch in current:
+            if not self.held.current(batch):  # taken away or claimed anew meanwhile: nothing is told of it
+                log.info("lane %d: went to another claim while a batch of it was written", batch.lane)
+            elif error is None:
+                self._written(batch)
+            else:
+                self._not_written(batch, error)
+
+    async def _commit(self, batches: Sequence[LaneBatch]) -> Exception | None:
         self.writing_since = time.monotonic()
-        error: Exception | None = None
         try:
-            await self.call(self.handler.commit, batch)
+            await self.call(self.handler.commit, batches)
         except (Fenced, StoreError, Conflict) as err:
-            error = err
+            return err
         except Exception as err:
-            log.exception("lane %d: a batch of %d records failed", batch.lane, len(batch.records))
-            self.fatal(f"lane {batch.lane}: {err!r}")
+            lanes = _listed([batch.lane for batch in batches])
+            log.exception("lanes %s: their batches failed", lanes)
+            self.fatal(f"lanes {lanes}: {err!r}")
             raise
         finally:
             self.writing_since = None
-        if not self.held.current(batch):  # taken away or claimed anew while it was written: nothing is told of it
-            log.info("lane %d: went to another claim while a batch of it was written", batch.lane)
-        elif error is None:
-            self._written(batch)
-        else:
-            self._not_written(batch, error)
+        return None
 
     def _written(self, batch: LaneBatch) -> None:
         self.batches += 1
@@ -142,6 +152,7 @@ class Consumer(driver.Consumer):
     _claiming: asyncio.Task[None] | None = None
     _asking: asyncio.Task[None] | None = None
     _asked_at = float("-inf")
+    _carried = 0
     _full = False
 
     def __init__(self, transport: "Transport", **more: Any) -> None:
@@ -164,13 +175,14 @@ class Consumer(driver.Consumer):
         return positions
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Message]]:  # noqa: ASYNC109 - upstream's name
-        """Fetch, merge, and give each lane's next batches out, one message a batch."""
+        """Fetch, merge, and give the lanes' next batches out, a message for each transaction."""
         if not self.flow_active:
             await self.wait(self.can_resume_flow)  # type: ignore[arg-type]  # as upstream does
-        for batch in await self._turn() if self._flows() else ():
-            if self._flows() and self.work.held.current(batch):
-                carrier = TP(self.work.held.topics[0], batch.lane)
-                yield carrier, self._carried(carrier, batch)
+        for batches in await self._turn() if self._flows() else ():
+            current = [batch for batch in batches if self.work.held.current(batch)]
+            if self._flows() and current:
+                message = self._carrying(current)
+                yield message.tp, message
 
     async def commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:  # noqa: FBT001, FBT002
         """Begin to tell Kafka the offsets that are in the store; nobody waits for it."""
@@ -195,7 +207,7 @@ class Consumer(driver.Consumer):
         return self.flow_active and not self.should_stop
 
     # -- one turn ----------------------------------------------------------------------------------------------------
-    async def _turn(self) -> Sequence[LaneBatch]:
+    async def _turn(self) -> Sequence[Sequence[LaneBatch]]:
         work, held = self.work, self.work.held
         work.polled_at = now = time.monotonic()
         self._start_what_is_due(now)
@@ -204,7 +216,7 @@ class Consumer(driver.Consumer):
         wanted, generation = held.wanted(), held.generation
         if not wanted:
             await asyncio.sleep(POLL_SECONDS / 2)
-            return list(held.batches(time.monotonic(), BATCH_RECORDS))
+            return list(held.rounds(time.monotonic()))
         try:
             fetched = await self._thread.ask(self._thread.fetch(wanted, POLL_SECONDS, POLL_RECORDS))
         except OffsetOutOfRangeError as err:
@@ -227,7 +239,7 @@ class Consumer(driver.Consumer):
         count = held.add({name: found for name, found in fetched.items() if wanted.get(name) is not None})
         self._full = count >= POLL_RECORDS // 2
         work.pace.count(count, now)
-        return list(held.batches(now, BATCH_RECORDS))
+        return list(held.rounds(now))
 
     def _start_what_is_due(self, now: float) -> None:
         held = self.work.held
@@ -280,7 +292,6 @@ class Consumer(driver.Consumer):
         for lane, claim in claims.items():
             positions = held.claimed(lane, claim, bounds, asked)
             if positions:
-                self._read_offset[TP(held.topics[0], lane)] = held.standing(lane)
                 begin |= positions
             else:
                 log.error("lane %d: %s", lane, held.troubles[lane])
@@ -306,23 +317,22 @@ class Consumer(driver.Consumer):
             "make them equal with 'ringfirst topics create', or the lanes with 'ringfirst relane'"
         )
 
-    def _carried(self, carrier: TP, batch: LaneBatch) -> Message:
-        """A message with a batch as its value; its offset grows as Faust wants it."""
-        at = (self._read_offset[carrier] or 0) + sum(end - start for start, end in batch.ranges.values())
+    def _carrying(self, batches: Sequence[LaneBatch]) -> Message:
+        """A message with batches as its value; its offset grows, for Faust drops what goes back."""
+        self._carried += 1
         return Message(
-            topic=carrier.topic,
-            partition=carrier.partition,
-            offset=at,
+            topic=self.work.held.topics[0],
+            partition=batches[0].lane,
+            offset=self._carried,
             timestamp=0.0,
             timestamp_type=0,
             headers=None,
             key=None,
-            value=batch,  # type: ignore[arg-type]  # the schema hands it on as it is
+            value=batches,  # type: ignore[arg-type]  # the schema hands it on as it is
             checksum=None,
             serialized_key_size=0,
             serialized_value_size=0,
-            tp=carrier,
-            generation_id=batch.generation,
+            generation_id=batches[0].generation,
         )
 
 

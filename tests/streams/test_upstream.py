@@ -66,7 +66,7 @@ OVERRIDDEN = [
 ]
 OURS = {
     "ask", "mirror", "begin", "rest", "fetch", "ends", "bounds", "counts", "_hold_still", "_state",
-    "_flows", "_turn", "_start_what_is_due", "_ask", "_claim", "_go_on", "_put_off", "_unfit", "_carried", "__init__",
+    "_flows", "_turn", "_start_what_is_due", "_ask", "_claim", "_go_on", "_put_off", "_unfit", "_carrying", "__init__",
 }  # fmt: skip
 
 
