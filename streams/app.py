@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -99,18 +100,19 @@ def make_app(listening: Listening, handler: Handler) -> App:
 def run(app: App, *, loglevel: str | int | None = "INFO", limits: Limits | None = None) -> int:
     """Run a worker until a signal, or the end of its history; returns its exit code.
 
-    A process that no longer works ends with 70, one that cannot stop in 10 s with 143; both are safe at any moment.
+    ``loglevel`` lets Faust set logging up; None leaves it as it is. A process that no longer works ends with 70, one
+    that cannot stop in 10 s with 143; both are safe at any moment.
     """
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
-    worker = Worker(app, loop=loop, loglevel=loglevel, quiet=True, daemon=True)
+    worker = Worker(app, loop=loop, loglevel=loglevel, override_logging=loglevel is not None, quiet=True, daemon=True)
+    worker.spinner = None  # it would draw on standard output, which is for answers
     worker.deadline = Deadline()
     app.work.finished = lambda: _finished(worker)
     watchdog = Watchdog(Eyes(app, loop).signs, limits)
-    app.on_worker_init.connect(_starts(watchdog), weak=False)
     app.finalize()
+    watchdog.start()
     try:
-        app.on_worker_init.send()
         worker.execute_from_commandline()
     except SystemExit as err:
         code = err.code if isinstance(err.code, int) else 1
@@ -120,13 +122,6 @@ def run(app: App, *, loglevel: str | int | None = "INFO", limits: Limits | None 
         app.work.close()
         worker.deadline.cancel()
     return code
-
-
-def _starts(watchdog: Watchdog) -> Any:
-    def start(*_arguments: Any, **_more: Any) -> None:
-        watchdog.start()
-
-    return start
 
 
 def _finished(worker: Worker) -> None:
@@ -155,11 +150,12 @@ class Eyes:
             self._thread = Beat(thread.thread_loop)
         coordinator = getattr(running, "_coordinator", None)
         fetcher = getattr(running, "_fetcher", None)
+        turned = time.monotonic() if work.claiming else self._loop.read()
         idle = coordinator is None or self._app.rebalancing or work.writing_since is not None
         return Signs(
-            loop_beat=self._loop.read(),
+            loop_beat=turned,
             thread_beat=None if self._thread is None else self._thread.read(),
-            progress=self._loop.read() if idle else work.polled_at + work.batches,
+            progress=turned if idle else work.polled_at + work.batches,
             dead=_ended("coordination", getattr(coordinator, "_coordination_task", None))
             or _ended("fetching", getattr(fetcher, "_fetch_task", None)),
             parked=_words(getattr(coordinator, "_pending_exception", None)),

@@ -16,7 +16,9 @@ NOBODY = -1
 """The generation of a group between two assignments."""
 FIRST_RETRY = 0.5
 LAST_RETRY = 10.0
-"""Seconds until a lane that failed or halted is claimed again, growing from the first to the last."""
+"""Seconds until a lane that failed is claimed again, growing from the first to the last."""
+HALTED_RETRY = 60.0
+"""Seconds until a halted lane is looked at again: somebody may have decided."""
 
 
 class Fetched(msgspec.Struct, frozen=True):
@@ -125,6 +127,7 @@ class HeldLanes:
         trouble = claim.halted or self._unfit(lane, claim, bounds)
         if trouble is not None:
             self.put_off(lane, f"halted: {trouble}", asked.steady)
+            self._due[lane] = asked.steady + HALTED_RETRY
             return {}
         positions = {topic: self._start(Partition(topic, lane), claim, bounds) for topic in self.topics}
         merge = LaneMerge(positions, key=self._key, history=self.history)
@@ -137,7 +140,7 @@ class HeldLanes:
         return {Partition(topic, lane): position for topic, position in positions.items()}
 
     def put_off(self, lane: int, trouble: str, now: float) -> None:
-        """The lane cannot go on (a batch failed, the store is away, its offsets do not fit); it is claimed later."""
+        """The lane cannot go on (a batch failed, the store is away); it is claimed again later."""
         self._held.pop(lane, None)
         wait = min(self._retries.get(lane, FIRST_RETRY / 2) * 2, LAST_RETRY)
         self._retries[lane] = wait

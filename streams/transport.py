@@ -20,7 +20,7 @@ from engine.errors import Conflict, Fenced, LaneTaken, StoreError
 from engine.instants import Instant
 from streams.batch import Claimed, Clocks, Handler, LaneBatch, Partition
 from streams.consuming import ConsumerThread
-from streams.held import Bounds, HeldLanes
+from streams.held import Bounds, Fetched, HeldLanes
 from streams.pace import Pace
 
 POLL_SECONDS = 0.2
@@ -64,6 +64,7 @@ class Work:
         self.pace = Pace()
         self.finished: Callable[[], None] = _nothing
         self.writing_since: float | None = None
+        self.claiming = False
         self.polled_at = time.monotonic()
         self.batches = self.records = self.dropped = 0
         self._beside = ThreadPoolExecutor(1, "ringfirst-writer") if handler.threaded else None
@@ -73,6 +74,14 @@ class Work:
         if self._beside is None:
             return function(*args)
         return await asyncio.get_running_loop().run_in_executor(self._beside, function, *args)
+
+    async def claim(self, lanes: Sequence[int]) -> Mapping[int, Claimed]:
+        """Claim lanes; it may take as long as their accounts take to be read, and hold the event loop up meanwhile."""
+        self.claiming = True
+        try:
+            return await self.call(self.handler.claim, lanes, self.held.topics)
+        finally:
+            self.claiming = False
 
     async def write(self, batches: Sequence[LaneBatch]) -> None:
         """Write batches of different lanes in one transaction, but for those left over from an older claim."""
@@ -178,7 +187,7 @@ class Consumer(driver.Consumer):
         """Fetch, merge, and give the lanes' next batches out, a message for each transaction."""
         if not self.flow_active:
             await self.wait(self.can_resume_flow)  # type: ignore[arg-type]  # as upstream does
-        for batches in await self._turn() if self._flows() else ():
+        for batches in await self._turned() if self._flows() else ():
             current = [batch for batch in batches if self.work.held.current(batch)]
             if self._flows() and current:
                 message = self._carrying(current)
@@ -206,6 +215,16 @@ class Consumer(driver.Consumer):
     def _flows(self) -> bool:
         return self.flow_active and not self.should_stop
 
+    async def _turned(self) -> Sequence[Sequence[LaneBatch]]:
+        try:
+            return await self._turn()
+        except ConsumerStoppedError:
+            raise
+        except Exception as err:
+            log.exception("records cannot be taken in")
+            self.work.fatal(f"records cannot be taken in: {err!r}")
+            raise
+
     # -- one turn ----------------------------------------------------------------------------------------------------
     async def _turn(self) -> Sequence[Sequence[LaneBatch]]:
         work, held = self.work, self.work.held
@@ -217,29 +236,29 @@ class Consumer(driver.Consumer):
         if not wanted:
             await asyncio.sleep(POLL_SECONDS / 2)
             return list(held.rounds(time.monotonic()))
+        fetched = await self._fetch(wanted, generation)
+        if held.generation != generation or not self.flow_active:
+            return []
+        now = time.monotonic()
+        count = held.add(fetched)
+        self._full = count >= POLL_RECORDS // 2
+        work.pace.count(count, now)
+        return list(held.rounds(now))
+
+    async def _fetch(self, wanted: Mapping[Partition, int], generation: int) -> Mapping[Partition, Fetched]:
+        held = self.work.held
         try:
-            fetched = await self._thread.ask(self._thread.fetch(wanted, POLL_SECONDS, POLL_RECORDS))
+            return await self._thread.ask(self._thread.fetch(wanted, POLL_SECONDS, POLL_RECORDS))
         except OffsetOutOfRangeError as err:
             lanes = {partition.partition for partition in err.args[0]} if held.generation == generation else set()
             for lane in lanes:
                 held.put_off(lane, "its offset is no longer in the log", time.monotonic())
-            return []
-        except ConsumerStoppedError:
-            raise
         except KafkaError as err:
-            if not err.retriable:
-                self.work.fatal(f"records cannot be fetched: {err!r}")
+            if isinstance(err, ConsumerStoppedError) or not err.retriable:
                 raise
             log.warning("records cannot be fetched: %s; trying again", err)
             await asyncio.sleep(POLL_SECONDS)
-            return []
-        if held.generation != generation or not self.flow_active:
-            return []
-        now = time.monotonic()
-        count = held.add({name: found for name, found in fetched.items() if wanted.get(name) is not None})
-        self._full = count >= POLL_RECORDS // 2
-        work.pace.count(count, now)
-        return list(held.rounds(now))
+        return {}
 
     def _start_what_is_due(self, now: float) -> None:
         held = self.work.held
@@ -270,7 +289,7 @@ class Consumer(driver.Consumer):
                 log.error("lanes %s: %s", _listed(lanes), trouble)
                 self._put_off(lanes, generation, trouble)
                 return
-            claims = await work.call(work.handler.claim, lanes, held.topics)
+            claims = await work.claim(lanes)
             asked = clocks()
             bounds = await self._thread.ask(self._thread.bounds(held.partitions(lanes)))
             if held.generation == generation:

@@ -75,7 +75,7 @@ def test_offsets_that_do_not_fit_the_log_halt_the_lane_and_name_the_way_out(offs
     assert held.claimed(0, claim(0, offset), bounds(0, first, end), Clocks(0.0, 0)) == {}
     assert said in held.troubles[0]
     assert "ringfirst offsets skip support 0" in held.troubles[0]
-    assert (held.held, held.due(0.4), held.due(0.6)) == ((), [], [0])
+    assert (held.held, held.due(59.0), held.due(60.0)) == ((), [], [0])
 
 
 def test_offsets_at_both_edges_of_the_log_fit():
