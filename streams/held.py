@@ -255,7 +255,7 @@ class HeldLanes:
     def current(self, batch: LaneBatch) -> bool:
         """Was the batch read under the claim that stands? Else it is left over from before and must be dropped."""
         held = self._held.get(batch.lane)
-        return held is not None and held.epoch == batch.epoch and held.generation == batch.generation
+        return held is not None and held.epoch == batch.epoch
 
     def written(self, batch: LaneBatch) -> None:
         """The batch is in the store."""
