@@ -57,8 +57,8 @@ class Counting:  # the contract documents the methods
 
         return {lane: Claimed(1, {Partition(topic, lane): None for topic in topics}) for lane in lanes}
 
-    def commit(self, batch: Any) -> None:  # noqa: D102
-        self._meter.count(len(batch.records))
+    def commit(self, batches: Sequence[Any]) -> None:  # noqa: D102
+        self._meter.count(sum(len(batch.records) for batch in batches))
 
     def drop(self, lanes: Sequence[int]) -> None:  # noqa: D102
         pass

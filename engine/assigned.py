@@ -11,7 +11,7 @@ from engine.account import PORTFOLIO
 from engine.errors import StoreError
 from engine.events import Arrived, encode_properties
 from engine.instants import DAY, Instant
-from engine.keeper import SNAPSHOT_EVERY, Keeper, Kept, Taken, counted
+from engine.keeper import SNAPSHOT_EVERY, Keeper, Kept, Known, Taken, counted
 from engine.lanes import lane_of
 from engine.rulebook.book import Rulebook
 from engine.store import Claim, DeadLetter, LaneInfo, LaneLetter, Offset, Share, Store
@@ -29,6 +29,16 @@ class Arrival(msgspec.Struct, frozen=True, gc=False):
     at: Instant
 
 
+class LanePart(msgspec.Struct, frozen=True, kw_only=True):
+    """What one lane takes in next, in this order; ``until``: everything recorded by then is in it or before it."""
+
+    lane: int
+    arrivals: Sequence[Arrival] = ()
+    letters: Sequence[DeadLetter] = ()
+    moves: Sequence[Offset] = ()
+    until: Instant | None = None
+
+
 class Assigned(msgspec.Struct, frozen=True):
     """A lane in its new owner's hands: its epoch, its clock, and the next offset of each (topic, partition)."""
 
@@ -41,8 +51,8 @@ class Assigned(msgspec.Struct, frozen=True):
 class AssignedKeeper(Keeper):
     """Owner of some lanes of a store, which come and go; ``source`` names the log that their offsets belong to.
 
-    With ``history`` mails count as gone once a lane's clock has passed them. After an error from ``take_lane`` or
-    ``move_clock`` nobody knows whether the batch was written: assign the lane anew, its offsets tell.
+    With ``history`` mails count as gone once a lane's clock has passed them. After an error nobody knows whether what
+    was at hand is written: its lanes are not held any more; assign them anew, their offsets tell.
     """
 
     def __init__(
@@ -106,50 +116,73 @@ class AssignedKeeper(Keeper):
             self._steps_of.pop(lane, None)
 
     # -- taking in -------------------------------------------------------------------------------------------------
-    def take_lane(
-        self,
-        lane: int,
-        arrivals: Sequence[Arrival],
-        letters: Sequence[DeadLetter] = (),
-        moves: Sequence[Offset] = (),
-        *,
-        at: Instant,
-    ) -> Taken:
-        """Take a lane's next batch in, in the order given: everything it causes and its offsets in one transaction.
+    def take_parts(self, parts: Sequence[LanePart], *, at: Instant) -> Taken:
+        """Take the next parts of different lanes in: all that they cause, and their offsets, in one transaction.
 
-        ``at`` is the wall clock, for leases. Raises ``Fenced`` when another owner has the lane, or has read on, and
-        ``StoreError`` for an event of another lane's account (make a dead letter of it first).
+        ``at`` is the wall clock, for leases. Raises ``Fenced`` when another owner has one of the lanes or has read on,
+        and ``StoreError`` for an event of another lane's account (make a dead letter of it first). After any error
+        these lanes must be assigned anew.
         """
-        kept, taken = self._own(lane), Taken()
-        for one in arrivals:
-            if lane_of(one.arrived.event.account_id, self.store.lanes) != lane:
-                raise StoreError(_stray(one.arrived, lane, self.store.lanes))
-        known = self._known([one.arrived for one in arrivals])
-        for one in arrivals:
+        taken = Taken()
+        rows = [(self._own(part.lane), part) for part in parts]
+        try:
+            known = self._known_of(parts)
+            for kept, part in rows:
+                self._take_part(kept, part, known, taken)
+            taken.decisions = self._write_lanes(rows)
+        except BaseException:
+            self.forget([part.lane for part in parts])
+            raise
+        for kept, part in rows:
+            if part.until is not None and kept.lane.clock is not None and kept.lane.clock < part.until:
+                taken.decisions += self.move_clock(part.lane, part.until)
+        return taken
+
+    def _known_of(self, parts: Sequence[LanePart]) -> Known:
+        """What the store says of all the events at once."""
+        lanes = self.store.lanes
+        arrived = []
+        for part in parts:
+            for one in part.arrivals:
+                if lane_of(one.arrived.event.account_id, lanes) != part.lane:
+                    raise StoreError(_stray(one.arrived, part.lane, lanes))
+                arrived.append(one.arrived)
+        return self._known(arrived) if arrived else Known({}, frozenset(), {})
+
+    def _take_part(self, kept: Kept, part: LanePart, known: Known, taken: Taken) -> None:
+        for one in part.arrivals:
             fresh = self._fresh(one.arrived, known, taken)
             if fresh is not None:
                 self._shares_until(kept, one.at)
                 self._event(kept, fresh, one.at)
-        taken.decisions = self._write_lane(kept, at=at, letters=letters, moves=moves)
-        return taken
+        if part.until is not None:
+            self._advance(kept, part.until)
 
-    def move_clock(self, lane: int, until: Instant, *, at: Instant) -> int:
+    def _advance(self, kept: Kept, until: Instant) -> Instant:
+        """Take the inbox in and move the clock, at most by a day; gives where it stands."""
+        clock = kept.lane.clock
+        if clock is not None:
+            self._inbox(kept, clock)
+        step = until if clock is None else min(until, clock + DAY)
+        self._shares_until(kept, step)
+        if clock is None or clock < step:
+            kept.facts += kept.lane.advance(step)
+        return step
+
+    def move_clock(self, lane: int, until: Instant) -> int:
         """Everything that was recorded by ``until`` is taken in: take the inbox in, and bring the clock there.
 
         At most a day in one transaction. Gives the number of decisions this caused.
         """
-        kept, decisions = self._own(lane), 0
-        while True:
-            clock = kept.lane.clock
-            if clock is not None:
-                self._inbox(kept, clock)
-            step = until if clock is None else min(until, clock + DAY)
-            self._shares_until(kept, step)
-            if clock is None or clock < step:
-                kept.facts += kept.lane.advance(step)
-            decisions += self._write_lane(kept, at=at)
-            if step >= until:
-                return decisions
+        kept, decisions, done = self._own(lane), 0, False
+        try:
+            while not done:
+                done = self._advance(kept, until) >= until
+                decisions += self._write_lanes([(kept, LanePart(lane=lane))])
+        except BaseException:
+            self.forget([lane])
+            raise
+        return decisions
 
     def renew(self, lane: int, *, at: Instant) -> None:
         """Say that the owner of a lane is alive. Raises ``Fenced``."""
@@ -169,26 +202,23 @@ class AssignedKeeper(Keeper):
     def _of(self, account_id: str) -> Kept:
         return self._own(lane_of(account_id, self.store.lanes))
 
-    def _write_lane(
-        self,
-        kept: Kept,
-        *,
-        at: Instant,
-        letters: Sequence[DeadLetter] = (),
-        moves: Sequence[Offset] = (),
-        inbox: Sequence[LaneLetter] = (),
-    ) -> int:
-        everything = [*letters, *self._new_on_lane]
-        if not (kept.changed or moves or everything or inbox):
+    def _write_lanes(self, rows: Sequence[tuple[Kept, LanePart]], inbox: Sequence[LaneLetter] = ()) -> int:
+        """One transaction; ``inbox`` is what the first of the lanes leaves for others."""
+        found, batches = [], []
+        for kept, part in rows:
+            letters = [*part.letters, *self._new_on_lane]
+            self._new_on_lane = []
+            if kept.changed or part.moves or letters or inbox:
+                batch = kept.batch(letters, history=self._history_mode)
+                batches.append(msgspec.structs.replace(batch, offsets=list(part.moves), letters=list(inbox)))
+                found.append(kept)
+            inbox = ()
+        if not batches:
             return 0
-        decisions = counted([kept.facts])
-        batch = msgspec.structs.replace(
-            kept.batch(everything, history=self._history_mode), offsets=list(moves), letters=list(inbox)
-        )
-        (claim,) = self.store.commit([batch])
-        self._since_snapshot += len(kept.events)
-        kept.written(claim)
-        self._new_on_lane = []
+        decisions = counted(kept.facts for kept in found)
+        for kept, claim in zip(found, self.store.commit(batches), strict=True):
+            self._since_snapshot += len(kept.events)
+            kept.written(claim)
         return decisions
 
     # -- the portfolio ---------------------------------------------------------------------------------------------
@@ -212,8 +242,18 @@ class AssignedKeeper(Keeper):
         if deciding is None or not self._steps.any:
             return 0, False
         rows = self._totals(deciding, at)
+        try:
+            decisions = self._measured(deciding, rows[:MOST_TOTALS])
+        except BaseException:
+            self.forget([deciding.claim.lane])
+            raise
+        if rows:
+            self._passed = rows[:MOST_TOTALS][-1][0]
+        return decisions, len(rows) > MOST_TOTALS
+
+    def _measured(self, deciding: Kept, rows: Sequence[tuple[Instant, Mapping[str, Any] | None]]) -> int:
         inbox: list[LaneLetter] = []
-        for step, body in rows[:MOST_TOTALS]:
+        for step, body in rows:
             if body is None:
                 continue
             daily = portfolio.is_daily(step)
@@ -222,10 +262,7 @@ class AssignedKeeper(Keeper):
                 told = encode_properties({"kind": "portfolio.measured", **body, "decides": False, "daily": True})
                 others = (lane for lane in range(self.store.lanes) if lane != deciding.claim.lane)
                 inbox += [LaneLetter(lane, "entry", told) for lane in others]
-        decisions = self._write_lane(deciding, at=at, inbox=inbox)
-        if rows:
-            self._passed = rows[:MOST_TOTALS][-1][0]
-        return decisions, len(rows) > MOST_TOTALS
+        return self._write_lanes([(deciding, LanePart(lane=deciding.claim.lane))], inbox)
 
     def _totals(self, deciding: Kept, at: Instant) -> list[tuple[Instant, Mapping[str, Any] | None]]:
         """The instants that every lane has passed since the last one, and the total as of each; None: there is none."""

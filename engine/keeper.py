@@ -492,4 +492,4 @@ def counted(facts: Iterable[Sequence[Fact]]) -> int:
     return len(planned)
 
 
-__all__ = ["Entry", "Keeper", "Kept", "Taken", "counted", "restore"]
+__all__ = ["Entry", "Keeper", "Kept", "Known", "Taken", "counted", "restore"]

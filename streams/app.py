@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import msgspec
 from faust.app.base import BootStrategy
 from yarl import URL
 
-from streams.batch import Handler, LaneBatch
+from streams.batch import Handler
 from streams.consuming import ConsumerThread
 from streams.held import HeldLanes
 from streams.merge import Key
@@ -55,7 +56,7 @@ class App(faust.App):
     BootStrategy = _Boot
     work: Work
     lanes: Any
-    """The agent that writes one batch after another."""
+    """The agent that writes one round of batches after another."""
 
 
 def make_app(
@@ -99,9 +100,9 @@ def make_app(
     schema = Undecoded()
     topic = app.topic(*held.topics, acks=False, schema=schema)
 
-    async def lanes(batches: Any) -> None:
-        async for batch in batches:
-            await app.work.write(batch)
+    async def lanes(stream: Any) -> None:
+        async for batches in stream:
+            await app.work.write(batches)
 
     app.lanes = app.agent(topic, name="lanes")(lanes)
     app.work.beat, app.work.last = beat, last
@@ -113,18 +114,19 @@ def make_app(
 def run(app: App, *, loglevel: str | int | None = "INFO", limits: Limits | None = None) -> int:
     """Run a worker until a signal, or the end of its history; returns its exit code.
 
-    A process that no longer works ends with 70, one that cannot stop in 10 s with 143; both are safe at any moment.
+    ``loglevel`` lets Faust set logging up; None leaves it as it is. A process that no longer works ends with 70, one
+    that cannot stop in 10 s with 143; both are safe at any moment.
     """
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
-    worker = Worker(app, loop=loop, loglevel=loglevel, quiet=True, daemon=True)
+    worker = Worker(app, loop=loop, loglevel=loglevel, override_logging=loglevel is not None, quiet=True, daemon=True)
+    worker.spinner = None  # it would draw on standard output, which is for answers
     worker.deadline = Deadline()
     app.work.finished = lambda: _finished(worker)
     watchdog = Watchdog(Eyes(app, loop).signs, limits)
-    app.on_worker_init.connect(_starts(watchdog), weak=False)
     app.finalize()
+    watchdog.start()
     try:
-        app.on_worker_init.send()
         worker.execute_from_commandline()
     except SystemExit as err:
         code = err.code if isinstance(err.code, int) else 1
@@ -132,14 +134,8 @@ def run(app: App, *, loglevel: str | int | None = "INFO", limits: Limits | None 
         worker.deadline.start()
         watchdog.stop()
         app.work.close()
+        worker.deadline.cancel()
     return code
-
-
-def _starts(watchdog: Watchdog) -> Any:
-    def start(*_arguments: Any, **_more: Any) -> None:
-        watchdog.start()
-
-    return start
 
 
 def _finished(worker: Worker) -> None:
@@ -168,11 +164,12 @@ class Eyes:
             self._thread = Beat(thread.thread_loop)
         coordinator = getattr(running, "_coordinator", None)
         fetcher = getattr(running, "_fetcher", None)
+        turned = time.monotonic() if work.claiming else self._loop.read()
         idle = coordinator is None or self._app.rebalancing or work.writing_since is not None
         return Signs(
-            loop_beat=self._loop.read(),
+            loop_beat=turned,
             thread_beat=None if self._thread is None else self._thread.read(),
-            progress=self._loop.read() if idle else work.polled_at + work.batches,
+            progress=turned if idle else work.polled_at + work.batches,
             dead=_ended("coordination", getattr(coordinator, "_coordination_task", None))
             or _ended("fetching", getattr(fetcher, "_fetch_task", None)),
             parked=_words(getattr(coordinator, "_pending_exception", None)),
@@ -191,4 +188,4 @@ def _words(err: BaseException | None) -> str | None:
     return None if err is None else repr(err)
 
 
-__all__ = ["App", "LaneBatch", "Listening", "make_app", "run"]
+__all__ = ["App", "Listening", "make_app", "run"]

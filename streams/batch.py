@@ -93,11 +93,13 @@ class Handler(Protocol):
         """
         ...
 
-    def commit(self, batch: LaneBatch) -> None:
-        """Write a batch, or nothing of it: each range must begin where the store stands, under the batch's epoch.
+    def commit(self, batches: Sequence[LaneBatch]) -> None:
+        """Write batches of different lanes in one transaction, or nothing of them.
 
-        Raises ``Fenced`` when a newer owner has the lane; ``StoreError`` or ``Conflict`` when the batch is in the
-        store or not: the lane is claimed again and goes on where the store stands. Anything else ends the process.
+        Each range must begin where the store stands, each epoch be that of the lane's newest claim. Raises ``Fenced``
+        when a newer owner has one of the lanes and ``Conflict`` when the store moved under one; nothing was written
+        then. After a ``StoreError`` they may be in the store or not: the lanes are claimed again and go on where the
+        store stands. Anything else ends the process.
         """
         ...
 

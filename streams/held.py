@@ -9,11 +9,16 @@ from streams.batch import Claimed, Clocks, LaneBatch, Partition, Range, Record
 from streams.merge import Key, LaneMerge
 
 BATCH_RECORDS = 500
+ROUND_RECORDS = 2_000
 CLOCK_BEHIND = 2 * SECOND
 """How far a lane's clock stays behind an answer that nothing is left to read: records may still be on their way."""
+NOBODY = -1
+"""The generation of a group between two assignments."""
 FIRST_RETRY = 0.5
 LAST_RETRY = 10.0
-"""Seconds until a lane that failed or halted is claimed again, growing from the first to the last."""
+"""Seconds until a lane that failed is claimed again, growing from the first to the last."""
+HALTED_RETRY = 60.0
+"""Seconds until a halted lane is looked at again: somebody may have decided."""
 
 
 class Fetched(msgspec.Struct, frozen=True):
@@ -53,7 +58,7 @@ class HeldLanes:
     def __init__(self, topics: Sequence[str], *, history: bool = False, key: Key | None = None) -> None:
         self.topics = tuple(sorted(topics))
         self.history = history
-        self.generation = -1
+        self.generation = NOBODY
         self.troubles: dict[int, str] = {}
         """Why a lane of this worker stands still: halted, fenced, not whole, or not claimed yet."""
         self.fenced_at: dict[int, float] = {}
@@ -71,6 +76,7 @@ class HeldLanes:
         """The group gathers anew: nothing is held until the next assignment."""
         for lane in self._held:
             self.troubles[lane] = "its group is being shared out anew"
+        self.generation = NOBODY
         self._held.clear()
         self._due.clear()
 
@@ -121,6 +127,7 @@ class HeldLanes:
         trouble = claim.halted or self._unfit(lane, claim, bounds)
         if trouble is not None:
             self.put_off(lane, f"halted: {trouble}", asked.steady)
+            self._due[lane] = asked.steady + HALTED_RETRY
             return {}
         positions = {topic: self._start(Partition(topic, lane), claim, bounds) for topic in self.topics}
         merge = LaneMerge(positions, key=self._key, history=self.history)
@@ -133,7 +140,7 @@ class HeldLanes:
         return {Partition(topic, lane): position for topic, position in positions.items()}
 
     def put_off(self, lane: int, trouble: str, now: float) -> None:
-        """The lane cannot go on (a batch failed, the store is away, its offsets do not fit); it is claimed later."""
+        """The lane cannot go on (a batch failed, the store is away); it is claimed again later."""
         self._held.pop(lane, None)
         wait = min(self._retries.get(lane, FIRST_RETRY / 2) * 2, LAST_RETRY)
         self._retries[lane] = wait
@@ -199,15 +206,35 @@ class HeldLanes:
             if len(mine) == len(self.topics) and not self.history:
                 held.asked = mine, asked.wall - CLOCK_BEHIND
 
-    def batches(self, now: float, limit: int = BATCH_RECORDS) -> Iterator[LaneBatch]:
-        """What the lanes give out now, ``limit`` records at most each; lanes that are read to their end say so."""
-        for held in list(self._held.values()):
-            while (merged := held.merge.take(limit, now)) is not None:
-                yield self._batch(held, merged.records, merged.ranges, now)
-            if held.asked is not None or (self.history and not held.told_end and held.merge.at_end(now)):
-                last = self._batch(held, [], held.merge.rest().ranges, now)
-                if last.read_until is not None or last.at_end or last.ranges:
-                    yield last
+    def rounds(self, now: float, limit: int = BATCH_RECORDS) -> Iterator[tuple[LaneBatch, ...]]:
+        """What the lanes give out now, ``limit`` records at most each, shared out into transactions.
+
+        A transaction has one batch of a lane at most, and hardly more than ``ROUND_RECORDS`` records. Lanes that are
+        read to their end say so.
+        """
+        lanes = [self._given_out(held, now, limit) for held in self._held.values()]
+        while lanes:
+            going, together, size = [], list[LaneBatch](), 0
+            for lane in lanes:
+                if (batch := next(lane, None)) is None:
+                    continue
+                going.append(lane)
+                together.append(batch)
+                size += len(batch.records)
+                if size >= ROUND_RECORDS:
+                    yield tuple(together)
+                    together, size = [], 0
+            if together:
+                yield tuple(together)
+            lanes = going
+
+    def _given_out(self, held: HeldLane, now: float, limit: int) -> Iterator[LaneBatch]:
+        while (merged := held.merge.take(limit, now)) is not None:
+            yield self._batch(held, merged.records, merged.ranges, now)
+        if held.asked is not None or (self.history and not held.told_end and held.merge.at_end(now)):
+            last = self._batch(held, [], held.merge.rest().ranges, now)
+            if last.read_until is not None or last.at_end or last.ranges:
+                yield last
 
     def _batch(self, held: HeldLane, records: list[Record], ranges: Mapping[str, Range], now: float) -> LaneBatch:
         until = None
@@ -224,15 +251,11 @@ class HeldLanes:
             held.told_end,
         )
 
-    def standing(self, lane: int) -> int:
-        """The sum of the offsets a lane handed out: it grows with every batch, as Faust wants of a message's offset."""
-        return sum(self._held[lane].merge.handed.values())
-
     # -- what was written --------------------------------------------------------------------------------------------
     def current(self, batch: LaneBatch) -> bool:
         """Was the batch read under the claim that stands? Else it is left over from before and must be dropped."""
         held = self._held.get(batch.lane)
-        return held is not None and held.epoch == batch.epoch and held.generation == batch.generation
+        return held is not None and held.epoch == batch.epoch
 
     def written(self, batch: LaneBatch) -> None:
         """The batch is in the store."""

@@ -1,6 +1,6 @@
 """How long a live worker waits between two fetches: none when idle or behind, a little in between."""
 
-FEW = 200.0
+FEW = 20.0
 """Events a second below which every record may have a transaction of its own: it is cheap, and soonest."""
 TOGETHER = 60.0
 """So many events should share a transaction: more than that hardly makes one cheaper."""

@@ -32,6 +32,11 @@ class Deadline:
             self._timer.daemon = True
             self._timer.start()
 
+    def cancel(self) -> None:
+        """Everything has ended in time."""
+        if self._timer is not None:
+            self._timer.cancel()
+
     def _over(self) -> None:
         log.critical("stopping took longer than %.0f s; ending at once: what was written is whole", self._seconds)
         self._end(EXIT_TERMINATED)

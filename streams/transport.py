@@ -1,4 +1,4 @@
-"""Kafka for Faust, a batch at a time: one Faust event is what one lane takes in, in one transaction.
+"""Kafka for Faust, a batch at a time: one Faust event is what a worker's lanes take in, in one transaction.
 
 Stock Faust hands out records one by one and acknowledges them itself; both cost events or time. This keeps its apps,
 agents and supervisors, and replaces what lies between the broker and the agent, through Faust's own extension points.
@@ -17,11 +17,11 @@ from faust import Schema
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, AppT, EventT, Message
 
-from engine.errors import Conflict, Fenced, LaneTaken, StoreError
+from engine.errors import Conflict, Fenced, LaneTaken, RingfirstError, StoreError
 from engine.instants import Instant
-from streams.batch import Clocks, Handler, LaneBatch, Partition
+from streams.batch import Claimed, Clocks, Handler, LaneBatch, Partition
 from streams.consuming import ConsumerThread
-from streams.held import BATCH_RECORDS, HeldLanes
+from streams.held import Bounds, Fetched, HeldLanes
 from streams.pace import Pace
 
 POLL_SECONDS = 0.2
@@ -68,6 +68,7 @@ class Work:
         self.last: Callable[[], None] | None = None
         """Called at the end of the worker instead of giving its lanes up one by one."""
         self.writing_since: float | None = None
+        self.claiming = False
         self.polled_at = time.monotonic()
         self.batches = self.records = self.dropped = 0
         self._beside = ThreadPoolExecutor(1, "ringfirst-writer") if handler.threaded else None
@@ -78,32 +79,73 @@ class Work:
             return function(*args)
         return await asyncio.get_running_loop().run_in_executor(self._beside, function, *args)
 
-    async def write(self, batch: LaneBatch) -> None:
-        """Write a batch, unless it is left over from an older claim."""
-        if not self.held.current(batch):
-            self.dropped += 1
+    async def claim(self, lanes: Sequence[int]) -> Mapping[int, Claimed]:
+        """Claim lanes; it may take as long as their accounts take to be read, and hold the event loop up meanwhile."""
+        self.claiming = True
+        try:
+            return await self.call(self.handler.claim, lanes, self.held.topics)
+        finally:
+            self.claiming = False
+
+    async def write(self, batches: Sequence[LaneBatch]) -> None:
+        """Write batches of different lanes in one transaction, but for those left over from an older claim."""
+        current = [batch for batch in batches if self.held.current(batch)]
+        self.dropped += len(batches) - len(current)
+        if not current:
             return
+        error = await self._commit(current)
+        if isinstance(error, Fenced | Conflict) and len(current) > 1:
+            for batch in current:  # nothing was written; one after the other shows whose fault it is
+                await self.write([batch])
+            return
+        for batch in current:
+            if not self.held.current(batch):  # taken away or claimed anew meanwhile: nothing is told of it
+                log.info("lane %d: went to another claim while a batch of it was written", batch.lane)
+            elif error is None:
+                self._written(batch)
+            else:
+                self._not_written(batch, error)
+
+    async def _commit(self, batches: Sequence[LaneBatch]) -> Exception | None:
         self.writing_since = time.monotonic()
         try:
-            await self.call(self.handler.commit, batch)
-        except Fenced as err:
-            log.warning("lane %d: %s", batch.lane, err)
-            self.held.fenced(batch.lane, time.monotonic())
-        except (StoreError, Conflict) as err:
-            log.warning("lane %d: a batch was not written: %s; claiming the lane again", batch.lane, err)
-            self.held.put_off(batch.lane, str(err), time.monotonic())
+            await self.call(self.handler.commit, batches)
+        except (Fenced, StoreError, Conflict) as err:
+            return err
         except Exception as err:
-            log.exception("lane %d: a batch of %d records failed", batch.lane, len(batch.records))
-            self.fatal(f"lane {batch.lane}: {err!r}")
+            lanes = _listed([batch.lane for batch in batches])
+            log.exception("lanes %s: their batches failed", lanes)
+            self.fatal(f"lanes {lanes}: {err!r}")
             raise
-        else:
-            self.batches += 1
-            self.records += len(batch.records)
-            self.held.written(batch)
-            if batch.at_end and self.held.all_finished and self.beat is None:
-                self.finished()
         finally:
             self.writing_since = None
+        return None
+
+    def _written(self, batch: LaneBatch) -> None:
+        self.batches += 1
+        self.records += len(batch.records)
+        self.held.written(batch)
+        if batch.at_end and self.held.all_finished and self.beat is None:
+            self.finished()
+
+    def _not_written(self, batch: LaneBatch, error: Exception) -> None:
+        now = time.monotonic()
+        if isinstance(error, Fenced):
+            log.warning("lane %d: %s", batch.lane, error)
+            self.held.fenced(batch.lane, now)
+        else:
+            log.warning("lane %d: a batch was not written: %s; claiming the lane again", batch.lane, error)
+            self.held.put_off(batch.lane, str(error), now)
+
+    async def drop(self, lanes: Sequence[int]) -> None:
+        """Give up lanes that Kafka took away; a store that is away learns it from the next owner."""
+        if lanes:
+            try:
+                await self.call(self.handler.drop, lanes)
+            except StoreError as err:
+                log.warning(
+                    "lanes %s cannot be given up: %s; the next owner claims them all the same", _listed(lanes), err
+                )
 
     async def between(self) -> None:
         """Let the handler do what is due between two batches."""
@@ -123,13 +165,17 @@ class Work:
 
     def close(self) -> None:
         """Give the lanes up, after the call that is still under way."""
-        last = self.last or partial(self.handler.drop, self.held.lanes)
         if self._beside is None:
-            last()
+            self._end()
             return
-        ended = self._beside.submit(last)
+        self._beside.submit(self._end)
         self._beside.shutdown(wait=True)
-        ended.result()
+
+    def _end(self) -> None:
+        try:
+            (self.last or partial(self.handler.drop, self.held.lanes))()
+        except RingfirstError as err:
+            log.warning("the lanes cannot be given up: %s; the next owner claims them all the same", err)
 
 
 class Consumer(driver.Consumer):
@@ -140,6 +186,7 @@ class Consumer(driver.Consumer):
     _claiming: asyncio.Task[None] | None = None
     _asking: asyncio.Task[None] | None = None
     _asked_at = float("-inf")
+    _carried = 0
     _full = False
 
     def __init__(self, transport: "Transport", **more: Any) -> None:
@@ -158,18 +205,18 @@ class Consumer(driver.Consumer):
         partitions = [Partition(*tp) for tp in self.assignment()]
         gone = held.assigned(partitions, generation, time.monotonic())
         self._read_offset.clear()
-        if gone:
-            await self.work.call(self.work.handler.drop, gone)
+        await self.work.drop(gone)
         return positions
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Message]]:  # noqa: ASYNC109 - upstream's name
-        """Fetch, merge, and give each lane's next batches out, one message a batch."""
+        """Fetch, merge, and give the lanes' next batches out, a message for each transaction."""
         if not self.flow_active:
             await self.wait(self.can_resume_flow)  # type: ignore[arg-type]  # as upstream does
-        for batch in await self._turn() if self._flows() else ():
-            if self._flows() and self.work.held.current(batch):
-                carrier = TP(self.work.held.topics[0], batch.lane)
-                yield carrier, self._carried(carrier, batch)
+        for batches in await self._turned() if self._flows() else ():
+            current = [batch for batch in batches if self.work.held.current(batch)]
+            if self._flows() and current:
+                message = self._carrying(current)
+                yield message.tp, message
 
     async def commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:  # noqa: FBT001, FBT002
         """Begin to tell Kafka the offsets that are in the store; nobody waits for it."""
@@ -186,15 +233,25 @@ class Consumer(driver.Consumer):
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
         """Give lanes up where nothing was assigned; else Faust seeks, and the lanes are claimed."""
         if not assigned:
-            gone = self.work.held.assigned([], generation_id, time.monotonic())
-            await self.work.call(self.work.handler.drop, gone)
+            log.warning("no partition of %s was given to this worker", ", ".join(self.work.held.topics))
+            await self.work.drop(self.work.held.assigned([], generation_id, time.monotonic()))
         await super().on_partitions_assigned(assigned, generation_id)
 
     def _flows(self) -> bool:
         return self.flow_active and not self.should_stop
 
+    async def _turned(self) -> Sequence[Sequence[LaneBatch]]:
+        try:
+            return await self._turn()
+        except ConsumerStoppedError:
+            raise
+        except Exception as err:
+            log.exception("records cannot be taken in")
+            self.work.fatal(f"records cannot be taken in: {err!r}")
+            raise
+
     # -- one turn ----------------------------------------------------------------------------------------------------
-    async def _turn(self) -> Sequence[LaneBatch]:
+    async def _turn(self) -> Sequence[Sequence[LaneBatch]]:
         work, held = self.work, self.work.held
         work.polled_at = now = time.monotonic()
         self._start_what_is_due(now)
@@ -203,29 +260,30 @@ class Consumer(driver.Consumer):
         wanted, generation = held.wanted(), held.generation
         if not wanted:
             await asyncio.sleep(POLL_SECONDS / 2)
-            return list(held.batches(time.monotonic(), BATCH_RECORDS))
-        try:
-            fetched = await self._thread.ask(self._thread.fetch(wanted, POLL_SECONDS, POLL_RECORDS))
-        except OffsetOutOfRangeError as err:
-            for lane in {partition.partition for partition in err.args[0]}:
-                held.put_off(lane, "its offset is no longer in the log", time.monotonic())
-            return []
-        except ConsumerStoppedError:
-            raise
-        except KafkaError as err:
-            if not err.retriable:
-                self.work.fatal(f"records cannot be fetched: {err!r}")
-                raise
-            log.warning("records cannot be fetched: %s; trying again", err)
-            await asyncio.sleep(POLL_SECONDS)
-            return []
+            return list(held.rounds(time.monotonic()))
+        fetched = await self._fetch(wanted, generation)
         if held.generation != generation or not self.flow_active:
             return []
         now = time.monotonic()
-        count = held.add({name: found for name, found in fetched.items() if wanted.get(name) is not None})
+        count = held.add(fetched)
         self._full = count >= POLL_RECORDS // 2
         work.pace.count(count, now)
-        return list(held.batches(now, BATCH_RECORDS))
+        return list(held.rounds(now))
+
+    async def _fetch(self, wanted: Mapping[Partition, int], generation: int) -> Mapping[Partition, Fetched]:
+        held = self.work.held
+        try:
+            return await self._thread.ask(self._thread.fetch(wanted, POLL_SECONDS, POLL_RECORDS))
+        except OffsetOutOfRangeError as err:
+            lanes = {partition.partition for partition in err.args[0]} if held.generation == generation else set()
+            for lane in lanes:
+                held.put_off(lane, "its offset is no longer in the log", time.monotonic())
+        except KafkaError as err:
+            if isinstance(err, ConsumerStoppedError) or not err.retriable:
+                raise
+            log.warning("records cannot be fetched: %s; trying again", err)
+            await asyncio.sleep(POLL_SECONDS)
+        return {}
 
     def _start_what_is_due(self, now: float) -> None:
         held = self.work.held
@@ -251,26 +309,19 @@ class Consumer(driver.Consumer):
         work, held = self.work, self.work.held
         generation = held.generation
         try:
-            if not await self._whole(lanes):
+            trouble = await self._unfit()
+            if trouble is not None:
+                log.error("lanes %s: %s", _listed(lanes), trouble)
+                self._put_off(lanes, generation, trouble)
                 return
-            claims = await work.call(work.handler.claim, lanes, held.topics)
+            claims = await work.claim(lanes)
             asked = clocks()
             bounds = await self._thread.ask(self._thread.bounds(held.partitions(lanes)))
-            if held.generation != generation:
-                return
-            for lane in lanes:
-                positions = held.claimed(lane, claims[lane], bounds, asked)
-                if positions:
-                    self._read_offset[TP(held.topics[0], lane)] = held.standing(lane)
-                    await self._thread.ask(self._thread.begin(positions))
-                else:
-                    log.error("lane %d: %s", lane, held.troubles[lane])
-                    await self._thread.ask(self._thread.rest(held.partitions([lane])))
+            if held.generation == generation:
+                await self._go_on(claims, bounds, asked)
         except (StoreError, LaneTaken, KafkaError, TimeoutError) as err:
             log.warning("lanes %s cannot be claimed: %s; trying again", _listed(lanes), err)
-            if held.generation == generation:
-                for lane in lanes:
-                    held.put_off(lane, f"not claimed: {err}", time.monotonic())
+            self._put_off(lanes, generation, f"not claimed: {err}")
         except Exception as err:
             log.exception("lanes %s cannot be claimed", _listed(lanes))
             work.fatal(f"lanes {_listed(lanes)} cannot be claimed: {err!r}")
@@ -278,40 +329,54 @@ class Consumer(driver.Consumer):
         finally:
             self._claiming = None
 
-    async def _whole(self, lanes: Sequence[int]) -> bool:
-        """Has every topic as many partitions as the store has lanes? If not, accounts would be in the wrong lane."""
+    async def _go_on(self, claims: Mapping[int, Claimed], bounds: Mapping[Partition, Bounds], asked: Clocks) -> None:
+        """Hold the lanes that fit the log, and seek them all; the others rest, so that nothing lies in the way."""
         held = self.work.held
-        counts = await self._thread.ask(self._thread.counts(held.topics))
+        begin, rest = dict[Partition, int](), list[Partition]()
+        for lane, claim in claims.items():
+            positions = held.claimed(lane, claim, bounds, asked)
+            if positions:
+                begin |= positions
+            else:
+                log.error("lane %d: %s", lane, held.troubles[lane])
+                rest += held.partitions([lane])
+        await self._thread.ask(self._thread.begin(begin))
+        await self._thread.ask(self._thread.rest(rest))
+
+    def _put_off(self, lanes: Sequence[int], generation: int, trouble: str) -> None:
+        if self.work.held.generation == generation:
+            for lane in lanes:
+                self.work.held.put_off(lane, trouble, time.monotonic())
+
+    async def _unfit(self) -> str | None:
+        """Has every topic as many partitions as the store has lanes? If not, accounts would be in the wrong lane."""
+        counts = await self._thread.ask(self._thread.counts(self.work.held.topics))
         wrong = [
             f"{topic} has {count or 'no'} partitions" for topic, count in counts.items() if count != self.work.lanes
         ]
-        if wrong:
-            trouble = (
-                f"not whole: the store has {self.work.lanes} lanes; {', '.join(wrong)}; "
-                "make them equal with 'ringfirst topics create', or the lanes with 'ringfirst relane'"
-            )
-            log.error("lanes %s: %s", _listed(lanes), trouble)
-            for lane in lanes:
-                held.put_off(lane, trouble, time.monotonic())
-        return not wrong
+        if not wrong:
+            return None
+        return (
+            f"not whole: the store has {self.work.lanes} lanes; {', '.join(wrong)}; "
+            "make them equal with 'ringfirst topics create', or the lanes with 'ringfirst relane'"
+        )
 
-    def _carried(self, carrier: TP, batch: LaneBatch) -> Message:
-        """A message with a batch as its value; its offset grows as Faust wants it."""
-        at = (self._read_offset[carrier] or 0) + sum(end - start for start, end in batch.ranges.values())
+    def _carrying(self, batches: Sequence[LaneBatch]) -> Message:
+        """A message with batches as its value; its offset grows, for Faust drops what goes back."""
+        self._carried += 1
         return Message(
-            topic=carrier.topic,
-            partition=carrier.partition,
-            offset=at,
+            topic=self.work.held.topics[0],
+            partition=batches[0].lane,
+            offset=self._carried,
             timestamp=0.0,
             timestamp_type=0,
             headers=None,
             key=None,
-            value=batch,  # type: ignore[arg-type]  # the schema hands it on as it is
+            value=batches,  # type: ignore[arg-type]  # the schema hands it on as it is
             checksum=None,
             serialized_key_size=0,
             serialized_value_size=0,
-            tp=carrier,
-            generation_id=batch.generation,
+            generation_id=batches[0].generation,
         )
 
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
-from engine.assigned import Arrival, AssignedKeeper
-from engine.errors import Fenced
+from engine.assigned import Arrival, AssignedKeeper, LanePart
+from engine.errors import Fenced, StoreError
 from engine.events import MAX_BYTES, Arrived, BadEvent, decode
 from engine.instants import SECOND, Instant
 from engine.lanes import lane_of
@@ -64,12 +64,28 @@ class LaneWriter:
         self._decoded = {key: value for key, value in self._decoded.items() if key[0].partition not in lanes}
         return claimed
 
-    def commit(self, batch: LaneBatch) -> None:
-        """Write a batch: events, decisions, dead letters and offsets, and bring the clock to ``read_until``."""
-        at, lane = self._now(), batch.lane
-        kept = self._keeper.kept.get(lane)
-        if kept is None or kept.claim.epoch != batch.epoch:
-            raise Fenced(f"lane {lane}: the batch was read under epoch {batch.epoch}, which is over; read it again")
+    def commit(self, batches: Sequence[LaneBatch]) -> None:
+        """Write batches: events, decisions, dead letters and offsets; and bring the clocks to ``read_until``."""
+        at = self._now()
+        for batch in batches:
+            self._must_hold(batch)
+        self._keeper.take_parts([self._part(batch, at) for batch in batches], at=at)
+        for batch in batches:
+            self._offsets.update({place: moved.end for place, moved in batch.ranges.items()})
+            if not 0 <= at - self._renewed[batch.lane] < RENEW_EVERY:
+                self._keeper.renew(batch.lane, at=at)
+                self._renewed[batch.lane] = at
+            if batch.at_end:
+                self._ended.add(batch.lane)
+
+    def _must_hold(self, batch: LaneBatch) -> None:
+        kept = self._keeper.kept.get(batch.lane)
+        if kept is None:
+            raise StoreError(f"lane {batch.lane}: it is not held; a fault came before; claim it again")
+        if kept.claim.epoch != batch.epoch:
+            raise Fenced(f"lane {batch.lane}: the batch is of epoch {batch.epoch}, which is over; read it again")
+
+    def _part(self, batch: LaneBatch, at: Instant) -> LanePart:
         arrivals, letters = [], []
         for record in batch.records:
             found = self._found(record, at)
@@ -77,16 +93,9 @@ class LaneWriter:
                 arrivals.append(Arrival(found, self._arrived(found, record, at)))
             else:
                 letters.append(found)
-        if batch.ranges or arrivals or letters:
-            self._keeper.take_lane(lane, arrivals, letters, self._moves(batch), at=at)
-            self._offsets.update({place: moved.end for place, moved in batch.ranges.items()})
-        if batch.read_until is not None:
-            self._keeper.move_clock(lane, batch.read_until, at=at)
-        if not 0 <= at - self._renewed[lane] < RENEW_EVERY:
-            self._keeper.renew(lane, at=at)
-            self._renewed[lane] = at
-        if batch.at_end:
-            self._ended.add(lane)
+        return LanePart(
+            lane=batch.lane, arrivals=arrivals, letters=letters, moves=self._moves(batch), until=batch.read_until
+        )
 
     def drop(self, lanes: Sequence[int]) -> None:
         """Give lanes up."""
@@ -119,7 +128,7 @@ class LaneWriter:
             return False
         until = max((info.clock_at for info in self._store.lane_infos(at=at) if info.clock_at is not None), default=0)
         for lane in sorted(self._keeper.kept):
-            self._keeper.move_clock(lane, until, at=at)
+            self._keeper.move_clock(lane, until)
         clocks = [info.clock_at for info in self._store.lane_infos(at=at)]
         if more or any(clock is None or clock < until for clock in clocks):
             return False  # another worker's lanes are not there yet: the portfolio's last totals wait for them

@@ -1,19 +1,19 @@
 """Lanes that a stream hands out: several owners over one store decide what one import decides."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
 import pytest
 
 from engine import replay
-from engine.assigned import Arrival, AssignedKeeper
+from engine.assigned import Arrival, AssignedKeeper, LanePart
 from engine.decision import Decision
 from engine.errors import Fenced, LaneTaken, StoreError
 from engine.events import Arrived, encode_properties
 from engine.instants import DAY, HOUR, MINUTE, Instant
-from engine.keeper import Keeper
+from engine.keeper import Keeper, Taken
 from engine.lanes import lane_of
 from engine.log import EngineEntry, Event
 from engine.rulebook.book import Rulebook, load_rulebook
@@ -130,6 +130,16 @@ class Topics:
         return [Arrival(one, one.event.time) for one, _ in batch], moves
 
 
+def take(
+    keeper: AssignedKeeper,
+    lane: int,
+    arrivals: Sequence[Arrival],
+    letters: Sequence[DeadLetter] = (),
+    moves: Sequence[Offset] = (),
+) -> Taken:
+    return keeper.take_parts([LanePart(lane=lane, arrivals=arrivals, letters=letters, moves=moves)], at=WALL)
+
+
 def assigned(store: Store, owner: str) -> AssignedKeeper:
     return AssignedKeeper(store, book_of(), owner, source="log-1", at=WALL, history=True)
 
@@ -160,14 +170,14 @@ def worked(store: Store, events: list[Arrived], seed: int) -> None:
         if not arrivals:
             waiting.discard(lane)
             continue
-        holder[lane].take_lane(lane, arrivals, moves=moves, at=WALL)
+        take(holder[lane], lane, arrivals, moves=moves)
         offsets[lane].update({(one.topic, one.partition): one.new for one in moves})
         if rng.random() < 0.3:
             for keeper in keepers:
                 measured(keeper)
     until = max(one.event.time for one in events)
     for lane, keeper in holder.items():
-        keeper.move_clock(lane, until, at=WALL)
+        keeper.move_clock(lane, until)
     for keeper in keepers:
         keeper.forget([lane for lane in range(LANES) if holder[lane] is not keeper])
         while keeper.measure(at=WALL)[1]:
@@ -217,13 +227,13 @@ def test_daily_totals_reach_the_inbox_of_every_other_lane(store: Store) -> None:
     accounts = {lane_of(name, LANES): name for name in (f"account-{number}" for number in range(20))}
     for lane, account in accounts.items():
         arrived = event(f"e{lane}", "ticket.opened", account, MONDAY + HOUR, ticket_id="t")
-        keeper.take_lane(lane, [Arrival(arrived, arrived.event.time)], at=WALL)
-        keeper.move_clock(lane, MONDAY + DAY + HOUR, at=WALL)
+        take(keeper, lane, [Arrival(arrived, arrived.event.time)])
+        keeper.move_clock(lane, MONDAY + DAY + HOUR)
     assert not [one for one in store.decisions() if one.rule == "all"]
     keeper.measure(at=WALL)
     assert {one.account_id for one in store.decisions() if one.rule == "all"} == {accounts[lane_of("*", LANES)]}
     for lane in accounts:
-        keeper.move_clock(lane, MONDAY + DAY + 2 * HOUR, at=WALL)
+        keeper.move_clock(lane, MONDAY + DAY + 2 * HOUR)
     assert {one.account_id for one in store.decisions() if one.rule == "all"} == set(accounts.values())
 
 
@@ -233,12 +243,12 @@ def test_a_lane_that_stands_still_holds_the_portfolio_back(store: Store) -> None
     deciding = lane_of("*", LANES)
     account = next(f"a{n}" for n in range(99) if lane_of(f"a{n}", LANES) == deciding)
     opened = [event(f"e{n}", "ticket.opened", account, MONDAY + HOUR + n, ticket_id=f"t{n}") for n in range(5)]
-    keeper.take_lane(deciding, [Arrival(one, one.event.time) for one in opened], at=WALL)
-    keeper.move_clock(deciding, MONDAY + DAY, at=WALL)
+    take(keeper, deciding, [Arrival(one, one.event.time) for one in opened])
+    keeper.move_clock(deciding, MONDAY + DAY)
     keeper.measure(at=WALL)
     assert not [one for one in store.decisions() if one.rule == "load"]
     for lane in set(range(LANES)) - {deciding}:
-        keeper.move_clock(lane, MONDAY + 7 * HOUR, at=WALL)
+        keeper.move_clock(lane, MONDAY + 7 * HOUR)
     keeper.measure(at=WALL)
     (decision,) = [one for one in store.decisions() if one.rule == "load"]
     assert decision.at == MONDAY + 6 * HOUR
@@ -253,14 +263,14 @@ def test_a_lane_without_events_holds_it_back_too_since_some_may_come(store: Stor
         opened = [
             event(f"e{lane}{n}", "ticket.opened", accounts[lane], MONDAY + HOUR + n, ticket_id=f"t{n}") for n in (1, 2)
         ]
-        keeper.take_lane(lane, [Arrival(one, one.event.time) for one in opened], at=WALL)
-        keeper.move_clock(lane, MONDAY + 13 * HOUR, at=WALL)
-    keeper.move_clock(empty, MONDAY + 3 * HOUR, at=WALL)
+        take(keeper, lane, [Arrival(one, one.event.time) for one in opened])
+        keeper.move_clock(lane, MONDAY + 13 * HOUR)
+    keeper.move_clock(empty, MONDAY + 3 * HOUR)
     keeper.measure(at=WALL)
     assert not [one for one in store.decisions() if one.rule == "load"]
     arrived = event("late", "ticket.opened", accounts[empty], MONDAY + 5 * HOUR, ticket_id="t")
-    keeper.take_lane(empty, [Arrival(arrived, arrived.event.time)], at=WALL)
-    keeper.move_clock(empty, MONDAY + 13 * HOUR, at=WALL)
+    take(keeper, empty, [Arrival(arrived, arrived.event.time)])
+    keeper.move_clock(empty, MONDAY + 13 * HOUR)
     keeper.measure(at=WALL)
     (decision,) = [one for one in store.decisions() if one.rule == "load"]
     assert (decision.at, decision.values["all_open"]) == (MONDAY + 6 * HOUR, 5)
@@ -274,18 +284,18 @@ def test_a_share_of_another_rulebook_or_none_gives_no_total(store: Store, before
     for lane in range(LANES):
         account = next(f"a{n}" for n in range(99) if lane_of(f"a{n}", LANES) == lane)
         arrived = event(f"e{lane}", "ticket.opened", account, MONDAY + HOUR, ticket_id="t")
-        keeper.take_lane(lane, [Arrival(arrived, arrived.event.time)], at=WALL)
-    keeper.move_clock(first, MONDAY + 13 * HOUR, at=WALL)
+        take(keeper, lane, [Arrival(arrived, arrived.event.time)])
+    keeper.move_clock(first, MONDAY + 13 * HOUR)
     keeper.stop()
     other = AssignedKeeper(
         store, book_of(BOOK.replace(">= 4", ">= 2")), "worker:2:a", source="log-1", at=WALL, history=True
     )
     other.assign(range(LANES), at=WALL)
     for lane in others:
-        other.move_clock(lane, MONDAY + 19 * HOUR, at=WALL)
+        other.move_clock(lane, MONDAY + 19 * HOUR)
     other.measure(at=WALL)
     assert not [one for one in store.decisions() if one.account_id == "*"]
-    other.move_clock(first, MONDAY + 19 * HOUR, at=WALL)
+    other.move_clock(first, MONDAY + 19 * HOUR)
     other.measure(at=WALL)
     assert [one.at for one in store.decisions() if one.account_id == "*"] == [MONDAY + 18 * HOUR]
 
@@ -297,19 +307,19 @@ def test_an_owner_that_lost_its_lane_writes_nothing(store: Store) -> None:
     account = next(f"a{n}" for n in range(99) if lane_of(f"a{n}", LANES) == 0)
     arrivals = [Arrival(event("e", "feature.used", account, MONDAY), MONDAY)]
     with pytest.raises(Fenced):
-        old.take_lane(0, arrivals, moves=[Offset("log-1", "usage", 0, None, 1)], at=WALL)
+        take(old, 0, arrivals, moves=[Offset("log-1", "usage", 0, None, 1)])
     assert (given.offsets, store.offsets(), store.count_events()) == ({}, {}, 0)
-    new.take_lane(0, arrivals, moves=[Offset("log-1", "usage", 0, None, 1)], at=WALL)
+    take(new, 0, arrivals, moves=[Offset("log-1", "usage", 0, None, 1)])
     assert store.offsets() == {("log-1", "usage", 0): 1}
 
 
 def test_offsets_move_from_where_the_owner_thinks_they_are_or_nothing_is_written(store: Store) -> None:
     keeper = assigned(store, "worker:1:a")
     keeper.assign([0], at=WALL)
-    keeper.take_lane(0, [], moves=[Offset("log-1", "usage", 0, None, 5)], at=WALL)
+    take(keeper, 0, [], moves=[Offset("log-1", "usage", 0, None, 5)])
     letter = DeadLetter("d1", "usage", "0:5", "no event", b"x", WALL)
     with pytest.raises(Fenced):
-        keeper.take_lane(0, [], [letter], moves=[Offset("log-1", "usage", 0, 4, 6)], at=WALL)
+        take(keeper, 0, [], [letter], moves=[Offset("log-1", "usage", 0, 4, 6)])
     assert (store.offsets(), list(store.dead_letters())) == ({("log-1", "usage", 0): 5}, [])
 
 
@@ -317,7 +327,7 @@ def test_dead_letters_are_written_with_the_offsets_that_passed_them(store: Store
     keeper = assigned(store, "worker:1:a")
     keeper.assign([0], at=WALL)
     letter = DeadLetter("d1", "usage", "0:0", "no event", b"x", WALL)
-    keeper.take_lane(0, [], [letter], moves=[Offset("log-1", "usage", 0, None, 1)], at=WALL)
+    take(keeper, 0, [], [letter], moves=[Offset("log-1", "usage", 0, None, 1)])
     assert [one.dead_letter_id for one in store.dead_letters()] == ["d1"]
     assert store.offsets("log-1") == {("log-1", "usage", 0): 1}
 
@@ -333,7 +343,7 @@ def test_a_lane_of_somebody_alive_is_not_taken(store: Store) -> None:
 def test_a_lane_that_is_not_held_cannot_be_written(store: Store) -> None:
     keeper = assigned(store, "worker:1:a")
     with pytest.raises(StoreError, match="does not hold it"):
-        keeper.move_clock(1, MONDAY, at=WALL)
+        keeper.move_clock(1, MONDAY)
 
 
 def test_an_account_of_another_lane_is_refused_before_anything_is_written(store: Store) -> None:
@@ -342,7 +352,7 @@ def test_an_account_of_another_lane_is_refused_before_anything_is_written(store:
     stranger = next(f"a{n}" for n in range(99) if lane_of(f"a{n}", LANES) == 1)
     arrivals = [Arrival(event("e", "feature.used", stranger, MONDAY), MONDAY)]
     with pytest.raises(StoreError, match="lane 1"):
-        keeper.take_lane(0, arrivals, at=WALL)
+        take(keeper, 0, arrivals)
     assert store.count_events() == 0
 
 
@@ -351,13 +361,13 @@ def test_a_lane_that_is_held_is_loaded_again_only_if_it_is_not_as_stored(store: 
     account = next(f"a{n}" for n in range(99) if lane_of(f"a{n}", LANES) == 0)
     arrivals = [Arrival(event(f"e{n}", "feature.used", account, MONDAY + n), MONDAY + n) for n in range(3)]
     keeper.assign([0], at=WALL)
-    keeper.take_lane(0, arrivals[:1], at=WALL)
+    take(keeper, 0, arrivals[:1])
     held = keeper.kept[0].lane
     keeper.assign([0], at=WALL)
     assert keeper.kept[0].lane is held
-    keeper.take_lane(0, arrivals[1:2], at=WALL)  # under the new epoch
+    take(keeper, 0, arrivals[1:2])  # under the new epoch
     other.assign([0], at=WALL, take_over=True)
-    other.take_lane(0, arrivals[2:], at=WALL)
+    take(other, 0, arrivals[2:])
     keeper.assign([0], at=WALL, take_over=True)
     assert keeper.kept[0].lane is not held
     assert keeper.kept[0].position == other.kept[0].position
@@ -375,11 +385,10 @@ def test_a_lane_whose_batch_broke_off_is_loaded_again(store: Store, monkeypatch:
     with monkeypatch.context() as broken:
         broken.setattr(store, "commit", away)
         with pytest.raises(StoreError, match="away"):
-            keeper.take_lane(0, arrivals, at=WALL)
-    held = keeper.kept[0].lane
+            take(keeper, 0, arrivals)
+    assert keeper.kept == {}
     keeper.assign([0], at=WALL)
-    assert keeper.kept[0].lane is not held
-    assert keeper.take_lane(0, arrivals, at=WALL).new == 1
+    assert take(keeper, 0, arrivals).new == 1
 
 
 def test_who_is_alive_says_so(store: Store) -> None:

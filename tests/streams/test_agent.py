@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from engine.errors import Fenced, StoreError
+from engine.errors import Conflict, Fenced, StoreError
 from streams.app import Listening, make_app
 from streams.batch import Claimed, Clocks, Partition
 from streams.held import Bounds, Fetched
@@ -38,10 +38,10 @@ class Handler:
     def claim(self, lanes, topics):
         return {lane: Claimed(1, {Partition(topic, lane): None for topic in topics}) for lane in lanes}
 
-    def commit(self, batch):
+    def commit(self, batches):
         if self.error is not None:
             raise self.error
-        self.taken.append(batch)
+        self.taken += batches
 
     def drop(self, lanes):
         self.dropped.append(tuple(lanes))
@@ -55,21 +55,22 @@ def raise_fatal(message):
     raise Fatal(message)
 
 
-def given_app(tmp_path, handler, **more):
+def given_app(tmp_path, handler, *, lanes=(0,), **more):
     listening = Listening(brokers=["127.0.0.1:1"], group="g", topics=TOPICS, lanes=2, folder=tmp_path, **more)
     app = make_app(listening, handler)
     app.work.fatal = raise_fatal
     held = app.work.held
-    held.assigned([Partition(topic, 0) for topic in TOPICS], 1, 0.0)
-    bounds = {Partition(topic, 0): Bounds(0, 0) for topic in TOPICS}
-    held.claimed(0, handler.claim([0], TOPICS)[0], bounds, Clocks(0.0, 0))
+    held.assigned([Partition(topic, lane) for topic in TOPICS for lane in lanes], 1, 0.0)
+    for lane, claim in handler.claim(lanes, TOPICS).items():
+        bounds = {Partition(topic, lane): Bounds(0, 0) for topic in TOPICS}
+        held.claimed(lane, claim, bounds, Clocks(0.0, 0))
     return app
 
 
 def batches(app, *timestamps):
     for offset, at in enumerate(timestamps):
         app.work.held.add({Partition("usage", 0): Fetched([Sent("usage", offset, at)], offset + 1)})
-        yield from app.work.held.batches(0.0)
+        yield from app.work.held.rounds(0.0)
 
 
 def drive(app, *given):
@@ -90,7 +91,7 @@ def test_the_agent_writes_one_batch_after_another(tmp_path, threaded):
     app = given_app(tmp_path, handler)
     given = list(batches(app, 1, 2, 3))
     drive(app, *given)
-    assert handler.taken == given
+    assert handler.taken == [batch for [batch] in given]
     assert (app.work.batches, app.work.records, app.work.dropped) == (3, 3, 0)
     assert app.work.held.mirror() == {Partition("usage", 0): 3}
     app.work.close()
@@ -115,6 +116,26 @@ def test_a_fenced_lane_is_let_go_and_the_agent_lives(tmp_path):
     assert (app.work.held.held, list(app.work.held.fenced_at), app.work.dropped) == ((), [0], 1)
 
 
+@pytest.mark.parametrize("error", [Fenced("lane 1: stop"), Conflict("lane 1: a mail was claimed meanwhile")])
+def test_the_fault_of_one_lane_does_not_hold_up_the_others_of_its_transaction(tmp_path, error):
+    class OneAtFault(Handler):
+        def commit(self, batches):
+            if any(batch.lane == 1 for batch in batches):
+                raise error
+            super().commit(batches)
+
+    handler = OneAtFault()
+    app = given_app(tmp_path, handler, lanes=(0, 1))
+    for lane in (0, 1):
+        app.work.held.add({Partition("usage", lane): Fetched([Sent("usage", 0, 5, partition=lane)], 1)})
+    [together] = app.work.held.rounds(0.0)
+    assert len(together) == 2
+    drive(app, together)
+    assert [batch.lane for batch in handler.taken] == [0]
+    assert app.work.held.held == (0,)
+    assert app.work.held.due(1e9) == ([] if isinstance(error, Fenced) else [1])
+
+
 def test_a_lane_whose_batch_may_be_written_or_not_is_claimed_again(tmp_path):
     handler = Handler()
     app = given_app(tmp_path, handler)
@@ -126,11 +147,33 @@ def test_a_lane_whose_batch_may_be_written_or_not_is_claimed_again(tmp_path):
     assert app.work.dropped == 1
 
 
+@pytest.mark.parametrize("error", [Fenced("lane 0: stop"), StoreError("broken"), None])
+def test_nothing_is_told_of_a_lane_that_went_to_another_claim_while_its_batch_was_written(tmp_path, error):
+    class Slow(Handler):
+        def commit(self, batches):
+            app.work.held.assigned([Partition(topic, 1) for topic in TOPICS], 2, 0.0)
+            if error is not None:
+                raise error
+
+    app = given_app(tmp_path, Slow())
+    drive(app, *batches(app, 1))
+    held = app.work.held
+    assert (held.due(1e9), held.fenced_at, held.mirror(), app.work.batches) == ([1], {}, {}, 0)
+
+
+def test_a_store_that_is_away_does_not_keep_lanes_from_being_given_up(tmp_path):
+    class Away(Handler):
+        def drop(self, lanes):
+            raise StoreError("away")
+
+    asyncio.run(given_app(tmp_path, Away()).work.drop([0]))
+
+
 def test_anything_else_ends_the_process(tmp_path):
     handler = Handler()
     app = given_app(tmp_path, handler)
     handler.error = ZeroDivisionError()
-    with pytest.raises(Fatal, match="lane 0: ZeroDivisionError"):
+    with pytest.raises(Fatal, match="lanes 0: ZeroDivisionError"):
         asyncio.run(app.work.write(next(batches(app, 1))))
 
 
@@ -139,5 +182,5 @@ def test_a_history_is_finished_when_its_last_lane_is(tmp_path):
     app = given_app(tmp_path, handler, history=True)
     finished = []
     app.work.finished = lambda: finished.append(True)
-    drive(app, *app.work.held.batches(0.0))
+    drive(app, *app.work.held.rounds(0.0))
     assert (handler.taken[0].at_end, finished) == (True, [True])

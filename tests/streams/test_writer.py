@@ -73,8 +73,8 @@ def test_a_batch_stands_in_the_store_with_the_offsets_it_moved(store: Store) -> 
     ours = writer(store)
     claimed = ours.claim([0], TOPICS)[0]
     assert claimed.offsets == {Partition("support", 0): None, Partition("usage", 0): None}
-    ours.commit(batch(claimed.epoch, rows(line("a"), line("b"))))
-    ours.commit(batch(claimed.epoch, rows(line("c"), first=2)))
+    ours.commit([batch(claimed.epoch, rows(line("a"), line("b")))])
+    ours.commit([batch(claimed.epoch, rows(line("c"), first=2))])
     assert store.count_events() == 3
     assert store.offsets() == {("log-1", "usage", 0): 3}
     assert ours.claim([0], TOPICS)[0].offsets == {Partition("support", 0): None, Partition("usage", 0): 3}
@@ -99,13 +99,13 @@ def test_a_bad_record_is_a_dead_letter_with_its_place_and_the_good_ones_beside_i
 ) -> None:
     ours = writer(store)
     epoch = ours.claim([0], TOPICS)[0].epoch
-    ours.commit(batch(epoch, rows(line("a"), value, line("b"), first=0)))
+    ours.commit([batch(epoch, rows(line("a"), value, line("b"), first=0))])
     (letter,) = store.dead_letters()
     assert (letter.source, letter.where, letter.raw) == ("usage", "0:1", (value or b"")[:MAX_BYTES])
     assert reason in letter.reason
     assert (store.count_events(), store.offsets()) == (2, {("log-1", "usage", 0): 3})
     again = writer(store, "w2")
-    again.commit(batch(again.claim([0], TOPICS)[0].epoch, rows(value, first=3)))
+    again.commit([batch(again.claim([0], TOPICS)[0].epoch, rows(value, first=3))])
     assert {one.where for one in store.dead_letters()} == {"0:1", "0:3"}
 
 
@@ -116,7 +116,7 @@ def test_an_event_is_recorded_when_its_record_says_and_never_later_than_now(
     store: Store, stamp: Instant, recorded: Instant
 ) -> None:
     ours = writer(store)
-    ours.commit(batch(ours.claim([0], TOPICS)[0].epoch, rows(line("a"), timestamp=stamp)))
+    ours.commit([batch(ours.claim([0], TOPICS)[0].epoch, rows(line("a"), timestamp=stamp))])
     (entry,) = [one for one in store.account_entries(ACCOUNTS[0]) if one.account_id]
     assert entry.recorded_at == recorded
 
@@ -126,7 +126,7 @@ def test_a_batch_of_an_older_epoch_is_refused_by_the_owner_itself(store: Store) 
     old = ours.claim([0], TOPICS)[0].epoch
     ours.claim([0], TOPICS)
     with pytest.raises(Fenced, match="epoch"):
-        ours.commit(batch(old, rows(line("a"))))
+        ours.commit([batch(old, rows(line("a")))])
     assert store.count_events() == 0
 
 
@@ -135,7 +135,7 @@ def test_a_batch_of_a_worker_that_lost_the_lane_is_refused_by_the_store(store: S
     epoch = old.claim([0], TOPICS)[0].epoch
     new.claim([0], TOPICS)
     with pytest.raises(Fenced):
-        old.commit(batch(epoch, rows(line("a"))))
+        old.commit([batch(epoch, rows(line("a")))])
     assert (store.count_events(), store.offsets()) == (0, {})
 
 
@@ -148,16 +148,16 @@ def test_a_lane_of_an_import_that_is_alive_is_not_taken(store: Store) -> None:
 def test_the_clock_goes_where_everything_is_read_until(store: Store) -> None:
     ours = writer(store)
     epoch = ours.claim([0], TOPICS)[0].epoch
-    ours.commit(batch(epoch, rows(line("a")), read_until=MONDAY + 5 * DAY))
+    ours.commit([batch(epoch, rows(line("a")), read_until=MONDAY + 5 * DAY)])
     assert store.lane_infos(at=WALL)[0].clock_at == MONDAY + 5 * DAY
     assert [one.rule for one in store.decisions()] == ["silent"]
-    ours.commit(batch(epoch, [], read_until=MONDAY + 6 * DAY))
+    ours.commit([batch(epoch, [], read_until=MONDAY + 6 * DAY)])
     assert store.lane_infos(at=WALL)[0].clock_at == MONDAY + 6 * DAY
 
 
 def test_topics_of_another_log_halt_the_lane_until_somebody_decides(store: Store) -> None:
     ours = writer(store)
-    ours.commit(batch(ours.claim([0], TOPICS)[0].epoch, rows(line("a"))))
+    ours.commit([batch(ours.claim([0], TOPICS)[0].epoch, rows(line("a")))])
     moved = writer(store, "w2", source="log-2").claim([0], TOPICS)[0]
     assert moved.halted is not None
     assert "log-2" in moved.halted
@@ -211,7 +211,7 @@ class Work:
         merged = merge.take(count, 0.0)
         ranges = {Partition(topic, lane): one for topic, one in merged.ranges.items()} if merged else {}
         done = merge.at_end(0.0)
-        self.writer.commit(LaneBatch(lane, epoch, 1, merged.records if merged else [], ranges, at_end=done))
+        self.writer.commit([LaneBatch(lane, epoch, 1, merged.records if merged else [], ranges, at_end=done)])
         return not done
 
 

@@ -15,7 +15,7 @@ def event_time(record):
 
 
 class Hanging(SqliteHandler):
-    def commit(self, batch):
+    def commit(self, batches):
         self.note("hanging")
         time.sleep(3600)
 

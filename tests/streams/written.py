@@ -43,10 +43,11 @@ class SqliteHandler:
         self.db.execute("COMMIT")
         return claims
 
-    def commit(self, batch):
+    def commit(self, batches):
         self.db.execute("BEGIN IMMEDIATE")
         try:
-            self._write(batch)
+            for batch in batches:
+                self._write(batch)
         except BaseException:
             self.db.execute("ROLLBACK")
             raise
