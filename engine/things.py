@@ -77,7 +77,7 @@ def step_of(thing: Thing, event: Event) -> int:
 def acts_by(thing: Thing, event_type: str) -> tuple[tuple[int, tuple[Test, ...]], ...]:
     """What events of a type may do to a thing that is no person, each with the tests under which they do.
 
-    Where CLOSE is among what passes, OPEN is not done.
+    Where CLOSE is among what passes, OPEN does nothing.
     """
     acts = ((ANSWER, thing.answered_by), (ASK, thing.asked_by), (CLOSE, thing.closed_by), (OPEN, thing.opened_by))
     return tuple((flag, act.where) for flag, those in acts for act in those if act.types.match(event_type))

@@ -15,7 +15,7 @@ from engine.measures.measure import is_there, passes
 from engine.rulebook.spec import Test
 from engine.slots import Computed, KeptOfThing, OverThings, Property, ToDate, is_such
 from engine.state import PERSON, ThingShape, happening_of
-from engine.things import CLOSE, OPEN, ThingState, acts_by, step_in_turn
+from engine.things import ThingState, acts_by, step_in_turn
 from engine.values import nested, thing_id
 from engine.views import Slot
 
@@ -254,8 +254,6 @@ def _step(account: Account, entry: Recorded, one: Found, state: ThingState, time
     if not step:
         return False
     one.stepped = True
-    if step & CLOSE:
-        step &= ~OPEN
     happened = step_in_turn(plan.shape.spec, state, (time, entry.position, step, event.user_id))
     if happened and plan.acts and (not plan.such or is_such(plan.such, state)):
         for act, length in happened:

@@ -11,6 +11,7 @@ from engine.columns.trends import outlook
 from engine.instants import DAY, HOUR
 from engine.log import Event, Recorded
 from engine.program import Program
+from engine.state import happening_of
 from tests.judge import product
 from tests.judge.product import book_of, decide
 
@@ -280,7 +281,10 @@ def test_what_never_closes_keeps_its_first_opening_alone() -> None:
         Recorded(n, START, Event(f"e{n}", "shelf.stocked", "acme", None, START - n, {"shelf_id": "a"}))
         for n in range(9)
     ]
-    state = program.shape.build(events[::-1], program.zone, START).things["shelf"]["a"]
+    account = program.shape.fresh()
+    for event in events:  # each is older than the one before
+        program.shape.fold(account, happening_of(event, program.zone, START))
+    state = account.things["shelf"]["a"]
     assert [row[0] for row in state.steps] == [START - 8]
     assert state.spell is not None
     assert state.spell.opened_at == START - 8
@@ -291,7 +295,7 @@ def test_every_column_holds_what_the_plain_code_reads_after_each_event(seed: int
     log, _, _ = scene(seed)
     programs: dict[str, Program] = {}
     stored: list[Recorded] = []
-    lane = ColumnLane(
+    lane: Any = ColumnLane(
         programs.__getitem__, lambda name, at: [e for e in stored if e.account_id == name and e.position <= at]
     )
     for row in log:
@@ -302,6 +306,8 @@ def test_every_column_holds_what_the_plain_code_reads_after_each_event(seed: int
         for one in lane.accounts.values():
             if one.seat is not None:
                 _rows_are_right(one, row["recorded_at"])
+        if row["position"] % 9 == 8:
+            lane = product._again(lane, programs, lane._history)
 
 
 def _rows_are_right(one: Account, at: int) -> None:
@@ -334,3 +340,28 @@ def _rows_are_right(one: Account, at: int) -> None:
 
 def _number(value: Any) -> float | None:
     return None if value is None or isinstance(value, str) or value != value else float(value)  # noqa: PLR0124 - nan
+
+
+def _told(rule: dict[str, Any], *events: tuple[float, float, str, dict[str, Any]]) -> list[dict[str, Any]]:
+    """What is decided of events at an hour, of an hour's time; both lanes must agree."""
+    log: list[dict[str, Any]] = [{"position": 0, "recorded_at": START, "rulebook": {**BOOK_OF_ALL, "rules": [rule]}}]
+    for number, (hour, time, kind, properties) in enumerate(events, 1):
+        event: dict[str, Any] = {"id": f"e{number}", "type": kind, "account_id": "acme", "properties": properties}
+        event |= {"user_id": None, "time": START + int(time * HOUR)}
+        log.append({"position": number, "recorded_at": START + int(hour * HOUR), "event": event})
+    until = log[-1]["recorded_at"] + HOUR
+    plain = decide(log, until)
+    assert decide(log, until, kind=ColumnLane) == plain
+    return plain
+
+
+def test_an_answer_that_comes_late_on_the_same_day_is_an_answer_before_the_closing() -> None:
+    ticket = {"ticket_id": "t1"}
+    events = (1, 1, "ticket.opened", ticket), (5, 5, "ticket.solved", ticket), (6, 3, "ticket.taken", ticket)
+    assert len(_told(_rule_of("", ["answered_5d >= 1"]), *events)) == 1
+
+
+def test_a_meeting_that_becomes_an_orientation_brings_what_happened_to_it() -> None:
+    review, orientation = {"meeting_id": "m1", "kind": "review"}, {"meeting_id": "m1", "kind": "orientation"}
+    events = (1, 1, "meeting.scheduled", review), (2, 2, "meeting.held", {"meeting_id": "m1"})
+    assert len(_told(_rule_of("", ["held_5d >= 1"]), *events, (3, 3, "meeting.scheduled", orientation))) == 1
