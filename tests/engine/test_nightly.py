@@ -126,3 +126,15 @@ def test_an_account_that_is_built_anew_keeps_what_its_day_had_brought() -> None:
             told.event(at / 10 + 0.01, "account.updated", {"timezone": "Asia/Kathmandu"})
     told.event(1.5, "used", time=START - 5 * DAY)
     assert [one.rule for one in same(told, 6)] == ["busy", "quiet"]
+
+
+@pytest.mark.parametrize("midnights", [pytest.param(True, id="by night"), pytest.param(False, id="after each event")])
+def test_an_account_that_was_silent_for_want_of_a_value_is_named_long_after_its_last_event(midnights: bool) -> None:
+    told = Told(
+        {"measures": {"uses": {"count": "used", "over": "30d"}}, "rules": [rule("big", "seats > 5", "uses > 0")]}
+    )
+    told.event(0.5, "used")
+    kinds = (NightLane if midnights else ColumnLane, Lane)
+    book, until = told.log[0]["rulebook"], START + 9 * DAY
+    for kind in kinds:
+        assert nights(kind, book, told.log, until, midnights=midnights)[2] == {"big": {"seats": 1}}
