@@ -1,6 +1,7 @@
 """Settings: read once from the environment (``RINGFIRST_...``), checked together before anything opens."""
 
 import os
+import re
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from email.utils import parseaddr
@@ -12,11 +13,15 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from engine.errors import UsageError
 from outreach.addresses import clean_address
+from streams.settings import KafkaSettings, Mechanism, Topics
 
 PREFIX = "RINGFIRST_"
-SECRETS = ("store", "token")
+SECRETS = ("store", "token", "kafka_password")
 """Settings that are or may hold a password; each can also be read from the file that ``RINGFIRST_..._FILE`` names."""
 _NEAR = 0.85
+_TESTS = f"{PREFIX}TEST_"
+_SERVER = re.compile(r"[^\s,:]+:\d{1,5}|\[[0-9a-fA-F:]+\]:\d{1,5}")
+_TOPIC = re.compile(r"(?!\.{1,2}$)[a-zA-Z0-9._-]{1,249}")
 
 
 def _mailbox(text: str) -> str:
@@ -31,6 +36,19 @@ def _one_line(text: str) -> str:
     return text
 
 
+def _servers(text: str) -> str:
+    if not all(_SERVER.fullmatch(one) for one in text.split(",")):
+        raise ValueError("it names no brokers; write host:port, several with commas")
+    return text
+
+
+def _name(text: str) -> str:
+    if not _TOPIC.fullmatch(text):
+        raise ValueError("Kafka takes no such name; use letters, digits, dot, dash and underscore, at most 249")
+    return text
+
+
+Name = Annotated[str, AfterValidator(_name)]
 Mailbox = Annotated[str, AfterValidator(_mailbox), AfterValidator(_one_line)]
 
 
@@ -39,6 +57,7 @@ class Settings(BaseSettings):
 
     ``sender`` writes the mails (``Name <name@example.com>``), ``postal_address`` stands in each (CAN-SPAM, CASL).
     ``host``, ``port`` and ``token`` are the embedded server's; ``allowed_hosts`` are names it answers to, with commas.
+    ``kafka`` names the brokers (``host:port``, with commas), ``kafka_...`` how to come in, ``topic_...`` what to read.
     """
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
@@ -53,6 +72,20 @@ class Settings(BaseSettings):
     port: Annotated[int, Field(ge=0, le=65_535)] = 8484
     token: SecretStr | None = None
     allowed_hosts: str = ""
+    kafka: Annotated[str, AfterValidator(_servers)] | None = None
+    kafka_group: Name = "ringfirst"
+    kafka_tls: bool = False
+    kafka_ca: Path | None = None
+    kafka_certificate: Path | None = None
+    kafka_certificate_key: Path | None = None
+    kafka_user: str | None = None
+    kafka_password: SecretStr | None = None
+    kafka_mechanism: Mechanism = "PLAIN"
+    topic_usage: Name = "usage-events"
+    topic_support: Name = "support-events"
+    topic_lifecycle: Name = "lifecycle-events"
+    topic_decisions: Name = "outreach-decisions"
+    topic_dead_letters: Name = "dead-letters"
 
 
 def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
@@ -61,12 +94,59 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
     secrets = dict(_secrets(environment, faults))
     try:
         settings = Settings(**secrets)
+        faults += _kafka_faults(settings)
     except ValidationError as err:
         faults += [_fault(found) for found in err.errors()]
     faults += _unknown(environment)
     if faults:
         raise UsageError("\n".join(faults))
     return settings
+
+
+def kafka_settings(settings: Settings) -> KafkaSettings:
+    """What the clients of Kafka need. Raises ``UsageError`` when no broker is named."""
+    if settings.kafka is None:
+        raise UsageError("RINGFIRST_KAFKA: no broker is named; found nothing; set it to host:port, several with commas")
+    return KafkaSettings(
+        servers=tuple(settings.kafka.split(",")),
+        group=settings.kafka_group,
+        topics=Topics(
+            usage=settings.topic_usage,
+            support=settings.topic_support,
+            lifecycle=settings.topic_lifecycle,
+            decisions=settings.topic_decisions,
+            dead_letters=settings.topic_dead_letters,
+        ),
+        tls=settings.kafka_tls,
+        ca=settings.kafka_ca,
+        certificate=settings.kafka_certificate,
+        certificate_key=settings.kafka_certificate_key,
+        user=settings.kafka_user,
+        password=settings.kafka_password.get_secret_value() if settings.kafka_password else None,
+        mechanism=settings.kafka_mechanism,
+    )
+
+
+def _kafka_faults(settings: Settings) -> Iterable[str]:
+    """What does not fit together."""
+    if (settings.kafka_user is None) != (settings.kafka_password is None):
+        lone, other = ("USER", "PASSWORD") if settings.kafka_password is None else ("PASSWORD", "USER")
+        yield f"RINGFIRST_KAFKA_{lone}: is set alone; found no RINGFIRST_KAFKA_{other}; set both or none"
+    for name in ("ca", "certificate", "certificate_key"):
+        path = getattr(settings, f"kafka_{name}")
+        if path is not None and not settings.kafka_tls:
+            yield f"RINGFIRST_KAFKA_{name.upper()}: is of no use without TLS; set RINGFIRST_KAFKA_TLS to true"
+        elif path is not None and not path.is_file():
+            yield f"RINGFIRST_KAFKA_{name.upper()}: the file is not there; found {path}; name a PEM file"
+    if (settings.kafka_certificate is None) != (settings.kafka_certificate_key is None):
+        yield "RINGFIRST_KAFKA_CERTIFICATE: it and RINGFIRST_KAFKA_CERTIFICATE_KEY go together; set both or none"
+    seen: dict[str, str] = {}
+    for field in Settings.model_fields:
+        if field.startswith("topic_"):
+            variable, name = PREFIX + field.upper(), getattr(settings, field)
+            if name in seen:
+                yield f"{variable}: the same topic as {seen[name]}; found {name}; give each a name of its own"
+            seen.setdefault(name, variable)
 
 
 def _secrets(environment: Mapping[str, str], faults: list[str]) -> Iterable[tuple[str, Any]]:
@@ -95,5 +175,5 @@ def _unknown(environment: Mapping[str, str]) -> Iterable[str]:
     known |= {f"{PREFIX}{name.upper()}_FILE" for name in SECRETS}
     for variable in sorted(environment):
         near = get_close_matches(variable, sorted(known), n=1, cutoff=_NEAR)
-        if variable.startswith(PREFIX) and variable not in known and near:
+        if variable.startswith(PREFIX) and not variable.startswith(_TESTS) and variable not in known and near:
             yield f"{variable}: there is no such setting; did you mean {near[0]}?"

@@ -11,6 +11,7 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
+from operator import itemgetter
 from typing import Any, BinaryIO, Self
 
 from engine.errors import UsageError
@@ -21,6 +22,7 @@ from engine.store import DeadLetter
 
 STDIN = "-"
 Item = Arrived | DeadLetter
+Line = tuple[Instant, bytes, Item]
 Progress = Callable[[int], None]
 """Called with the bytes that were read since the last call, as they lie on the disk."""
 
@@ -28,6 +30,7 @@ _LINE = MAX_BYTES + 2  # the largest event and its line end; what is longer is n
 _CHUNK = 1 << 18
 _GZIP = b"\x1f\x8b"
 _BOM = b"\xef\xbb\xbf"
+_NEVER = -(2**63)
 
 
 class EventFiles:
@@ -77,15 +80,15 @@ class EventFiles:
         lines are passed over. ``wall`` is the clock at intake. Raises ``UsageError`` where a file breaks off, after
         everything good before it.
         """
+        for _time, _raw, item in self.lines(wall=wall, progress=progress):
+            yield item
+
+    def lines(self, *, wall: Instant, progress: Progress | None = None) -> Iterator[Line]:
+        """Like ``read``, and beside each item its time and its bytes; a bad line has the time of the one before it."""
         self._progress = progress or _silent
         self._progress(self._early)
-        if len(self._open) == 1:
-            name, stream = self._open[0]
-            yield from _items(name, stream, wall, self.strays)
-            return
         timed = [_timed(_items(name, stream, wall, self.strays)) for name, stream in self._open]
-        for _time, item in heapq.merge(*timed, key=lambda one: one[0]):
-            yield item
+        return timed[0] if len(timed) == 1 else heapq.merge(*timed, key=itemgetter(0))
 
     def _opened(self, name: str) -> tuple[BinaryIO, int | None]:
         if name == STDIN:
@@ -134,20 +137,20 @@ def dead_letter(source: str, where: str, reason: str, raw: bytes, at: Instant, a
     return DeadLetter(mark, shown, where, reason, raw, at, account_id)
 
 
-def _items(name: str, stream: BinaryIO, wall: Instant, seen: Counter[tuple[str, str]]) -> Iterator[Item]:
+def _items(name: str, stream: BinaryIO, wall: Instant, seen: Counter[tuple[str, str]]) -> Iterator[tuple[bytes, Item]]:
     for number, raw, length in _lines(name, stream):
         if length > len(raw):
             reason = f"larger than 256 KB; found {length} bytes, of which the first are kept; send less with the event"
-            yield dead_letter(name, f"line {number}", reason, raw, wall, None)
+            yield raw, dead_letter(name, f"line {number}", reason, raw, wall, None)
             continue
         found = decode(raw, wall=wall)
         if isinstance(found, BadEvent):
-            yield dead_letter(name, f"line {number}", found.reason, raw, wall, found.account_id)
+            yield raw, dead_letter(name, f"line {number}", found.reason, raw, wall, found.account_id)
         else:
             lacks = found.event.user_id is None or not found.event.properties
             if lacks and (strange := strays(raw)):
                 seen.update(strange)
-            yield found
+            yield raw, found
 
 
 def _lines(name: str, stream: BinaryIO) -> Iterator[tuple[int, bytes, int]]:
@@ -191,13 +194,13 @@ def _broken(err: Exception) -> str:
     return str(err)
 
 
-def _timed(items: Iterator[Item]) -> Iterator[tuple[Instant, Item]]:
-    """Beside each item its time; a dead letter goes with the line before it."""
-    time = -(2**63)
-    for item in items:
+def _timed(items: Iterator[tuple[bytes, Item]]) -> Iterator[Line]:
+    """Before each item its time; a dead letter goes with the line before it."""
+    time = _NEVER
+    for raw, item in items:
         if isinstance(item, Arrived):
             time = item.event.time
-        yield time, item
+        yield time, raw, item
 
 
 def _silent(_read: int) -> None:

@@ -17,6 +17,7 @@ import fcntl
 import os
 import shutil
 import tempfile
+import time
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ from streams.embedded import EmbeddedBroker
 from tools.kafka.broker import VERSION, Broker, Unavailable, start_beside
 
 _CHOICE = "RINGFIRST_TEST_KAFKA"
+_ASKED = os.environ.get(_CHOICE, "")  # now: tests of commands begin with an environment that is swept
 _tests = count(1)
 
 
@@ -59,7 +61,13 @@ class Kafka:
         dotted = {key.replace("_", "."): value for key, value in config.items()}
         for made in admin.create_topics([NewTopic(name, partitions, 1, config=dotted)]).values():
             made.result(30)
-        return name
+        until = time.monotonic() + 30
+        while time.monotonic() < until:  # a topic that was made is not known at once
+            found = admin.list_topics(name, timeout=10).topics[name].partitions
+            if len(found) == partitions and all(one.leader >= 0 for one in found.values()):
+                return name
+            time.sleep(0.05)
+        raise AssertionError(f"{name}: made, and not there after 30 s")
 
     def put(self, topic: str, *records: tuple[str | None, bytes, int], **config: Any) -> None:
         """Publish (key, value, timestamp) and wait until the broker has them."""
@@ -105,9 +113,8 @@ class Kafka:
 
 def chosen() -> str:
     """``real``, ``embedded``, or the ``host:port`` that somebody set."""
-    asked = os.environ.get(_CHOICE, "")
-    if asked:
-        return asked
+    if _ASKED:
+        return _ASKED
     return "real" if shutil.which("java") and shutil.which("mvn") else "embedded"
 
 

@@ -101,7 +101,7 @@ def _end(ctx: click.Context, report: "ImportReport") -> None:
 
 @contextmanager
 def stopping() -> Iterator[Callable[[], bool]]:
-    """Let Ctrl-C and a polite kill stop the import after the batch at hand; the second one stops it at once."""
+    """Let Ctrl-C and a polite kill stop the work after the batch at hand; the second one stops it at once."""
     asked: list[int] = []
 
     def ask(number: int, _frame: FrameType | None) -> None:
@@ -119,14 +119,14 @@ def stopping() -> Iterator[Callable[[], bool]]:
 
 
 @contextmanager
-def bar(size: int | None) -> "Iterator[tuple[Progress, Tell]]":
+def bar(size: int | None, word: str = "importing") -> "Iterator[tuple[Progress, Tell]]":
     """Show a bar on stderr with rate and time left; silent where stderr is no terminal."""
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
     console = Console(stderr=True)
     columns = (
-        TextColumn("importing"),
+        TextColumn(word),
         BarColumn(),
         DownloadColumn(),
         TransferSpeedColumn(),
@@ -134,7 +134,7 @@ def bar(size: int | None) -> "Iterator[tuple[Progress, Tell]]":
         TimeRemainingColumn(elapsed_when_finished=True),
     )
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("import", total=size, lines=0)
+        task = bar.add_task(word, total=size, lines=0)
         yield (
             lambda read: bar.update(task, advance=read),
             lambda lines: bar.update(task, lines=lines),

@@ -13,6 +13,8 @@ if TYPE_CHECKING:  # these take a tenth of a second to import
     from outreach.context import Sender
     from ringfirst.rulebooks import Folder
     from ringfirst.settings import Settings
+    from streams.admin import KafkaAdmin
+    from streams.settings import KafkaSettings
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 _DAY = len("2026-03-02")
@@ -96,6 +98,33 @@ def opened(store_url: str | None, *, create: bool = False) -> Iterator["Store"]:
         yield store
     finally:
         store.close()
+
+
+@contextmanager
+def kafka() -> "Iterator[tuple[KafkaSettings, KafkaAdmin]]":
+    """Kafka as it is set, and a connection to ask it. Raises ``UsageError`` and ``StreamError``."""
+    import logging
+
+    from ringfirst.settings import kafka_settings
+    from streams.admin import opened as opened_admin
+
+    found = kafka_settings(settings())
+    logging.getLogger("kafka").setLevel(logging.CRITICAL)  # what matters of it is raised, and said in our words
+    with opened_admin(found) as admin:
+        yield found, admin
+
+
+def lanes_of(store_url: str | None, asked: int | None) -> int:
+    """How many lanes: as ``asked``, else those of the store. Never guessed: topics keep the partitions they got."""
+    from engine.errors import StoreError
+
+    if asked is not None:
+        return asked
+    try:
+        with opened(store_url) as store:
+            return store.lanes
+    except StoreError as err:
+        raise StoreError(f"{err}; or say --lanes N (a new store gets 8)") from err
 
 
 def folder_of(rules: Path | None) -> "Folder":
