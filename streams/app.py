@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from streams.batch import Handler
 from streams.consuming import ConsumerThread
 from streams.held import HeldLanes
 from streams.merge import Key
+from streams.settings import KafkaSettings
 from streams.stopping import Deadline, Worker
 from streams.transport import Transport, Undecoded, Work
 from streams.watchdog import Beat, Limits, Signs, Watchdog, fatal
@@ -25,21 +25,18 @@ log = logging.getLogger(__name__)
 
 
 class Listening(msgspec.Struct, frozen=True, kw_only=True):
-    """What a worker listens to.
+    """What a worker listens to: the inbound topics of ``kafka``, as a member of its group.
 
-    ``brokers`` are ``host:port``; ``lanes`` is what the store was made with. With ``history`` each lane is taken in by
-    ``key`` (the event's own time) and the worker stops when all of its lanes are read to their end. ``credentials``
-    are Faust's (``faust.SASLCredentials``, ``faust.SSLCredentials``); None = a plain connection.
+    ``lanes`` is what the store was made with; Faust keeps what little it keeps in ``folder``. With ``history`` each
+    lane is taken in by ``key`` (the event's own time), and the worker stops when all of its lanes are read to their
+    end.
     """
 
-    brokers: Sequence[str]
-    group: str
-    topics: Sequence[str]
+    kafka: KafkaSettings
     lanes: int
     folder: Path
     history: bool = False
     key: Key | None = None
-    credentials: Any = None
     session_seconds: float = SESSION_SECONDS
 
 
@@ -61,7 +58,7 @@ class App(faust.App):
 def make_app(listening: Listening, handler: Handler) -> App:
     """Make the app of a worker; nothing is opened and nobody is asked before it is started."""
     app = App(
-        listening.group,
+        listening.kafka.group,
         autodiscover=False,
         datadir=str(listening.folder),
         store="memory://",
@@ -69,7 +66,7 @@ def make_app(listening: Listening, handler: Handler) -> App:
         topic_disable_leader=True,
         stream_wait_empty=False,
         stream_buffer_maxsize=64,
-        broker_credentials=listening.credentials,
+        broker_credentials=listening.kafka.for_faust(),
         broker_max_poll_records=2000,
         broker_session_timeout=listening.session_seconds,
         broker_heartbeat_interval=listening.session_seconds / 4,
@@ -83,9 +80,9 @@ def make_app(listening: Listening, handler: Handler) -> App:
         web_router_enabled=False,
         worker_redirect_stdouts=False,
     )
-    held = HeldLanes(listening.topics, history=listening.history, key=listening.key)
+    held = HeldLanes(listening.kafka.topics.inbound, history=listening.history, key=listening.key)
     app.work = Work(held, handler, lanes=listening.lanes, fatal=fatal)
-    app.transport = Transport([URL(f"kafka://{broker}") for broker in listening.brokers], app, app.work)
+    app.transport = Transport([URL(f"kafka://{server}") for server in listening.kafka.servers], app, app.work)
     schema = Undecoded()
     topic = app.topic(*held.topics, acks=False, schema=schema)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from engine.errors import StoreError
 from streams.app import Listening, make_app, run
+from streams.settings import KafkaSettings, Topics
 from streams.watchdog import Limits
 from tests.streams.written import SqliteHandler
 
@@ -51,9 +52,11 @@ def main():
     folder.mkdir(parents=True, exist_ok=True)
     limits = Limits(**told.get("limits", {}))
     listening = Listening(
-        brokers=told["brokers"].split(","),
-        group=told["group"],
-        topics=told["topics"],
+        kafka=KafkaSettings(
+            servers=tuple(told["brokers"].split(",")),
+            group=told["group"],
+            topics=Topics(**dict(zip(("lifecycle", "support", "usage"), told["topics"], strict=True))),
+        ),
         lanes=told["lanes"],
         folder=folder,
         history=told.get("history", False),
