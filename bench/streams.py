@@ -67,11 +67,15 @@ class Counting:  # the contract documents the methods
 def batches(told: dict[str, Any], meter: Meter) -> None:
     """The batch transport, live."""
     from streams.app import Listening, make_app, run
+    from streams.settings import KafkaSettings, Topics
 
     group = f"{told['topics'][0]}-batches"
+    topics = dict(zip(WORDS, told["topics"], strict=True))
     with tempfile.TemporaryDirectory() as folder:
         listening = Listening(
-            brokers=[told["kafka"]], group=group, topics=told["topics"], lanes=LANES, folder=Path(folder)
+            kafka=KafkaSettings(servers=(told["kafka"],), group=group, topics=Topics(**topics)),
+            lanes=LANES,
+            folder=Path(folder),
         )
         run(make_app(listening, Counting(meter)), loglevel="WARNING")
 

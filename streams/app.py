@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from streams.batch import Handler
 from streams.consuming import ConsumerThread
 from streams.held import HeldLanes
 from streams.merge import Key
+from streams.settings import KafkaSettings
 from streams.stopping import Deadline, Worker
 from streams.transport import Transport, Undecoded, Work
 from streams.watchdog import Beat, Limits, Signs, Watchdog, fatal
@@ -26,21 +27,18 @@ log = logging.getLogger(__name__)
 
 
 class Listening(msgspec.Struct, frozen=True, kw_only=True):
-    """What a worker listens to.
+    """What a worker listens to: the inbound topics of ``kafka``, as a member of its group.
 
-    ``brokers`` are ``host:port``; ``lanes`` is what the store was made with. With ``history`` each lane is taken in by
-    ``key`` (the event's own time) and the worker stops when all of its lanes are read to their end. ``credentials``
-    are Faust's (``faust.SASLCredentials``, ``faust.SSLCredentials``); None = a plain connection.
+    ``lanes`` is what the store was made with; Faust keeps what little it keeps in ``folder``. With ``history`` each
+    lane is taken in by ``key`` (the event's own time), and the worker stops when all of its lanes are read to their
+    end.
     """
 
-    brokers: Sequence[str]
-    group: str
-    topics: Sequence[str]
+    kafka: KafkaSettings
     lanes: int
     folder: Path
     history: bool = False
     key: Key | None = None
-    credentials: Any = None
     session_seconds: float = SESSION_SECONDS
 
 
@@ -72,7 +70,7 @@ def make_app(
     when its own lanes are read to their end. ``last`` ends the handler, in place of ``drop``.
     """
     app = App(
-        listening.group,
+        listening.kafka.group,
         autodiscover=False,
         datadir=str(listening.folder),
         store="memory://",
@@ -80,7 +78,7 @@ def make_app(
         topic_disable_leader=True,
         stream_wait_empty=False,
         stream_buffer_maxsize=64,
-        broker_credentials=listening.credentials,
+        broker_credentials=listening.kafka.for_faust(),
         broker_max_poll_records=2000,
         broker_session_timeout=listening.session_seconds,
         broker_heartbeat_interval=listening.session_seconds / 4,
@@ -94,9 +92,9 @@ def make_app(
         web_router_enabled=False,
         worker_redirect_stdouts=False,
     )
-    held = HeldLanes(listening.topics, history=listening.history, key=listening.key)
+    held = HeldLanes(listening.kafka.topics.inbound, history=listening.history, key=listening.key)
     app.work = Work(held, handler, lanes=listening.lanes, fatal=fatal)
-    app.transport = Transport([URL(f"kafka://{broker}") for broker in listening.brokers], app, app.work)
+    app.transport = Transport([URL(f"kafka://{server}") for server in listening.kafka.servers], app, app.work)
     schema = Undecoded()
     topic = app.topic(*held.topics, acks=False, schema=schema)
 

@@ -9,9 +9,11 @@ from engine.errors import Conflict, Fenced, StoreError
 from streams.app import Listening, make_app
 from streams.batch import Claimed, Clocks, Partition
 from streams.held import Bounds, Fetched
+from streams.settings import KafkaSettings, Topics
 from tests.streams.test_merge import Sent
 
-TOPICS = ("support", "usage")
+TOPICS = ("lifecycle", "support", "usage")
+KAFKA = KafkaSettings(servers=("127.0.0.1:1",), topics=Topics(**{topic: topic for topic in TOPICS}))
 
 
 @contextmanager
@@ -56,7 +58,7 @@ def raise_fatal(message):
 
 
 def given_app(tmp_path, handler, *, lanes=(0,), **more):
-    listening = Listening(brokers=["127.0.0.1:1"], group="g", topics=TOPICS, lanes=2, folder=tmp_path, **more)
+    listening = Listening(kafka=KAFKA, lanes=2, folder=tmp_path, **more)
     app = make_app(listening, handler)
     app.work.fatal = raise_fatal
     held = app.work.held

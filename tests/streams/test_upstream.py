@@ -17,7 +17,7 @@ from streams.app import Listening, make_app
 from streams.consuming import ConsumerThread
 from streams.stopping import Worker
 from streams.transport import Consumer, Transport, Undecoded
-from tests.streams.test_agent import Handler, loop_of
+from tests.streams.test_agent import KAFKA, Handler, loop_of
 
 VERSIONS = {"faust-streaming": "0.15.3", "mode-streaming": "0.7.1", "aiokafka": "0.14.0"}
 SOURCES = {
@@ -108,8 +108,7 @@ def test_our_own_methods_hide_none_of_upstream():
 
 @pytest.fixture
 def app(tmp_path):
-    listening = Listening(brokers=["127.0.0.1:1"], group="g", topics=["usage", "support"], lanes=4, folder=tmp_path)
-    return make_app(listening, Handler())
+    return make_app(Listening(kafka=KAFKA, lanes=4, folder=tmp_path), Handler())
 
 
 def test_the_consumer_reads_what_is_committed_shares_by_range_and_never_resets(app):

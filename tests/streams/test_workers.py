@@ -75,6 +75,19 @@ def test_a_killed_worker_leaves_nothing_half_done(crew):
     crew.judge_order()
 
 
+def test_a_store_whose_connection_breaks_before_and_at_commits_has_everything_once(crew):
+    crew.put(300)
+    worker = crew.start(unsure=True)
+    for turn in range(8):
+        crew.put(50, start=300 + turn * 50)
+        time.sleep(0.3)
+    assert crew.all_written(120), crew.log()
+    crew.judge()
+    assert until(lambda: "broke before the commit" in crew.log() and "broke at the commit" in crew.log())
+    crew.judge()
+    assert crew.stop(worker)[0] == 0
+
+
 def test_two_workers_share_the_lanes_and_give_them_up_again(real_crew):
     real_crew.put(300)
     first = real_crew.start()

@@ -24,7 +24,7 @@ class SqliteHandler:
     threaded = False
 
     def __init__(self, path):
-        self.db = sqlite3.connect(path, timeout=20, isolation_level=None)
+        self.db = sqlite3.connect(path, timeout=20, isolation_level=None, check_same_thread=False)
         self.db.execute("PRAGMA journal_mode=WAL")
         self.db.executescript(SCHEMA)
 
