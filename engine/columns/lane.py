@@ -137,8 +137,10 @@ class ColumnLane(Lane):
         if narrow is None or time < sheet.start or first is None or time < first:
             return self._wide_event(account, entry, handler)
         rows = NO_THINGS
-        if (handler.person and event.user_id is not None) or not handler.ids.isdisjoint(event.properties):
-            found = self._light(handler, account, entry, time)
+        named = not handler.ids.isdisjoint(event.properties)
+        if named or (handler.person and event.user_id is not None):
+            alone = handler.lone and not named and event.user_id
+            found = self._person(handler, account, alone, time) if alone else self._light(handler, account, entry, time)
             if found is None:
                 return self._wide_event(account, entry, handler)
             rows = found
@@ -167,9 +169,10 @@ class ColumnLane(Lane):
         seat: Seat = account.seat
         event, at = entry.event, entry.recorded_at
         time = min(at, event.time)
+        hits: list[Hit] = []
         try:
-            for kind, _, inner in rows:
-                narrow.things[kind][0](inner, event, time)
+            for kind, key, inner in rows:
+                hits += [(rule, key) for rule in narrow.things[kind](inner, event, time, seat.row)]
         except WildError:
             return self._plain(account, entry)
         if narrow.touched is not None:
@@ -180,9 +183,7 @@ class ColumnLane(Lane):
             return self._looked(account, self._whole_look(account, at, self._happening(account, entry)))
         if narrow.touched is not None:
             turned = narrow.touched.check[""](seat.row, False)
-        hits: list[Hit] = [(rule, "") for rule in turned]
-        for kind, key, inner in rows:
-            hits += [(rule, key) for rule in narrow.things[kind][1](seat.row, inner, False)]
+        hits += [(rule, "") for rule in turned]
         for kind, check in narrow.all_things.items():
             for key, inner in seat.things.get(kind, NO_ROWS).items():
                 hits += [(rule, key) for rule in check(seat.row, inner, False)]
@@ -229,6 +230,18 @@ class ColumnLane(Lane):
         for kind in unlisted:
             account.program.things[kind].shape.fold(things[kind], self._happening(account, entry))
         return found
+
+    @staticmethod
+    def _person(handler: Handler, account: Account, person: str, time: Instant) -> Things | None:
+        """The same for an event that names a person and nothing else."""
+        state = account.state.things[PERSON].get(person)
+        if state is None or time < (state.last or 0):
+            return None
+        row = account.seat.things.get(PERSON, NO_ROWS).get(person)
+        if row is None and (handler.routed or not state.open):
+            return None
+        state.last = time
+        return NO_THINGS if row is None else [(PERSON, person, row)]
 
     def _slow_measures(self, account: Account, narrow: Any, entry: Recorded) -> None:
         """Measures without columns, and what is read from them."""
