@@ -151,8 +151,9 @@ class ColumnLane(Lane):
         if narrow is None or time < sheet.start or first is None or time < first:
             return self._wide_event(account, entry, handler)
         rows, moved = NO_THINGS, NOTHING_MOVES
-        if (handler.person and event.user_id is not None) or not handler.ids.isdisjoint(event.properties):
-            found = self._things_of(handler, account, entry, time)
+        named = not handler.ids.isdisjoint(event.properties)
+        if named or (handler.person and event.user_id is not None):
+            found = self._things_of(handler, account, entry, time, named=named)
             if found is None:
                 return self._wide_event(account, entry, handler)
             rows, moved = found
@@ -183,9 +184,10 @@ class ColumnLane(Lane):
         seat: Seat = account.seat
         event, at = entry.event, entry.recorded_at
         time = min(at, event.time)
+        hits: list[Hit] = []
         try:
-            for kind, _, inner in rows:
-                narrow.things[kind][0](inner, event, time)
+            for kind, key, inner in rows:
+                hits += [(rule, key) for rule in narrow.things[kind](inner, event, time, seat.row)]
         except WildError:
             return self._plain(account, entry)
         if narrow.touched is not None:
@@ -194,9 +196,7 @@ class ColumnLane(Lane):
             return self._looked(account, self._whole_look(account, at, self._happening(account, entry)))
         if narrow.touched is not None:
             turned = narrow.touched.check[""](seat.row, False)
-        hits: list[Hit] = [(rule, "") for rule in turned]
-        for kind, key, inner in rows:
-            hits += [(rule, key) for rule in narrow.things[kind][1](seat.row, inner, False)]
+        hits += [(rule, "") for rule in turned]
         for kind, check in narrow.all_things.items():
             for key, inner in seat.things.get(kind, NO_ROWS).items():
                 hits += [(rule, key) for rule in check(seat.row, inner, False)]
@@ -206,12 +206,15 @@ class ColumnLane(Lane):
         return self._looked(account, self._consider(account, hits, at, happening))
 
     def _things_of(
-        self, handler: Handler, account: Account, entry: Recorded, time: Instant
+        self, handler: Handler, account: Account, entry: Recorded, time: Instant, *, named: bool
     ) -> tuple[Things, list[Found]] | None:
         """The things of an event: those that it leaves as they are, already noted, and those that it moves.
 
-        None, and nothing noted, when one of them has to go the wide way.
+        None, and nothing noted, when one of them has to go the wide way. ``named``: it may name more than a person.
         """
+        if handler.lone and not named and entry.event.user_id:
+            alone = self._person(handler, account, entry.event.user_id, time)
+            return None if alone is None else (alone, NOTHING_MOVES)
         moved: list[Found] | None = NOTHING_MOVES
         if handler.active:
             account.tidy(entry.recorded_at)
@@ -280,9 +283,9 @@ class ColumnLane(Lane):
         try:
             narrow.take(seat.row, event, time)
             for kind, _, inner in rows:
-                narrow.things[kind][0](inner, event, time)
+                narrow.things[kind](inner, event, time, seat.row)
             for one in moved:
-                move(self, account, entry, one, time, narrow.things[one.plan.kind][0] if one.plan.table else None)
+                move(self, account, entry, one, time, narrow.things[one.plan.kind] if one.plan.table else None)
         except WildError:
             return self._plain(account, entry)
         if narrow.touched is not None:
@@ -294,7 +297,7 @@ class ColumnLane(Lane):
             return self._looked(account, self._whole_look(account, at, self._happening(account, entry)))
         hits += [(rule, "") for rule in stirs.touched.check[""](seat.row, False)]
         for kind, key, inner in rows:
-            hits += [(rule, key) for rule in narrow.things[kind][1](seat.row, inner, False)]
+            hits += [(rule, key) for rule in sheet.check[kind](seat.row, inner, False)]
         for kind, seats in seat.things.items():
             if kind in kinds or stirs.touched.rules[kind]:
                 hits += self._ask_things(seat, kind, seats, stirs, moved)
@@ -350,6 +353,18 @@ class ColumnLane(Lane):
             account.schedule(view)
             self._schedule(account)
         return view, hits
+
+    @staticmethod
+    def _person(handler: Handler, account: Account, person: str, time: Instant) -> Things | None:
+        """Note an event that names a person and nothing else, and leaves it as it is; gives it, if it has a row."""
+        state = account.state.things[PERSON].get(person)
+        if state is None or time < (state.last or 0):
+            return None
+        row = account.seat.things.get(PERSON, NO_ROWS).get(person)
+        if row is None and (handler.routed or not state.open):
+            return None
+        state.last = time
+        return NO_THINGS if row is None else [(PERSON, person, row)]
 
     def _slow_measures(self, account: Account, narrow: Any, entry: Recorded) -> None:
         """Measures without columns, and what is read from them."""

@@ -304,6 +304,6 @@ def _measures(
             for index in plan.routed:
                 state.kept[index] = shape.kept[index].fold(state.kept[index], happening)
         return
-    fold(row, entry.event, time)
+    fold(row, entry.event, time, seat.row)
     if plan.own and plan.table is not None:
         plan.table.fold(row, plan.table.owners[row][2], happening_of(entry, account.zone, entry.recorded_at), plan.own)

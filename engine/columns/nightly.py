@@ -128,7 +128,7 @@ class NightLane(ColumnLane):
             return False
         folds = piles.default.narrow.things
         for kind, _, row in rows:
-            folds[kind][0](row, event, event.time)
+            folds[kind](row, event, event.time, account.seat.row)
         return True
 
     def _slow_measures(self, account: Account, narrow: Any, entry: Recorded) -> None:

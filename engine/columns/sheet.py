@@ -83,6 +83,10 @@ class Handler:
     person: bool = False
     plans: dict[str, Plan] = field(default_factory=dict)
     """By kind how things move that such an event may open, answer, close or change."""
+    lone: bool = False
+    """Does a person stay as it is, so that nothing else need be looked at where no other thing is named?"""
+    routed: bool = False
+    """Do measures of people count it?"""
 
 
 @dataclass(slots=True)
@@ -97,7 +101,8 @@ class Narrow:
     touched: Touched | None
     later: tuple[tuple[str, int], ...]
     """Trends of windows that end before today: what happens today enters them only so many days from now."""
-    things: dict[str, tuple[Callable[..., Sequence[int]], Check]]
+    things: dict[str, Callable[..., Sequence[int]]]
+    """The same by kind for the row of a thing, which is given the account's row too."""
     all_things: dict[str, Check]
     more: bool
     """Is there more to do than ``take`` does: values to be read anew, things of the account to be asked?"""
@@ -206,7 +211,6 @@ class Sheet:
         self._tests: list[tuple[Test, ...]] = []
         self._paths: list[Any] = []
         self._names = 0
-        self._asking: dict[int, Check] = {}
         scores = [self.layout.program.book.scores[name] for name in sorted(self.layout.program.book.scores)]
         self.narrow: dict[str, Any] = {
             "__builtins__": {},
@@ -222,7 +226,7 @@ class Sheet:
             "intern": sys.intern,
             "widen": self._widen,
             "forget": forget_outdated,
-            "asked": self._asked,
+            **{f"{scope.prefix}asked": self._asking(kind) for kind, scope in self.layout.scopes.items()},
         }
         self.wide: dict[str, Any] = {"__builtins__": {}, **WIDE, "scores": scores}
         for number, spec in enumerate(scores):
@@ -459,6 +463,8 @@ class Sheet:
         handler.ids = frozenset([path[0] for _, path, _, _ in inert if path] + [path[0] for _, path in active if path])
         handler.person = "person" in [kind for kind, _, _, _ in inert] + [kind for kind, _ in active]
         handler.plans = plans_of(self, event_type, active)
+        handler.lone = any(kind == "person" and not listed for kind, _, _, listed in inert)
+        handler.routed = any(kind == "person" and counted for kind, _, counted, _ in inert)
         values = self._values(layout.scopes[""], routed, prop) if prop else []
         handler.by_value = {value: self._narrow(event_type, prop, value) for value in values}
         handler.default = self._narrow(event_type, prop, None)
@@ -499,18 +505,19 @@ class Sheet:
         slow = any(touched.leaves.values()) or any(touched.trends.values()) or touched.moves or own
         asks = Asks() if slow or self.every_night else Asks.of(layout, self.printed.yes, touched.rules[""], reads)
         take = self._take(scope, counted, prop, value, asks)
-        things: dict[str, tuple[Callable[..., Sequence[int]], Check]] = {}
+        things: dict[str, Callable[..., Sequence[int]]] = {}
         for kind, inner in layout.scopes.items():
             if kind:
                 routed = layout.program.things[kind].shape.route(event_type)
-                inner_take = self._take(inner, routed, "", None, Asks())
                 seen = {
                     (kind, at)
                     for at, slot in enumerate(layout.program.things[kind].slots)
                     if hasattr(slot, "kept") and getattr(slot, "index", None) in routed
                 }
-                rules = [at for at in inner.rules if layout.reads[at] & (seen | reads)]
-                things[kind] = inner_take, self._check(kind, rules)
+                # Rules that read what changed of the account are asked about each of its things anyway.
+                rules = [at for at in inner.rules if layout.reads[at] & seen and not layout.reads[at] & reads]
+                inner_asks = Asks() if self.every_night else Asks.of(layout, self.printed.yes, rules, seen, kind)
+                things[kind] = self._take(inner, routed, "", None, inner_asks)
         many = {k: touched.check[k] for k, rows in touched.rules.items() if k and rows}
         slowly, more = touched if slow else None, bool(slow or many)
         return Narrow(take, own, slowly, tuple(later.items()), things, many, more)
@@ -536,38 +543,47 @@ class Sheet:
     ) -> Callable[..., Sequence[int]]:
         """The printed folding of measures for an event of today, and the asking of what it may have turned.
 
-        ``e`` is the event, ``x`` its time, ``i`` the row, ``k`` the rules to ask, ``h`` those to consider.
+        ``e`` is the event, ``x`` its time, ``i`` the row (and ``r`` the account's, of a thing), ``k`` the rules to ask,
+        ``h`` those to consider.
         """
         lines: list[str] = []
+        gates = {column: self._kept_as("G", rules) for column, rules in asks.gates.items()}
         rings: dict[str, Ring] = {}
         for index in counted:
             if index in scope.runs:
                 rings[scope.runs[index][0].name] = scope.runs[index][0]
             if index in scope.since:
                 column = scope.since[index]
-                now = [f"{one.name}[i] = 0.0" for one in scope.trends.values() if one.since == column]
+                trends = [one.name for one in scope.trends.values() if one.since == column]
+                now = [line for name in trends for line in _zeroed(name, gates.get(name))]
                 if scope.kept[index].spec.verb == "days_since":
                     body = [f"if x > {column}[i]: {column}[i] = x", *now]
                 else:
                     body = [f"if {column}[i] == {LONG_AGO}:", f"    {column}[i] = x", *("    " + line for line in now)]
                 lines += self._under(scope.kept[index].spec.where, prop, value, body)
-        gates = {run: self._kept_as("G", rules) for run, rules in asks.gates.items()}
         for ring in rings.values():
             lines += self._under(ring.spec.where, prop, value, _counted(ring, scope.prefix, self._raw(ring), gates))
-        head = ["def take(i, e, x):", "    p = e.properties", *(["    k = ()"] if gates else [])]
-        tail = ["    h = asked(k, i) if k else ()"] if gates else ["    h = ()"] if asks.lines else []
+        head = ["def take(i, e, x, r):" if scope.kind else "def take(i, e, x):", "    p = e.properties"]
+        head += ["    k = ()"] if gates else []
+        asked = f"{scope.prefix}asked(k, r, i)" if scope.kind else "asked(k, i)"
+        tail = [f"    h = {asked} if k else ()"] if gates else ["    h = ()"] if asks.lines else []
         tail += ["    " + line for line in asks.lines]
         return self._function([*head, *lines, *tail, "    return h" if tail else "    return ()"], "take")
 
-    def _asked(self, rules: Iterable[int], row: int) -> tuple[int, ...]:
-        """Of these rules those to consider for a row."""
-        found: list[int] = []
-        for rule in dict.fromkeys(rules):
-            check = self._asking.get(rule)
-            if check is None:
-                check = self._asking[rule] = self._check("", [rule])
-            found += check(row, False)
-        return tuple(found)
+    def _asking(self, kind: str) -> Callable[..., tuple[int, ...]]:
+        """A function that gives of these rules those to consider for a row."""
+        checks: dict[int, Check] = {}
+
+        def asked(rules: Iterable[int], *rows: int) -> tuple[int, ...]:
+            found: list[int] = []
+            for rule in dict.fromkeys(rules):
+                check = checks.get(rule)
+                if check is None:
+                    check = checks[rule] = self._check(kind, [rule])
+                found += check(*rows, False)
+            return tuple(found)
+
+        return asked
 
     def _kept_as(self, letter: str, value: object) -> str:
         """A value under a name that printed code can use."""
@@ -688,6 +704,13 @@ def _risen(run: Run, gates: Mapping[str, str]) -> list[str]:
     if gate is None:
         return [f"{run.name}[i] += 1"]
     return [f"{run.name}[i] = n = {run.name}[i] + 1", f"if n in {gate}: k += {gate}[n]"]
+
+
+def _zeroed(trend: str, gate: str | None) -> list[str]:
+    """The lines that set days since an event to 0, and ask what turns where they were not."""
+    if gate is None:
+        return [f"{trend}[i] = 0.0"]
+    return [f"if {trend}[i] != 0.0:", f"    {trend}[i] = 0.0", f"    k += {gate}[None]"]
 
 
 def _summed(ring: Ring, raw: str) -> list[str]:

@@ -256,7 +256,7 @@ def test_memory_stays_as_it_is_while_customers_stay_as_they_are() -> None:
     # What is looked through only once in a while goes up and down a little.
     assert max(second["objects"], third["objects"]) <= first["objects"] * 1.1
     # A thing that is forgotten leaves four bytes, by which it is known if it comes back.
-    assert third["bytes"] - first["bytes"] <= 2 * 224 * 4 + 0.1 * first["bytes"]
+    assert third["bytes"] - first["bytes"] <= 2 * 224 * 4 + 0.15 * first["bytes"]
 
 
 def kept_of(lane: ColumnLane) -> dict[str, int]:

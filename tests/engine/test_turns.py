@@ -130,13 +130,23 @@ def test_a_rule_is_asked_only_in_the_way_in_which_it_can_turn(condition: str, wa
     assert turns.way(layout.terms[0]) == way
 
 
-@pytest.mark.parametrize("condition", ["paid >= 3", "since == 0", "less > -3", "uses >= 2 and paid >= 3"])
+@pytest.mark.parametrize("condition", ["paid >= 3", "less > -3", "uses >= 2 and paid >= 3"])
 def test_what_does_not_grow_one_by_one_is_asked_after_each_event(condition: str) -> None:
     turns, layout = turns_of(condition)
     assert not turns.followed(0)
     asks = Asks.of(layout, {0: "(yes)"}, [0], turns.changed)
     assert not asks.gates
     assert asks.lines == ["if (t := (yes)) != (m := m0[i]) and (m != 2 or not t): h = (*h, 0 if t else -1)"]
+
+
+def test_days_since_an_event_are_asked_about_when_they_become_none() -> None:
+    _, layout = turns_of("since == 0 and uses > 2")
+    Printed(layout)  # which names the columns
+    turns = Turns(layout, frozenset({("", layout.program.index["since"]), ("", layout.program.index["uses"])}))
+    (column,) = turns.set.values()
+    (run,) = (run.name for run in turns.rising.values())
+    assert turns.followed(0)
+    assert turns.marks(layout.terms[0]) == {column: {None}, run: {3}}
 
 
 CONDITIONS = (
@@ -206,6 +216,42 @@ def test_columns_decide_as_plain_state_does_whatever_turns_a_rule() -> None:
             "user_id": rng.choice(("u1", "u2", "u3")),
         }
         event |= {"type": rng.choice(("used", "used", "other")), "time": at, "properties": {"amount": rng.randrange(4)}}
+        log.append({"position": number, "recorded_at": at, "event": event})
+    plain = decide(log, start + 50 * DAY, kind=Lane)
+    assert decide(log, start + 50 * DAY, kind=ColumnLane) == plain
+    assert {row["rule"] for row in plain} == {rule["id"] for rule in rules}
+
+
+def test_columns_decide_as_plain_state_does_about_each_person() -> None:
+    person = {
+        "measures": {
+            "quiet": {"days_since": "used"},
+            "here": {"days_since_first": "any"},
+            "uses": {"count": "used", "over": "7d"},
+            "before": {"count": "used", "over": "7d", "ending": "7d ago"},
+            "kinds": {"unique": "kind", "of": "used", "over": "7d"},
+        }
+    }
+    conditions = [
+        "person.quiet == 0",
+        "person.quiet >= 3 and person.uses >= 1",
+        "person.here <= 4 and person.uses >= 2",
+        "person.uses >= 2",
+        "person.uses < 0.5 * person.before",
+        "person.uses > person.before",
+        "person.kinds == 2",
+        "person.uses > others",
+        "others >= 3 and person.quiet <= 2",
+    ]
+    staff = {"owner": "o@ringfirst.example", "notify": {"template": "n", "to": "rule owner"}, "re_entry": "every time"}
+    rules = [{"id": f"r{at}", "for": "each person", "when": [text], **staff} for at, text in enumerate(conditions)]
+    book = {"things": {"person": person}, "measures": {"others": MEASURES["others"]}, "rules": rules}
+    start, rng = 1_772_409_600_000, random.Random(6)
+    log: list[dict[str, Any]] = [{"position": 0, "recorded_at": start, "rulebook": book}]
+    times = sorted(start + int(rng.random() * 40 * DAY) for _ in range(160))
+    for number, at in enumerate(times, 1):
+        event: dict[str, Any] = {"id": f"e{number}", "account_id": "acme", "user_id": rng.choice(("u1", "u2", None))}
+        event |= {"type": rng.choice(("used", "used", "other")), "time": at, "properties": {"kind": rng.randrange(3)}}
         log.append({"position": number, "recorded_at": at, "event": event})
     plain = decide(log, start + 50 * DAY, kind=Lane)
     assert decide(log, start + 50 * DAY, kind=ColumnLane) == plain
