@@ -129,8 +129,9 @@ def run(app: App, *, loglevel: str | int | None = "INFO", limits: Limits | None 
     except SystemExit as err:
         code = err.code if isinstance(err.code, int) else 1
     finally:
-        worker.deadline.start()
         watchdog.stop()
+        if not worker.signalled:  # nobody waits: what the handler still has to write may take its time
+            worker.deadline.cancel()
         app.work.close()
         worker.deadline.cancel()
     return code

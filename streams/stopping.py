@@ -36,6 +36,7 @@ class Deadline:
         """Everything has ended in time."""
         if self._timer is not None:
             self._timer.cancel()
+            self._timer = None
 
     def _over(self) -> None:
         log.critical("stopping took longer than %.0f s; ending at once: what was written is whole", self._seconds)
@@ -46,6 +47,7 @@ class Worker(faust.Worker):
     """Faust's worker, whose end has a deadline from the first signal on."""
 
     deadline: Deadline
+    signalled = False
 
     def install_signal_handlers(self) -> None:
         """Hear of signals as Faust does, and beside the event loop too, for that may be blocked."""
@@ -53,6 +55,7 @@ class Worker(faust.Worker):
         listen_beside(self.deadline.start)
 
     def _schedule_shutdown(self, signal: signal.Signals) -> None:
+        self.signalled = True
         self.deadline.start()
         super()._schedule_shutdown(signal)
 

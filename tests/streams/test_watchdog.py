@@ -123,3 +123,15 @@ def test_a_deadline_counts_from_the_first_start():
     deadline.start()
     time.sleep(0.4)
     assert codes == [143]
+
+
+def test_a_deadline_that_was_cancelled_can_be_started_again():
+    codes: list[int] = []
+    deadline = Deadline(0.1, end=codes.append)
+    deadline.start()
+    deadline.cancel()
+    time.sleep(0.3)
+    assert codes == []
+    deadline.start()
+    time.sleep(0.3)
+    assert codes == [143]

@@ -48,6 +48,12 @@ def test_a_history_published_topic_after_topic_is_written_in_the_order_of_time_a
     assert each_crew.ask("SELECT DISTINCT at_end FROM lanes") == [(1,)]
 
 
+def test_what_is_written_after_the_end_of_a_history_may_take_its_time(crew):
+    crew.put(20)
+    assert crew.start(history=True, thorough=True).wait(60) == 0
+    assert crew.ask("SELECT count(*) FROM notes WHERE what LIKE 'dropped%'") == [(1,)]
+
+
 def test_a_worker_stops_within_seconds_and_the_next_one_goes_on_where_it_stopped(each_crew):
     each_crew.put(500)
     worker = each_crew.start()

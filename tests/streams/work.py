@@ -46,6 +46,12 @@ class Unsure(SqliteHandler):
             raise StoreError("the connection broke at the commit")
 
 
+class Thorough(SqliteHandler):
+    def drop(self, lanes):
+        time.sleep(11)  # longer than a worker that was told to stop may take
+        super().drop(lanes)
+
+
 def main():
     told = json.loads(sys.argv[1])
     folder = Path(told["folder"])
@@ -66,6 +72,8 @@ def main():
     handler = SqliteHandler(told["store"])
     if told.get("unsure"):
         handler = Unsure(told["store"])
+    if told.get("thorough"):
+        handler = Thorough(told["store"])
     if told.get("block"):  # the loop hangs, as it would in a call that never comes back
         handler = Hanging(told["store"])
     sys.exit(run(make_app(listening, handler), limits=limits))

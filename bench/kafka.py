@@ -1,4 +1,4 @@
-"""What an event costs on its way from Kafka to the handler: ``python -m bench.streams``.
+"""What an event costs on its way from Kafka to the handler: ``python -m bench.kafka``.
 
 The batch transport with a handler that does nothing, beside stock Faust and aiokafka, in one run on one broker; each
 in a process of its own, whose CPU is counted from its first records to its last.
@@ -128,7 +128,7 @@ KINDS: dict[str, Callable[[dict[str, Any], Meter], None]] = {"batches": batches,
 
 def alone(kind: str, told: dict[str, Any]) -> dict[str, float]:
     """One reader in a process of its own; its CPU in microseconds an event, and its rate."""
-    words = [sys.executable, "-m", "bench.streams", "--as", kind, "--told", json.dumps(told)]
+    words = [sys.executable, "-m", "bench.kafka", "--as", kind, "--told", json.dumps(told)]
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=600, check=False)
     answers = re.findall(r'\{"events".*\}', done.stdout)
     if done.returncode or not answers:
@@ -168,7 +168,7 @@ def filled(kafka: str, name: str, events: int) -> list[str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m bench.streams", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m bench.kafka", description=__doc__)
     parser.add_argument("--kafka", help="host:port of a broker; without it one is started by Maven and Java")
     parser.add_argument("--events", type=int, default=240_000)
     parser.add_argument("--stock-events", type=int, default=30_000, help="how many of them stock Faust reads")
