@@ -63,6 +63,10 @@ def test_the_locks_hold_what_the_project_asks_for():
     assert asked_names(PROJECT["dependency-groups"]["dev"]) <= locked_names("requirements-dev.lock")
 
 
+def test_the_locks_hold_what_unpacks_every_compression_of_kafka():
+    assert "cramjam" in locked_names("requirements.lock")
+
+
 def test_both_locks_agree():
     small, large = ({*re.findall(r"^\S+==\S+", (ROOT / lock).read_text(), re.MULTILINE)} for lock in LOCKS)
     assert small <= large

@@ -156,3 +156,27 @@ def test_a_real_broker_ends_with_the_process_it_serves(real_kafka, tmp_path):
         assert is_alive(pid)
         served.kill()
     assert gone(pid)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("packing", ["gzip", "lz4", "snappy", "zstd"])
+def test_the_worker_s_client_reads_every_compression_a_producer_may_use(real_kafka, packing):
+    import asyncio
+
+    from aiokafka import AIOKafkaConsumer
+
+    if packing != "gzip":
+        pytest.importorskip("cramjam", reason="the environment is older than the lock; run make setup")
+    topic = real_kafka.topic(packing, 1)
+    values = [b"acme " * 100 + str(turn).encode() for turn in range(50)]
+    real_kafka.put(topic, *[("acme", value, 1_000) for value in values], compression_type=packing, linger_ms=50)
+
+    async def read():
+        consumer = AIOKafkaConsumer(topic, bootstrap_servers=real_kafka.bootstrap, auto_offset_reset="earliest")
+        await consumer.start()
+        try:
+            return [(await asyncio.wait_for(consumer.getone(), 20)).value for _ in values]
+        finally:
+            await consumer.stop()
+
+    assert asyncio.run(read()) == values
