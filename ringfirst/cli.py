@@ -15,6 +15,7 @@ WORDS = {
     "schema": "schema:schema",
     "import": "importing:import_",
     "run": "run:run",
+    "worker": "worker:worker",
     "topics": "topics:topics",
     "publish": "publish:publish",
     "lag": "lag:lag",

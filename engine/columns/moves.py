@@ -156,7 +156,8 @@ def _readings(sheet: "Sheet", plan: Plan, changed: tuple[str, ...], *, stepped: 
     def wakes(read: tuple[str, int]) -> bool:
         slot: Any = layout.slot(read)
         over = not read[0] and isinstance(slot, OverThings) and slot.spec.thing == kind
-        return touched(read) or (over and (stepped or bool(changed) or bool(plan.routed)))
+        mine = read[0] == kind and stepped  # one that opens may be waited for since then, whatever else it counts
+        return touched(read) or mine or (over and (stepped or bool(changed) or bool(plan.routed)))
 
     moves = any(wakes((scope, index)) for scope, index, _ in layout.program.moving)
     own = layout.scopes.get(kind)

@@ -33,6 +33,7 @@ THINGS: dict[str, Any] = {
             "days_quiet": {"days_since": "ticket.replied", "never": "unknown"},
             "worst": {"maximum": "weight", "of": "ticket.updated"},
             "days_left": {"days_to": "due"},
+            "hours_quiet": {"hours_since": "ticket.replied"},
         },
     },
     "orientation": {
@@ -121,6 +122,7 @@ OF_TICKETS = [
     "ticket.replies >= 2",
     "ticket.touched_2d >= 3",
     "ticket.days_quiet >= 2",
+    "ticket.hours_quiet >= 20",
     "ticket.worst >= 4",
     "0 <= ticket.days_left <= 3",
     "not ticket.answered",
@@ -342,14 +344,16 @@ def _number(value: Any) -> float | None:
     return None if value is None or isinstance(value, str) or value != value else float(value)  # noqa: PLR0124 - nan
 
 
-def _told(rule: dict[str, Any], *events: tuple[float, float, str, dict[str, Any]]) -> list[dict[str, Any]]:
-    """What is decided of events at an hour, of an hour's time; both lanes must agree."""
+def _told(
+    rule: dict[str, Any], *events: tuple[float, float, str, dict[str, Any]], hours: int = 1
+) -> list[dict[str, Any]]:
+    """What is decided of events at an hour, of an hour's time, and ``hours`` after it; both lanes must agree."""
     log: list[dict[str, Any]] = [{"position": 0, "recorded_at": START, "rulebook": {**BOOK_OF_ALL, "rules": [rule]}}]
     for number, (hour, time, kind, properties) in enumerate(events, 1):
         event: dict[str, Any] = {"id": f"e{number}", "type": kind, "account_id": "acme", "properties": properties}
         event |= {"user_id": None, "time": START + int(time * HOUR)}
         log.append({"position": number, "recorded_at": START + int(hour * HOUR), "event": event})
-    until = log[-1]["recorded_at"] + HOUR
+    until = log[-1]["recorded_at"] + hours * HOUR
     plain = decide(log, until)
     assert decide(log, until, kind=ColumnLane) == plain
     return plain
@@ -365,3 +369,9 @@ def test_a_meeting_that_becomes_an_orientation_brings_what_happened_to_it() -> N
     review, orientation = {"meeting_id": "m1", "kind": "review"}, {"meeting_id": "m1", "kind": "orientation"}
     events = (1, 1, "meeting.scheduled", review), (2, 2, "meeting.held", {"meeting_id": "m1"})
     assert len(_told(_rule_of("", ["held_5d >= 1"]), *events, (3, 3, "meeting.scheduled", orientation))) == 1
+
+
+def test_a_thing_that_was_never_answered_is_waited_for_since_it_opened() -> None:
+    events = (1, 1, "note.made", {}), (2, 2, "ticket.opened", {"ticket_id": "t1"})
+    (decision,) = _told(_rule_of("ticket", ["ticket.hours_quiet >= 4"]), *events, hours=9)
+    assert decision["at"] == START + 6 * HOUR

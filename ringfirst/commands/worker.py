@@ -1,0 +1,32 @@
+"""``ringfirst worker``: Kafka's topics in, decisions out."""
+
+from pathlib import Path
+
+import click
+
+from ringfirst.commands.options import checked_book, opened, rules_option, settings, store_option
+
+
+@click.command(short_help="Take events in from Kafka, and decide as they come.")
+@click.option("--history", is_flag=True, help="Take in a complete log by the events' own time, and stop at its end.")
+@store_option
+@rules_option
+@click.pass_context
+def worker(ctx: click.Context, store_url: str | None, rules: Path | None, *, history: bool) -> None:
+    """Join the group of workers, take events in from the topics and decide, until Ctrl-C or a polite kill.
+
+    Start as many as you like, on one machine or several, over one store: Kafka shares the lanes out among them, and
+    gives those of a dead one to the others. A batch, what it decides and how far its topics are read are one
+    transaction. The rulebook becomes the active one. Mails wait for a sender.
+
+    With --history the workers read everything there is, in the order of the events' own time; mails of the past count
+    as gone, as in 'ringfirst import', and the decisions are the same.
+    """
+    book, _ = checked_book(rules)
+    found = settings()
+    from ringfirst.settings import kafka_settings
+    from ringfirst.worker import work
+
+    kafka = kafka_settings(found)
+    with opened(store_url, create=True) as store:
+        ctx.exit(work(store, book, kafka, history=history))

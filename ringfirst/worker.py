@@ -1,0 +1,62 @@
+"""A worker: the topics of Kafka in, decisions out; several share the lanes of one store."""
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from engine.errors import StreamError
+from engine.rulebook.book import Rulebook
+from engine.store import Store
+from ringfirst import owners
+from ringfirst.intake import now
+from streams import admin, topics
+from streams.admin import Admin
+from streams.app import Listening, make_app, run
+from streams.batch import Partition
+from streams.settings import KafkaSettings
+from streams.writer import LaneWriter
+
+
+def work(store: Store, book: Rulebook, kafka: KafkaSettings, *, history: bool) -> int:
+    """Take the topics in until a signal; with ``history`` until everything in them is taken in. Gives the exit code.
+
+    Kafka shares the lanes out among the workers of its group. Raises ``StreamError`` when no broker answers, or when
+    the inbound topics do not fit the store's lanes.
+    """
+    with admin.opened(kafka) as broker:
+        _must_fit(broker, kafka, store.lanes)
+        source = broker.cluster_id
+    owner = owners.owner_name(kafka.group)
+    writer = LaneWriter(
+        store,
+        book,
+        owner,
+        source=source,
+        now=now,
+        gives_way=lambda other: owners.is_worker(other, kafka.group) or owners.is_dead(other),
+        threaded=not store.url.startswith("sqlite"),
+        ends=(lambda: _ends(kafka, store.lanes)) if history else None,
+    )
+    with tempfile.TemporaryDirectory(prefix="ringfirst-worker-") as folder:
+        listening = Listening(
+            kafka=kafka,
+            lanes=store.lanes,
+            folder=Path(folder),
+            history=history,
+            key=writer.key if history else None,
+        )
+        return run(make_app(listening, writer, beat=writer.tick, last=writer.stop))
+
+
+def _must_fit(broker: Admin, kafka: KafkaSettings, lanes: int) -> None:
+    inbound = [one for one in topics.wanted(kafka.topics, lanes) if one.partitions is not None]
+    faults = [one.fault for one in topics.check(broker, inbound) if one.fault is not None]
+    if faults:
+        raise StreamError("\n".join(faults))
+
+
+def _ends(kafka: KafkaSettings, lanes: int) -> Mapping[Partition, int]:
+    """Where every partition of the inbound topics ends."""
+    places = [(topic, lane) for topic in kafka.topics.inbound for lane in range(lanes)]
+    with admin.opened(kafka) as broker:
+        return {Partition(*place): offset for place, offset in broker.next_offsets(places).items()}
