@@ -1,7 +1,7 @@
 """Explanations: why a rule did or did not fire for an account, condition by condition, then or now."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from engine.account import MAX_OPEN, Account, event_key, in_holdout
 from engine.decision import Decision
@@ -47,26 +47,47 @@ def explain(
     is not active. Raises ``UsageError`` for an unknown account or subject.
     """
     rule = book.rule(rule_id)
-    moment = _when_asked(store, account_id, rule, about) if at is None else at
+    scene = seen(store, book, account_id, _when_asked(store, account_id, rule, about) if at is None else at)
+    decided = _decided(store, account_id, rule_id, about, scene.moment)
+    return explained(scene, rule, about, decided, most=most)
+
+
+class Scene(NamedTuple):
+    """An account as of an instant, with all its events by then, in the order of time."""
+
+    account: Account
+    view: AccountView
+    moment: Instant
+    events: list[Recorded]
+    rows: list[Happening]
+
+
+def seen(store: Store, book: Rulebook, account_id: str, moment: Instant) -> Scene:
+    """The account as the engine had it at an instant. Raises ``UsageError`` for an unknown one."""
     events = events_of(store, account_id, moment)
     if not events:
         raise unknown_account(store, account_id, moment)
     account = replayed(store, book, account_id, moment)
     view = account.view(moment)
+    return Scene(account, view, moment, events, in_order(events, view.moment.zone, view.moment.at))
+
+
+def explained(
+    scene: Scene, rule: Rule, about: str | None, decided: Sequence[Decision], *, most: int = MOST_EVIDENCE
+) -> dict[str, Any]:
+    """The same of an account that was read already; ``decided`` is what the rule decided about it by then."""
+    account, view, rows = scene.account, scene.view, scene.rows
     asked = next(one for one in account.program.rules if one.rule.id == rule.id)
-    key, subject = _subject(asked, view, events, about)
+    key, subject = _subject(asked, view, scene.events, about)
     memory = account.truths.get(rule.id, {}).get(key)
     up = account.held_up(asked, view, subject, memory)
-    truth = account.truth(asked, view, subject, up=up)
-    decided = _decided(store, account_id, rule.id, about, moment)
-    rows = in_order(events, view.moment.zone, view.moment.at)
     answer = {
-        "account_id": account_id,
+        "account_id": account.id,
         "rule": rule.id,
         "title": rule.title,
-        "at": iso(moment),
+        "at": iso(scene.moment),
         "about": about,
-        "truth": _WORDS[truth],
+        "truth": _WORDS[account.truth(asked, view, subject, up=up)],
         "zone": view.moment.zone.key,
         "audience": _audience(asked, view, rows),
         "open": subject.open if isinstance(subject, ThingView) else None,
@@ -78,7 +99,7 @@ def explain(
         "true_since": iso(memory.since) if memory else None,
         "holds_for_hours": rule.holds_for / 3_600_000 if rule.holds_for else None,
         "again": _again(rule),
-        "holdout": in_holdout(rule, account_id),
+        "holdout": in_holdout(rule, account.id),
         "status": rule.status,
         "decisions": [_decision(one) for one in decided],
     }
@@ -341,4 +362,4 @@ def _decision(one: Decision) -> dict[str, Any]:
     }
 
 
-__all__ = ["because", "explain", "lines", "replayed"]
+__all__ = ["Scene", "because", "explain", "explained", "lines", "replayed", "seen"]

@@ -275,3 +275,21 @@ def test_who_answers_by_id_whatever_the_lanes(ask):
     found = [row["account_id"] for row in ask("who", "true")["accounts"]]
     assert len(found) > 2
     assert found == sorted(found)
+
+
+def test_explain_of_an_account_lists_all_rules_with_their_reasons(ask, run):
+    answer = ask("explain", "acme", "--at", "2026-03-06T10:30:00Z")
+    rows = {(row["rule"], row["about"]): row for row in answer["rules"]}
+    assert rows["red-ticket-waits", "ticket:t1"]["truth"] == "yes"
+    assert rows["many-reports", None]["because"] == "when reports_28d >= 10 is no"
+    assert [row["truth"] for row in answer["rules"]] == sorted(
+        [row["truth"] for row in answer["rules"]], key=["yes", "unknown", "no", ""].index
+    )
+    later = {row["rule"]: row for row in ask("explain", "acme")["rules"]}
+    assert later["red-ticket-waits"]["about"] is None
+    assert later["red-ticket-waits"]["because"].startswith("no ticket is open; decided ")
+    said = run("explain", "acme").stdout.splitlines()
+    assert said[0].startswith("acme, as of 2026-03-")
+    assert any(line.split()[:2] == ["many-reports", "yes"] for line in said)
+    assert "not in the store" in run("explain", "nobody", code=2).stderr
+    assert "--about is of a rule" in run("explain", "acme", "--about", "ticket:t1", code=2).stderr

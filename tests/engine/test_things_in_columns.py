@@ -372,6 +372,7 @@ def test_a_meeting_that_becomes_an_orientation_brings_what_happened_to_it() -> N
 
 
 def test_a_thing_that_was_never_answered_is_waited_for_since_it_opened() -> None:
-    events = (1, 1, "note.made", {}), (2, 2, "ticket.opened", {"ticket_id": "t1"})
+    note: dict[str, Any] = {}
+    events = (1, 1, "note.made", note), (2, 2, "ticket.opened", {"ticket_id": "t1"})
     (decision,) = _told(_rule_of("ticket", ["ticket.hours_quiet >= 4"]), *events, hours=9)
     assert decision["at"] == START + 6 * HOUR
