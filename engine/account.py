@@ -587,6 +587,18 @@ class Account:
         subjects = (planned.decision.subject for rows in self.open.values() for planned in rows.values())
         self.program.shape.forget(self.state, at, needed={(one.kind, one.id) for one in subjects if one is not None})
 
+    def list_thing(self, kind: str, key: str, *, is_open: bool) -> None:
+        """Keep account of which things are open, while the account has a row; kinds of which none is are left out."""
+        if is_open:
+            self.opened.setdefault(kind, {})[key] = None
+            return
+        rows = self.opened.get(kind)
+        if rows is None:
+            return
+        rows.pop(key, None)
+        if not rows:
+            del self.opened[kind]  # an emptied dictionary keeps its room
+
     # -- the rest --------------------------------------------------------------------------------------------------
     def settle(self, rule: RuleProgram, view: AccountView) -> None:
         """Set the truth of a new or changed rule silently to its value now; with ``backfill`` it counts as false."""

@@ -125,9 +125,8 @@ class ThingProgram:
         else:
             name = self.spec.name
             states = account.state.things[name]
-            keys = (
-                [key for key, state in states.items() if state.open] if account.opened is None else account.opened[name]
-            )
+            known = account.opened
+            keys = [key for key, one in states.items() if one.open] if known is None else known.get(name, ())
             views = [ThingView(account, name, key, states[key]) for key in sorted(keys)]
         return [view for view in views if self.is_such(view)] if self.spec.where else views
 

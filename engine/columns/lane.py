@@ -331,7 +331,7 @@ class ColumnLane(Lane):
             self._read_all(seat, stirs.touched, view)
         for kind, trend, read in stirs.glances:
             if any(one.plan.kind == kind and (one.turned or one.changed) for one in moved):
-                opened = [states[kind][key] for key in account.opened[kind]]
+                opened = [states[kind][key] for key in account.opened.get(kind, ())]
                 sheet.set_trend(trend, seat.row, read(opened, sheet.today, sheet.zone))
         hits: list[Hit] = []
         wakes = False
@@ -479,10 +479,7 @@ class ColumnLane(Lane):
         before, counted = marks
         seat: Seat = account.seat
         state = account.state.things[kind][key]
-        if state.open:
-            account.opened[kind][key] = None
-        else:
-            account.opened[kind].pop(key, None)
+        account.list_thing(kind, key, is_open=state.open)
         tallies = seat.sheet.layout.opens_of.get(kind, ())
         for tally, was, now in zip(tallies, counted, _counted(tallies, state, account.zone), strict=True):
             seat.sheet.narrow[tally.column][seat.row] += now - was
@@ -739,7 +736,7 @@ class ColumnLane(Lane):
         seat = account.seat = Seat(sheet, sheet.add("", account), own)
         if account.state.first_event is None:  # its first event, which comes now, reads everything
             account.state.kept = KeptRow(table, seat.row, own)  # type: ignore[assignment]  # as below
-            account.opened = {kind: {} for kind in account.state.things}
+            account.opened = {}
             return
         try:
             table.load(seat.row, own, account.state.kept)
@@ -768,13 +765,12 @@ class ColumnLane(Lane):
         """Which things are open, and what happened to all of them, from the plain state."""
         seat: Seat = account.seat
         states = account.state.things
-        account.opened = {
-            kind: dict.fromkeys(sorted([key for key, one in rows.items() if one.open])) for kind, rows in states.items()
-        }
+        opened = {kind: sorted([key for key, one in rows.items() if one.open]) for kind, rows in states.items()}
+        account.opened = {kind: dict.fromkeys(keys) for kind, keys in opened.items() if keys}
         layout = seat.sheet.layout
         for kind, tallies in layout.opens_of.items():
             for tally in tallies:
-                counted = sum([tally.counts(states[kind][key], account.zone) for key in account.opened[kind]])
+                counted = sum([tally.counts(states[kind][key], account.zone) for key in opened[kind]])
                 seat.sheet.narrow[tally.column][seat.row] = counted
         reach = {name: self._reach(seat.sheet, acts) for name, acts in layout.scopes[""].acts.items()}
         for kind in layout.acts_of:

@@ -222,7 +222,7 @@ def move(lane: Any, account: Account, entry: Recorded, one: Found, time: Instant
     states = account.state.things[kind]
     if plan.shape.zone is not None:
         plan.shape.fold(states, happening_of(entry, account.zone, entry.recorded_at))
-        _list(account, kind, one.key, is_open=states[one.key].open)
+        account.list_thing(kind, one.key, is_open=states[one.key].open)
         return
     zone = account.zone
     was_open = is_open = state is not None and state.open
@@ -236,7 +236,7 @@ def move(lane: Any, account: Account, entry: Recorded, one: Found, time: Instant
         one.changed = _told(plan, state, entry, time)
     if plan.steps and _step(account, entry, one, state, time):
         one.turned, is_open = True, not was_open
-        _list(account, kind, one.key, is_open=is_open)
+        account.list_thing(kind, one.key, is_open=is_open)
     if (one.changed or one.stepped) and (was_open or is_open):
         for at, tally in enumerate(plan.tallies):
             more = (is_open and tally.counts(state, zone)) - (counted[at] if was_open else False)
@@ -275,14 +275,6 @@ def _told(plan: Plan, state: ThingState, entry: Recorded, time: Instant) -> tupl
             changed.append(name)
         props[name] = (time, entry.position, raw)
     return tuple(changed)
-
-
-def _list(account: Account, kind: str, key: str, *, is_open: bool) -> None:
-    """Keep account of which things are open."""
-    if is_open:
-        account.opened[kind][key] = None
-    else:
-        account.opened[kind].pop(key, None)
 
 
 def _measures(
