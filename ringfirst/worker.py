@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 
 from engine.errors import StreamError
@@ -17,35 +18,37 @@ from streams.settings import KafkaSettings
 from streams.writer import LaneWriter
 
 
-def work(store: Store, book: Rulebook, kafka: KafkaSettings, *, history: bool) -> int:
+def work(opening: AbstractContextManager[Store], book: Rulebook, kafka: KafkaSettings, *, history: bool) -> int:
     """Take the topics in until a signal; with ``history`` until everything in them is taken in. Gives the exit code.
 
-    Kafka shares the lanes out among the workers of its group. Raises ``StreamError`` when no broker answers, or when
-    the inbound topics do not fit the store's lanes.
+    Kafka shares the lanes out among the workers of its group. The store is opened, and made, only when a broker has
+    answered. Raises ``StreamError`` when none does, or when the inbound topics do not fit the store's lanes.
     """
-    with admin.opened(kafka) as broker:
-        _must_fit(broker, kafka, store.lanes)
-        source = broker.cluster_id
-    owner = owners.owner_name(kafka.group)
-    writer = LaneWriter(
-        store,
-        book,
-        owner,
-        source=source,
-        now=now,
-        gives_way=lambda other: owners.is_worker(other, kafka.group) or owners.is_dead(other),
-        threaded=not store.url.startswith("sqlite"),
-        ends=(lambda: _ends(kafka, store.lanes)) if history else None,
-    )
-    with tempfile.TemporaryDirectory(prefix="ringfirst-worker-") as folder:
-        listening = Listening(
-            kafka=kafka,
-            lanes=store.lanes,
-            folder=Path(folder),
-            history=history,
-            key=writer.key if history else None,
+    with ExitStack() as stack:
+        with admin.opened(kafka) as broker:
+            source = broker.cluster_id
+            store = stack.enter_context(opening)
+            _must_fit(broker, kafka, store.lanes)
+        owner = owners.owner_name(kafka.group)
+        writer = LaneWriter(
+            store,
+            book,
+            owner,
+            source=source,
+            now=now,
+            gives_way=lambda other: owners.is_worker(other, kafka.group) or owners.is_dead(other),
+            threaded=not store.url.startswith("sqlite"),
+            ends=(lambda: _ends(kafka, store.lanes)) if history else None,
         )
-        return run(make_app(listening, writer, beat=writer.tick, last=writer.stop))
+        with tempfile.TemporaryDirectory(prefix="ringfirst-worker-") as folder:
+            listening = Listening(
+                kafka=kafka,
+                lanes=store.lanes,
+                folder=Path(folder),
+                history=history,
+                key=writer.key if history else None,
+            )
+            return run(make_app(listening, writer, beat=writer.tick, last=writer.stop), loglevel=None)
 
 
 def _must_fit(broker: Admin, kafka: KafkaSettings, lanes: int) -> None:

@@ -17,7 +17,7 @@ from streams.consuming import ConsumerThread
 from streams.held import HeldLanes
 from streams.merge import Key
 from streams.settings import KafkaSettings
-from streams.stopping import Deadline, Worker
+from streams.stopping import FAUST, Deadline, Worker
 from streams.transport import Transport, Undecoded, Work
 from streams.watchdog import Beat, Limits, Signs, Watchdog, fatal
 
@@ -51,6 +51,7 @@ class _Boot(BootStrategy):
 class App(faust.App):
     """A Faust app with the work of its lanes."""
 
+    logger = FAUST
     BootStrategy = _Boot
     work: Work
     lanes: Any
@@ -134,6 +135,7 @@ def run(app: App, *, loglevel: str | int | None = "INFO", limits: Limits | None 
             worker.deadline.cancel()
         app.work.close()
         worker.deadline.cancel()
+    log.info("stopped; %d records were taken in", app.work.records)
     return code
 
 

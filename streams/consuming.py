@@ -1,6 +1,7 @@
 """The consumer's own thread: fetches, seeks and questions to the broker, each for positions that it is given."""
 
 import asyncio
+import logging
 from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, TypeVar
@@ -14,6 +15,7 @@ from faust.types import TP
 
 from streams.batch import Partition
 from streams.held import Bounds, Fetched
+from streams.stopping import FAUST
 
 FETCH_WAIT_MS = 100
 QUESTION_SECONDS = 5.0
@@ -22,6 +24,7 @@ FIRST_WAIT = 0.5
 LONGEST_WAIT = 10.0
 LAST_MIRROR_SECONDS = 1.0
 
+log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
@@ -31,6 +34,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
     Every method here that is a coroutine runs in this thread; ``ask`` brings it there from the event loop.
     """
 
+    logger = FAUST
     _one_fetch: asyncio.Lock
     _mirroring: asyncio.Task[bool] | None = None
 
@@ -51,7 +55,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
                 await self._ensure_consumer().stop()
                 if self.should_stop:
                     return
-                self.log.warning("Kafka cannot be reached: %s; trying again in %.1f s", err, wait)
+                log.warning("Kafka cannot be reached: %s; trying again in %.1f s", err, wait)
                 await asyncio.sleep(wait)
                 wait = min(wait * 2, LONGEST_WAIT)
 
@@ -83,7 +87,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         try:
             await self._ensure_consumer().commit(wanted)
         except Exception as err:  # noqa: BLE001 - nothing rests on it: the store has the offsets
-            self.log.info("Kafka's mirror of the offsets was not written: %s", err)
+            log.info("Kafka's mirror of the offsets was not written: %s", err)
             return False
         return True
 

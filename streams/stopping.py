@@ -14,6 +14,8 @@ STOP_SECONDS = 10.0
 EXIT_TERMINATED = 128 + signal.SIGTERM
 _STOPPING = {signal.SIGTERM, signal.SIGINT}
 
+FAUST = logging.getLogger("faust.worker")
+"""Under this name Faust's own talk of our services is logged, so that it can be quiet where ours is not."""
 log = logging.getLogger(__name__)
 
 
@@ -46,6 +48,7 @@ class Deadline:
 class Worker(faust.Worker):
     """Faust's worker, whose end has a deadline from the first signal on."""
 
+    logger = FAUST
     deadline: Deadline
     signalled = False
 
@@ -55,6 +58,8 @@ class Worker(faust.Worker):
         listen_beside(self.deadline.start)
 
     def _schedule_shutdown(self, signal: signal.Signals) -> None:
+        if not self.signalled:
+            log.info("%s: stopping", signal.name)
         self.signalled = True
         self.deadline.start()
         super()._schedule_shutdown(signal)

@@ -7,7 +7,7 @@ agents and supervisors, and replaces what lies between the broker and the agent,
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, ClassVar, TypeVar
@@ -23,6 +23,7 @@ from streams.batch import Claimed, Clocks, Handler, LaneBatch, Partition
 from streams.consuming import ConsumerThread
 from streams.held import Bounds, Fetched, HeldLanes
 from streams.pace import Pace
+from streams.stopping import FAUST
 
 POLL_SECONDS = 0.2
 POLL_RECORDS = 2_000
@@ -71,6 +72,8 @@ class Work:
         self.claiming = False
         self.polled_at = time.monotonic()
         self.batches = self.records = self.dropped = 0
+        self._behind = set[int]()
+        """Lanes that have not come to where the log ended when they were claimed."""
         self._beside = ThreadPoolExecutor(1, "ringfirst-writer") if handler.threaded else None
 
     async def call(self, function: Callable[..., T], *args: Any) -> T:
@@ -125,8 +128,22 @@ class Work:
         self.batches += 1
         self.records += len(batch.records)
         self.held.written(batch)
+        self._reached(batch)
         if batch.at_end and self.held.all_finished and self.beat is None:
             self.finished()
+
+    def begun(self, lanes: Collection[int], waiting: int) -> None:
+        """Lanes are claimed, and so many records of theirs wait in the log."""
+        if lanes:
+            self._behind.update(lanes)
+            log.info("claimed lanes %s; %d records wait there", _listed(sorted(lanes)), waiting)
+
+    def _reached(self, batch: LaneBatch) -> None:
+        if self._behind and (batch.at_end or batch.read_until is not None):
+            self._behind.discard(batch.lane)
+            if not self._behind.intersection(self.held.held):
+                self._behind.clear()
+                log.info("caught up: %d records taken in so far", self.records)
 
     def _not_written(self, batch: LaneBatch, error: Exception) -> None:
         now = time.monotonic()
@@ -181,6 +198,7 @@ class Work:
 class Consumer(driver.Consumer):
     """Faust's consumer, whose messages are batches of lanes."""
 
+    logger = FAUST
     work: Work
     _thread: ConsumerThread
     _claiming: asyncio.Task[None] | None = None
@@ -232,6 +250,8 @@ class Consumer(driver.Consumer):
 
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
         """Give lanes up where nothing was assigned; else Faust seeks, and the lanes are claimed."""
+        lanes = sorted({tp.partition for tp in assigned})
+        log.info("joined the group %s; its lanes here: %s", self.app.conf.id, _listed(lanes) or "none")
         if not assigned:
             log.warning("no partition of %s was given to this worker", ", ".join(self.work.held.topics))
             await self.work.drop(self.work.held.assigned([], generation_id, time.monotonic()))
@@ -332,14 +352,16 @@ class Consumer(driver.Consumer):
     async def _go_on(self, claims: Mapping[int, Claimed], bounds: Mapping[Partition, Bounds], asked: Clocks) -> None:
         """Hold the lanes that fit the log, and seek them all; the others rest, so that nothing lies in the way."""
         held = self.work.held
-        begin, rest = dict[Partition, int](), list[Partition]()
+        begin, rest, waiting = dict[Partition, int](), list[Partition](), 0
         for lane, claim in claims.items():
             positions = held.claimed(lane, claim, bounds, asked)
             if positions:
                 begin |= positions
+                waiting += sum(bounds[place].end - position for place, position in positions.items())
             else:
                 log.error("lane %d: %s", lane, held.troubles[lane])
                 rest += held.partitions([lane])
+        self.work.begun({place.partition for place in begin}, waiting)
         await self._thread.ask(self._thread.begin(begin))
         await self._thread.ask(self._thread.rest(rest))
 

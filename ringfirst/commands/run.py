@@ -1,12 +1,19 @@
 """``ringfirst run``: the embedded server."""
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from ringfirst.commands.options import checked_book, opened, rules_option, sender_of, settings, store_option
+from ringfirst.commands.options import (
+    checked_book,
+    log_to_stderr,
+    opened,
+    rules_option,
+    sender_of,
+    settings,
+    store_option,
+)
 
 if TYPE_CHECKING:
     from ringfirst.rulebooks import Folder
@@ -81,6 +88,5 @@ def _post(found: "Settings", folder: "Folder", outbox: Path | None) -> "Post":
 def _log() -> None:
     import logging
 
-    logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s")
-    logging.getLogger("ringfirst").setLevel(logging.INFO)
+    log_to_stderr("ringfirst")
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # below it, any stranger could fill the log

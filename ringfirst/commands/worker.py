@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from ringfirst.commands.options import checked_book, opened, rules_option, settings, store_option
+from ringfirst.commands.options import checked_book, log_to_stderr, opened, rules_option, settings, store_option
 
 
 @click.command(short_help="Take events in from Kafka, and decide as they come.")
@@ -28,5 +28,12 @@ def worker(ctx: click.Context, store_url: str | None, rules: Path | None, *, his
     from ringfirst.worker import work
 
     kafka = kafka_settings(found)
-    with opened(store_url, create=True) as store:
-        ctx.exit(work(store, book, kafka, history=history))
+    _log()
+    ctx.exit(work(opened(store_url, create=True), book, kafka, history=history))
+
+
+def _log() -> None:
+    import logging
+
+    log_to_stderr("ringfirst", "streams")
+    logging.getLogger("kafka").setLevel(logging.CRITICAL)  # what matters of it is raised, and said in our words
