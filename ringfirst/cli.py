@@ -19,6 +19,7 @@ WORDS = {
     "topics": "topics:topics",
     "publish": "publish:publish",
     "lag": "lag:lag",
+    "offsets": "offsets:offsets",
     "who": "who:who",
     "accounts": "accounts:accounts",
     "decisions": "decisions:decisions",

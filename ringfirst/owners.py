@@ -2,7 +2,7 @@
 
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
@@ -58,40 +58,49 @@ def is_dead(owner: str) -> bool:
 
 def keep(store: Store, book: Rulebook, *, at: Instant, take_over: bool = False) -> Keeper:
     """Own all lanes; from owners that are surely dead they are taken over without a word. Raises ``LaneTaken``."""
-    return _owned(store, at, lambda over: Keeper(store, book, owner_name(), at=at, take_over=over), take_over=take_over)
+    return _owned(
+        store,
+        range(store.lanes),
+        at,
+        lambda over: Keeper(store, book, owner_name(), at=at, take_over=over),
+        take_over=take_over,
+    )
 
 
 def keep_live(store: Store, book: Rulebook, *, at: Instant, take_over: bool = False) -> LiveKeeper:
     """Own all lanes for events that come in as they happen; the same rule about dead owners. Raises ``LaneTaken``."""
     return _owned(
         store,
+        range(store.lanes),
         at,
         lambda over: LiveKeeper(store, book, owner_name(), at=at, take_over=over),
         take_over=take_over,
     )
 
 
-def claim(store: Store, lane: int, *, at: Instant, take_over: bool = False) -> Claim:
-    """Own one lane for a short while; the same rule about dead owners. Raises ``LaneTaken``."""
+def claim(store: Store, lanes: Sequence[int], *, at: Instant, take_over: bool = False) -> list[Claim]:
+    """Own some lanes for a short while, all or none; the same rule about dead owners. Raises ``LaneTaken``."""
     return _owned(
         store,
+        lanes,
         at,
-        lambda over: store.claim([lane], owner_name(), at=at, take_over=over)[0],
+        lambda over: store.claim(lanes, owner_name(), at=at, take_over=over),
         take_over=take_over,
     )
 
 
-def _owned(store: Store, at: Instant, own: Callable[[bool], _T], *, take_over: bool) -> _T:
+def _owned(store: Store, lanes: Collection[int], at: Instant, own: Callable[[bool], _T], *, take_over: bool) -> _T:
     try:
         return own(take_over)
     except LaneTaken:
-        if not _all_dead(store, at):
+        if not _all_dead(store, lanes, at):
             raise
     return own(True)
 
 
-def _all_dead(store: Store, at: Instant) -> bool:
-    return all(info.owner is None or is_dead(info.owner) for info in store.lane_infos(at=at))
+def _all_dead(store: Store, lanes: Collection[int], at: Instant) -> bool:
+    owners = [info.owner for info in store.lane_infos(at=at) if info.lane in lanes]
+    return all(owner is None or is_dead(owner) for owner in owners)
 
 
 def _start(pid: int) -> str:

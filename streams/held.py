@@ -6,6 +6,7 @@ import msgspec
 
 from engine.instants import SECOND, Instant
 from streams.batch import Claimed, Clocks, LaneBatch, Partition, Range, Record
+from streams.halts import unfit
 from streams.merge import Key, LaneMerge
 
 BATCH_RECORDS = 500
@@ -161,19 +162,9 @@ class HeldLanes:
     def _unfit(self, lane: int, claim: Claimed, bounds: Mapping[Partition, Bounds]) -> str | None:
         for partition in self.partitions([lane]):
             offset, (first, end) = claim.offsets.get(partition), msgspec.structs.astuple(bounds[partition])
-            where = f"{partition.topic}[{lane}]"
-            if offset is not None and offset < first:
-                return (
-                    f"{where}: retention overtook this worker; the store goes on at offset {offset}, the log begins at "
-                    f"{first}: {first - offset} records are gone; bring them back, or accept the loss with "
-                    f"'ringfirst offsets skip {partition.topic} {lane}'"
-                )
-            if offset is not None and offset > end:
-                return (
-                    f"{where}: the log shrank or is another one; the store has read up to offset {offset}, the log "
-                    f"ends at {end}; bring the old log back, or begin the new one with "
-                    f"'ringfirst offsets skip {partition.topic} {lane}'"
-                )
+            trouble = None if offset is None else unfit(partition.topic, lane, offset, first, end)
+            if trouble is not None:
+                return trouble
         return None
 
     # -- records -----------------------------------------------------------------------------------------------------

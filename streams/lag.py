@@ -8,7 +8,8 @@ import msgspec
 
 from engine.errors import StreamError
 from engine.instants import Instant
-from streams.admin import TIMEOUT_SECONDS, Admin, Place, Topic, places_of
+from streams.admin import TIMEOUT_SECONDS, Admin, Place
+from streams.offsets import standings
 from streams.settings import KafkaSettings
 
 if TYPE_CHECKING:
@@ -43,29 +44,25 @@ def lag(
     *,
     at: Instant,
 ) -> list[PartitionLag]:
-    """Compare topics and store, by topic and lane. ``taken`` is ``Store.offsets``, ``at`` the wall clock.
+    """Compare topics and store, by topic and lane. ``taken`` is all of ``Store.offsets``, ``at`` the clock.
 
     Joins no consumer group and moves nothing. Raises ``StreamError`` for a topic that is not there.
     """
-    found = _found(admin, topics)
-    places = places_of(found)
-    source = admin.cluster_id
-    ends, starts = admin.next_offsets(places), admin.first_offsets(places)
-    standing = {place: taken.get((source, *place)) for place in places}
-    goes_on = {place: max(standing[place] or 0, starts[place]) for place in places}
-    behind = {place: offset for place, offset in goes_on.items() if offset < ends[place]}
+    found = {(one.topic, one.lane): one for one in standings(admin, topics, taken)}
+    goes_on = {place: max(one.next_offset or 0, one.first) for place, one in found.items()}
+    behind = {place: offset for place, offset in goes_on.items() if offset < found[place].end}
     stamps = peek(behind) if behind else {}
     return [
         PartitionLag(
-            topic=place[0],
-            lane=place[1],
-            next_offset=standing[place],
-            end=ends[place],
-            records=ends[place] - behind.get(place, ends[place]),
+            topic=one.topic,
+            lane=one.lane,
+            next_offset=one.next_offset,
+            end=one.end,
+            records=one.end - behind.get(place, one.end),
             seconds=_age(at, stamps.get(place)) if place in behind else 0,
-            fault=_fault(place, standing[place], starts[place], ends[place]),
+            fault=one.fault,
         )
-        for place in places
+        for place, one in found.items()
     ]
 
 
@@ -123,30 +120,5 @@ def _first(consumer: "Consumer", places: Mapping[Place, int], timeout_seconds: f
     return found
 
 
-def _found(admin: Admin, topics: Sequence[str]) -> list[Topic]:
-    found = admin.topics(topics)
-    missing = [name for name in topics if name not in found]
-    if missing:
-        raise StreamError(
-            "\n".join(f"{name}: there is no such topic; make it with 'ringfirst topics create'" for name in missing)
-        )
-    return [found[name] for name in topics]
-
-
 def _age(at: Instant, stamp: Instant | None) -> float | None:
     return None if stamp is None else max(0, at - stamp) / 1_000
-
-
-def _fault(place: Place, standing: int | None, start: int, end: int) -> str | None:
-    where = f"{place[0]} partition {place[1]}"
-    if standing is not None and standing < start:
-        return (
-            f"{where}: Kafka dropped records that were never taken in; found {start - standing} missing before "
-            f"offset {start}; a worker halts here: bring them back, or decide with 'ringfirst offsets skip'"
-        )
-    if standing is not None and standing > end:
-        return (
-            f"{where}: the log is shorter than what was taken in; found its end at {end}, the store at {standing}; "
-            "it is another log, or one that lost records: a worker halts here; decide with 'ringfirst offsets skip'"
-        )
-    return None

@@ -11,6 +11,7 @@ from engine.rulebook.book import Rulebook
 from engine.store import DeadLetter, Offset, Store
 from streams.batch import Claimed, LaneBatch, Partition, Record
 from streams.files import dead_letter
+from streams.halts import other_log, other_sources
 
 RENEW_EVERY = 5 * SECOND
 """How often an owner says that it is alive; its lease runs for 30 seconds."""
@@ -54,12 +55,13 @@ class LaneWriter:
         at = self._now()
         others = {info.owner for info in self._store.lane_infos(at=at) if info.lane in lanes and info.owner}
         over = all(self._gives_way(owner) for owner in others)
-        claimed, halted = {}, self._other_log(topics)
+        claimed, elsewhere = {}, other_sources(self._store.offsets(), topics, self._source)
         for one in self._keeper.assign(lanes, at=at, take_over=over):
             offsets = {(Partition(topic, one.lane)): one.offsets.get((topic, one.lane)) for topic in topics}
             self._offsets.update(offsets)
             self._renewed[one.lane] = at
-            claimed[one.lane] = Claimed(one.epoch, offsets, halted if None in offsets.values() else None)
+            never = [place.topic for place, offset in offsets.items() if offset is None]
+            claimed[one.lane] = Claimed(one.epoch, offsets, other_log(self._source, elsewhere, never, one.lane))
         self._ended -= set(lanes)
         self._decoded = {key: value for key, value in self._decoded.items() if key[0].partition not in lanes}
         return claimed
@@ -146,17 +148,6 @@ class LaneWriter:
             return False
         read = self._store.offsets(self._source)
         return all(read.get((self._source, *place), 0) >= end for place, end in self._ends().items())
-
-    def _other_log(self, topics: Sequence[str]) -> str | None:
-        """Why a partition that was never read must not be begun: these topics were read from another log."""
-        known = sorted({source for source, topic, _ in self._store.offsets() if topic in topics} - {self._source})
-        if not known:
-            return None
-        return (
-            f"offsets: these topics are of another log than the one that was read before; found {self._source}, "
-            f"the store's offsets are of {', '.join(known)}; connect to that cluster again, or, if the topics moved "
-            "here, say where to go on: 'ringfirst offsets skip'"
-        )
 
     # -- records ---------------------------------------------------------------------------------------------------
     def _found(self, record: Record, at: Instant) -> Arrived | DeadLetter:

@@ -75,7 +75,7 @@ def _forget(store: "Store", account_id: str, person: str | None, *, take_over: b
     from ringfirst import owners
     from ringfirst.intake import now
 
-    claim = owners.claim(store, lane_of(account_id, store.lanes), at=now(), take_over=take_over)
+    (claim,) = owners.claim(store, [lane_of(account_id, store.lanes)], at=now(), take_over=take_over)
     try:
         if person is None:
             done = store.forget_account(claim, account_id, at=now())

@@ -65,7 +65,7 @@ def test_a_claimed_lane_is_read_from_where_the_store_stands_or_from_the_beginnin
 @pytest.mark.parametrize(
     ("offset", "first", "end", "said"),
     [
-        pytest.param(5, 6, 9, "retention overtook this worker", id="retention"),
+        pytest.param(5, 6, 9, "retention overtook the store", id="retention"),
         pytest.param(10, 0, 9, "the log shrank or is another one", id="a shorter log"),
     ],
 )
@@ -74,7 +74,7 @@ def test_offsets_that_do_not_fit_the_log_halt_the_lane_and_name_the_way_out(offs
     held.assigned(partitions(0), 1, 0.0)
     assert held.claimed(0, claim(0, offset), bounds(0, first, end), Clocks(0.0, 0)) == {}
     assert said in held.troubles[0]
-    assert "ringfirst offsets skip support 0" in held.troubles[0]
+    assert "ringfirst offsets skip support 0 --to earliest --why TEXT" in held.troubles[0]
     assert (held.held, held.due(59.0), held.due(60.0)) == ((), [], [0])
 
 

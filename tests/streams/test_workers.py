@@ -226,7 +226,7 @@ def test_a_lane_halts_where_retention_overtook_it_and_the_others_go_on(real_crew
     for done in admin.delete_records([TopicPartition(topic, 2, stands + 5)]).values():
         done.result(20)
     real_crew.start()
-    assert until(lambda: "retention overtook this worker" in real_crew.log(), 30)
+    assert until(lambda: "retention overtook the store" in real_crew.log(), 30)
     assert f"ringfirst offsets skip {topic} 2" in real_crew.log()
     assert until(lambda: real_crew.count() > written)
     time.sleep(1)
