@@ -245,6 +245,17 @@ def test_a_skip_backwards_reads_again(small, ask):
     assert [(one["given_up"], one["again"], one["waiting"]) for one in moved] == [(0, 3, 4)]
 
 
+def test_a_store_on_postgresql_is_moved_just_the_same(small, fresh_postgres, ask):
+    small.put(9)
+    store = open_store(fresh_postgres, lanes=LANES)
+    words = ["--why", "x", "--yes", "--store", fresh_postgres]
+    for to, before in ((7, None), (5, 7)):
+        (moved,) = ask("offsets", "skip", small.usage, 1, "--to", to, *words)["moved"]
+        assert (moved["before"], store.offsets()) == (before, {(small.cluster, small.usage, 1): to})
+    assert [one.owner for one in store.lane_infos(at=now())] == [None] * LANES
+    store.close()
+
+
 def test_a_store_that_stands_there_already_is_left_alone(small, run):
     small.put(9)
     small.read(9)
