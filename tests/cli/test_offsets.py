@@ -55,10 +55,10 @@ class Site:
         values = [json.dumps({"id": f"{topic}-{number}", **row}).encode() for number in range(count)]
         self.kafka.put(topic or self.usage, *((ACCOUNTS[lane], value, at) for value in values))
 
-    def read(self, offset, lane=1, topic=None, source=None):
+    def read(self, offset, lane=1, topic=None, source=None, old=None):
         """The store has read up to here."""
         (claim,) = self.store.claim([lane], "w", at=now())
-        move = Offset(source or self.cluster, topic or self.usage, lane, None, offset)
+        move = Offset(source or self.cluster, topic or self.usage, lane, old, offset)
         self.store.commit([Batch(claim, claim.position, claim.clock_at, claim.first_at, offsets=[move])])
         self.store.release([claim])
 
@@ -245,6 +245,17 @@ def test_a_skip_backwards_reads_again(small, ask):
     assert [(one["given_up"], one["again"], one["waiting"]) for one in moved] == [(0, 3, 4)]
 
 
+def test_a_store_on_postgresql_is_moved_just_the_same(small, fresh_postgres, ask):
+    small.put(9)
+    store = open_store(fresh_postgres, lanes=LANES)
+    words = ["--why", "x", "--yes", "--store", fresh_postgres]
+    for to, before in ((7, None), (5, 7)):
+        (moved,) = ask("offsets", "skip", small.usage, 1, "--to", to, *words)["moved"]
+        assert (moved["before"], store.offsets()) == (before, {(small.cluster, small.usage, 1): to})
+    assert [one.owner for one in store.lane_infos(at=now())] == [None] * LANES
+    store.close()
+
+
 def test_a_store_that_stands_there_already_is_left_alone(small, run):
     small.put(9)
     small.read(9)
@@ -316,16 +327,20 @@ def test_another_lanes_owner_is_nobodys_business(small, run):
     assert small.store.offsets() == {(small.cluster, small.usage, 1): 9}
 
 
-def test_an_offset_that_moved_while_somebody_thought_is_not_overwritten(small, run, monkeypatch):
-    small.put(9)
-
-    def meanwhile(*_words, **_more):
-        small.read(3)
-
-    monkeypatch.setattr("click.confirm", meanwhile)
-    said = run("offsets", "skip", small.usage, 1, "--to", "latest", "--why", "x", code=2).stderr
+@pytest.mark.parametrize("stood", [None, 2])
+def test_an_offset_that_moved_while_somebody_thought_is_not_overwritten_and_no_lane_moves(
+    small, run, monkeypatch, stood
+):
+    for lane in range(LANES):
+        small.put(9, lane)
+        if stood is not None:
+            small.read(stood, lane)
+    before = small.store.offsets()
+    monkeypatch.setattr("click.confirm", lambda *_words, **_more: small.read(3, old=stood))
+    said = run("offsets", "skip", small.usage, "--all", "--to", "latest", "--why", "x", code=2).stderr
     assert "another owner has read on" in said
-    assert (small.store.offsets(), small.audit()) == ({(small.cluster, small.usage, 1): 3}, [])
+    assert small.store.offsets() == {**before, (small.cluster, small.usage, 1): 3}
+    assert small.audit() == []
     assert [one.owner for one in small.store.lane_infos(at=now())] == [None, None]
 
 
