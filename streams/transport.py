@@ -191,6 +191,8 @@ class Work:
     def _end(self) -> None:
         try:
             (self.last or partial(self.handler.drop, self.held.lanes))()
+        except Fenced:
+            log.info("the lanes have a new owner already")
         except RingfirstError as err:
             log.warning("the lanes cannot be given up: %s; the next owner claims them all the same", err)
 

@@ -82,6 +82,10 @@ def drive(app, *given):
         async with app.lanes.test_context() as agent:
             for batch in given:
                 await agent.put(batch)
+            if app.work.handler.threaded:  # its last call may still be under way
+                await app.work.call(lambda: None)
+                while app.work.writing_since is not None or app.work.batches < len(given):
+                    await asyncio.sleep(0.01)
 
     with loop_of(app) as loop:
         loop.run_until_complete(driven())
