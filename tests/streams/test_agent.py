@@ -84,7 +84,9 @@ def drive(app, *given):
                 await agent.put(batch)
             if app.work.handler.threaded:  # its last call may still be under way
                 await app.work.call(lambda: None)
-                while app.work.writing_since is not None or app.work.batches < len(given):
+                for _ in range(500):
+                    if app.work.writing_since is None and app.work.batches == len(given):
+                        break
                     await asyncio.sleep(0.01)
 
     with loop_of(app) as loop:
