@@ -382,7 +382,7 @@ class Consumer(driver.Consumer):
             return None
         return (
             f"not whole: the store has {self.work.lanes} lanes; {', '.join(wrong)}; "
-            "make them equal with 'ringfirst topics create', or the lanes with 'ringfirst relane'"
+            "make topics of other names that fit, with 'ringfirst topics create', and set RINGFIRST_TOPIC_... to them"
         )
 
     def _carrying(self, batches: Sequence[LaneBatch]) -> Message:

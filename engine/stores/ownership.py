@@ -170,4 +170,5 @@ def _moved(move: Offset) -> str:
 
 
 def _no_such(missing: Sequence[int]) -> str:
-    return f"lane {', '.join(map(str, missing))}: there is no such lane; lanes count from 0; see 'ringfirst status'"
+    named = ", ".join(map(str, missing))
+    return f"lane {named}: there is no such lane; lanes count from 0; 'ringfirst doctor' says how many there are"
