@@ -140,6 +140,8 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
                 found = {}
                 for name, partition in zip(wanted, partitions, strict=True):
                     state = self._state(consumer, partition)
+                    if state._position is None:  # noqa: SLF001 - assigned anew while it was fetched; see above
+                        return {}
                     found[name] = Fetched(records.get(partition, ()), state.position, _end(state))
             except (IllegalStateError, NoOffsetForPartitionError):
                 return {}

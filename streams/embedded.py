@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -62,7 +63,8 @@ class EmbeddedBroker:
         """End it; everything it held is gone."""
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
-                pipe.close()
+                with suppress(OSError):  # what was not sent yet cannot be, when it is gone
+                    pipe.close()
         try:
             self._process.wait(5)
         except subprocess.TimeoutExpired:

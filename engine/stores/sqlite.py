@@ -122,7 +122,7 @@ def _paired(ids: Sequence[tuple[str, str]]) -> str:
     Inside of a JSON string no quote stands without its backslash, so that what is replaced can only lie between two.
 
     >>> _paired([("a", "1"), ("a", '","')])
-    '{"a":"1","a":"\",\""}'
+    '{"a":"1","a":"\\",\\""}'
     """
     lists = msgspec.json.encode(ids).decode()
     return "{" + lists.replace('","', '":"').replace('"],["', '","')[2:-2] + "}"
