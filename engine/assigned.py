@@ -13,6 +13,7 @@ from engine.events import Arrived, encode_properties
 from engine.instants import DAY, Instant
 from engine.keeper import SNAPSHOT_EVERY, Keeper, Kept, Known, Taken, counted
 from engine.lanes import lane_of
+from engine.parts import Parts
 from engine.rulebook.book import Rulebook
 from engine.store import Claim, DeadLetter, LaneInfo, LaneLetter, Offset, Share, Store
 
@@ -40,11 +41,10 @@ class LanePart(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Assigned(msgspec.Struct, frozen=True):
-    """A lane in its new owner's hands: its epoch, its clock, and the next offset of each (topic, partition)."""
+    """A lane in its new owner's hands: its epoch, and the next offset of each (topic, partition)."""
 
     lane: int
     epoch: int
-    clock: Instant | None
     offsets: dict[tuple[str, int], int]
 
 
@@ -89,7 +89,6 @@ class AssignedKeeper(Keeper):
             Assigned(
                 claim.lane,
                 claim.epoch,
-                claim.clock_at,
                 {(topic, part): after for (_, topic, part), after in offsets.items() if part == claim.lane},
             )
             for claim in claims
@@ -121,7 +120,8 @@ class AssignedKeeper(Keeper):
 
         ``at`` is the wall clock, for leases. Raises ``Fenced`` when another owner has one of the lanes or has read on,
         and ``StoreError`` for an event of another lane's account (make a dead letter of it first). After any error
-        these lanes must be assigned anew.
+        nothing is written, or nobody knows: these lanes must be assigned anew. Clocks move by a day at most; see
+        ``move_clock``.
         """
         taken = Taken()
         rows = [(self._own(part.lane), part) for part in parts]
@@ -133,9 +133,6 @@ class AssignedKeeper(Keeper):
         except BaseException:
             self.forget([part.lane for part in parts])
             raise
-        for kept, part in rows:
-            if part.until is not None and kept.lane.clock is not None and kept.lane.clock < part.until:
-                taken.decisions += self.move_clock(part.lane, part.until)
         return taken
 
     def _known_of(self, parts: Sequence[LanePart]) -> Known:
@@ -150,10 +147,12 @@ class AssignedKeeper(Keeper):
         return self._known(arrived) if arrived else Known({}, frozenset(), {})
 
     def _take_part(self, kept: Kept, part: LanePart, known: Known, taken: Taken) -> None:
+        steps = self._steps.any
         for one in part.arrivals:
             fresh = self._fresh(one.arrived, known, taken)
             if fresh is not None:
-                self._shares_until(kept, one.at)
+                if steps:
+                    self._shares_until(kept, one.at)
                 self._event(kept, fresh, one.at)
         if part.until is not None:
             self._advance(kept, part.until)
@@ -192,6 +191,10 @@ class AssignedKeeper(Keeper):
         """Write snapshots behind, if so much was taken in since the last ones that a restart would take long."""
         if self._since_snapshot >= SNAPSHOT_EVERY:
             self._snapshots()
+
+    def clock(self, lane: int) -> Instant | None:
+        """The clock of a lane that is held."""
+        return self._own(lane).lane.clock
 
     def _own(self, lane: int) -> Kept:
         kept = self.kept.get(lane)
@@ -289,7 +292,7 @@ class AssignedKeeper(Keeper):
         share = written.get(info.lane)
         if share is None:
             begun = info.first_at is not None and info.first_at < step
-            return None if begun else portfolio.nothing(self._programs[self.book.fingerprint])
+            return None if begun else Parts().share((), self._programs[self.book.fingerprint], step)
         # Measured under another rulebook it may be of another thing: better no total than a wrong one.
         return share if share.get(RULEBOOK) == self.book.fingerprint else None
 

@@ -51,12 +51,6 @@ def share(program: Program, lane: Lane, at: Instant) -> dict[str, Any]:
     return lane.parts.share(lane.accounts.values(), program, at)
 
 
-def nothing(program: Program) -> dict[str, Any]:
-    """The share of a lane that had no account yet."""
-    none = {"n": 0, "sum": "0", "least": None, "most": None, "rows": []}
-    return {"accounts": {measure.name: none for measure in program.whole}, "things": {}}
-
-
 def total(program: Program, shares: Sequence[dict[str, Any]], at: Instant) -> dict[str, Any]:
     """The body of ``portfolio.measured``: all lanes' shares put together.
 

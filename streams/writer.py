@@ -70,24 +70,38 @@ class LaneWriter:
         """Write batches: events, decisions, dead letters and offsets; and bring the clocks to ``read_until``."""
         at = self._now()
         for batch in batches:
-            self._must_hold(batch)
+            self._must_hold(batch, at)
         self._keeper.take_parts([self._part(batch, at) for batch in batches], at=at)
         for batch in batches:
             self._offsets.update({place: moved.end for place, moved in batch.ranges.items()})
-            if not 0 <= at - self._renewed[batch.lane] < RENEW_EVERY:
-                self._keeper.renew(batch.lane, at=at)
-                self._renewed[batch.lane] = at
+        for batch in batches:
+            until, clock = batch.read_until, self._keeper.clock(batch.lane)
+            if until is not None and (clock is None or clock < until):
+                self._keeper.move_clock(batch.lane, until)
             if batch.at_end:
                 self._ended.add(batch.lane)
 
-    def _must_hold(self, batch: LaneBatch) -> None:
-        kept = self._keeper.kept.get(batch.lane)
+    def _must_hold(self, batch: LaneBatch, at: Instant) -> None:
+        """Hold the lane under the batch's epoch, and say that its owner is alive."""
+        lane = batch.lane
+        kept = self._keeper.kept.get(lane)
+        epoch = kept.claim.epoch if kept is not None else self._store.lane_infos(at=at)[lane].epoch
+        if epoch != batch.epoch:
+            raise Fenced(f"lane {lane}: the batch is of epoch {batch.epoch}, which is over; read it again")
         if kept is None:
-            raise StoreError(f"lane {batch.lane}: it is not held; a fault came before; claim it again")
-        if kept.claim.epoch != batch.epoch:
-            raise Fenced(f"lane {batch.lane}: the batch is of epoch {batch.epoch}, which is over; read it again")
+            raise StoreError(f"lane {lane}: it is not held; a fault came before; claim it again")
+        if not 0 <= at - self._renewed[lane] < RENEW_EVERY:
+            self._keeper.renew(lane, at=at)
+            self._renewed[lane] = at
+
+    def _is_in(self, batch: LaneBatch) -> bool:
+        """Was the batch written already, by a call that failed only later?"""
+        known = [(self._offsets.get(place), moved.end) for place, moved in batch.ranges.items()]
+        return bool(known) and all(offset is not None and offset >= end for offset, end in known)
 
     def _part(self, batch: LaneBatch, at: Instant) -> LanePart:
+        if self._is_in(batch):
+            return LanePart(lane=batch.lane, until=batch.read_until)
         arrivals, letters = [], []
         for record in batch.records:
             found = self._found(record, at)

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from engine import replay
-from engine.errors import Fenced, LaneTaken
+from engine.errors import Fenced, LaneTaken, StoreError
 from engine.events import MAX_BYTES, Arrived, decode
 from engine.instants import DAY, HOUR, Instant, iso
 from engine.keeper import Keeper
@@ -139,6 +139,51 @@ def test_a_batch_of_a_worker_that_lost_the_lane_is_refused_by_the_store(store: S
     assert (store.count_events(), store.offsets()) == (0, {})
 
 
+def two(owner: LaneWriter, second: bytes = line("b", ACCOUNTS[1])) -> list[LaneBatch]:
+    """A batch of each of two lanes."""
+    claimed = owner.claim([0, 1], TOPICS)
+    first = batch(claimed[0].epoch, rows(line("a")))
+    place = Partition("usage", 1)
+    return [first, LaneBatch(1, claimed[1].epoch, 1, [Row(*place, 0, MONDAY, second)], {place: Range(0, 1)})]
+
+
+def test_of_two_lanes_the_one_that_is_lost_says_so_and_the_other_is_claimed_again(store: Store) -> None:
+    old, new = writer(store, "w1"), writer(store, "w2")
+    batches = two(old)
+    epoch = new.claim([0], TOPICS)[0].epoch
+    with pytest.raises(Fenced):
+        old.commit(batches)
+    with pytest.raises(Fenced):
+        old.commit(batches[:1])
+    with pytest.raises(StoreError, match="claim it again"):
+        old.commit(batches[1:])
+    assert (store.count_events(), store.lane_infos(at=WALL)[0].epoch) == (0, epoch)
+    old.commit([two(old)[1]])
+    assert store.count_events() == 1
+
+
+def test_what_is_written_is_not_written_again_when_only_its_clock_was_not_moved(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours = writer(store)
+    first, second = two(ours)
+    first = msgspec.structs.replace(first, read_until=MONDAY + 5 * DAY)
+
+    def lost(lane: int, _until: Instant) -> int:
+        ours._keeper.forget([lane])
+        raise Fenced(f"lane {lane}: this owner has lost it")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(ours._keeper, "move_clock", lost)
+        with pytest.raises(Fenced):
+            ours.commit([first, second])
+    ours.commit([second])
+    with pytest.raises(StoreError, match="claim it again"):
+        ours.commit([first])
+    assert store.count_events() == 2
+    assert store.offsets() == {("log-1", "usage", 0): 1, ("log-1", "usage", 1): 1}
+
+
 def test_a_lane_of_an_import_that_is_alive_is_not_taken(store: Store) -> None:
     Keeper(store, book_of(), "import", at=WALL)
     with pytest.raises(LaneTaken):
@@ -248,3 +293,49 @@ def test_the_history_of_a_log_is_decided_as_an_import_decides_it(store: Store, s
     assert (found["missing"], found["extra"], found["different"]) == (0, 0, 0)
     assert len(store.dead_letters()) == len(lines)
     other.close()
+
+
+def test_a_worker_whose_lanes_are_through_waits_for_the_others_before_it_moves_a_clock(store: Store) -> None:
+    events = history(1)
+    last = max((one.event for one in events), key=lambda event: event.time)
+    mine = lane_of(last.account_id, LANES)
+    also, theirs = (lane for lane in range(LANES) if lane != mine)
+    log = published(events)
+    one, two = Work(store, "w1", log), Work(store, "w2", log)
+    one.claim([mine, also])
+    two.claim([theirs])
+    for lane in (mine, also):
+        while one.step(lane, 50):
+            pass
+    before = [info.clock_at for info in store.lane_infos(at=0)]
+    assert not one.writer.tick()
+    assert [info.clock_at for info in store.lane_infos(at=0)] == before
+    while two.step(theirs, 50):
+        pass
+    assert not one.writer.tick(), "the other's lane is not there yet, and the last totals wait for it"
+    assert store.lane_infos(at=0)[also].clock_at == last.time
+    assert two.writer.tick()
+    assert one.writer.tick()
+
+
+def test_snapshots_are_written_behind_when_much_was_taken_in(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.assigned.SNAPSHOT_EVERY", 2)
+    ours = writer(store)
+    epoch = ours.claim([0], TOPICS)[0].epoch
+    ours.commit([batch(epoch, rows(line("a")))])
+    ours.tick()
+    assert not list(store.snapshots(0))
+    ours.commit([batch(epoch, rows(line("b"), first=1))])
+    ours.tick()
+    assert [one.account_id for one in store.snapshots(0)] == [ACCOUNTS[0]]
+
+
+def test_a_worker_says_that_it_is_alive_as_long_as_it_writes(store: Store) -> None:
+    clock = [WALL]
+    ours = LaneWriter(store, book_of(), "w1", source="log-1", now=lambda: clock[0], gives_way=lambda _other: False)
+    epoch = ours.claim([0], TOPICS)[0].epoch
+    for number in range(4):
+        clock[0] += 15_000
+        ours.commit([batch(epoch, rows(line(f"e{number}"), first=number))])
+    with pytest.raises(LaneTaken):
+        store.claim([0], "import", at=clock[0] + 20_000)
