@@ -190,7 +190,6 @@ class Program:
         self.texts: list[str] = []
         self.listing: list[str] = []
         self._constants: dict[tuple[str, int], set[float]] = {}
-        self._pending: list[Callable[[], None]] = []
         ours = [m for m in book.measures.values() if _is_kept(m) and (self.used is None or m.name in self.used.names)]
         once = {measure.fingerprint: measure for measure in reversed(ours)}
         kept = [_kept(measure, _ACCOUNT_TRAITS, book.account_attributes) for measure in reversed(once.values())]

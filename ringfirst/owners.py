@@ -58,22 +58,20 @@ def is_dead(owner: str) -> bool:
 
 def keep(store: Store, book: Rulebook, *, at: Instant, take_over: bool = False) -> Keeper:
     """Own all lanes; from owners that are surely dead they are taken over without a word. Raises ``LaneTaken``."""
-    return _owned(
-        store,
-        range(store.lanes),
-        at,
-        lambda over: Keeper(store, book, owner_name(), at=at, take_over=over),
-        take_over=take_over,
-    )
+    return _kept(Keeper, store, book, at, take_over=take_over)
 
 
 def keep_live(store: Store, book: Rulebook, *, at: Instant, take_over: bool = False) -> LiveKeeper:
     """Own all lanes for events that come in as they happen; the same rule about dead owners. Raises ``LaneTaken``."""
+    return _kept(LiveKeeper, store, book, at, take_over=take_over)
+
+
+def _kept(kind: Callable[..., _T], store: Store, book: Rulebook, at: Instant, *, take_over: bool) -> _T:
     return _owned(
         store,
         range(store.lanes),
         at,
-        lambda over: LiveKeeper(store, book, owner_name(), at=at, take_over=over),
+        lambda over: kind(store, book, owner_name(), at=at, take_over=over),
         take_over=take_over,
     )
 

@@ -157,14 +157,9 @@ def _to_today(table: Table, ring: Ring, amounts: Rows) -> Rows:
     day = table.today % ring.days
     totals: Rows = table.arrays[ring.name][day, : amounts.size] + amounts
     most = int(np.abs(totals).max(initial=0))
-    array = table.arrays[ring.name]
-    if most > np.iinfo(array.dtype).max:
-        wide = next(kind for kind in (np.int16, np.int32, np.int64) if most <= np.iinfo(kind).max)
-        array = table.arrays[ring.name] = array.astype(wide)
-        for run in ring.runs:
-            table.arrays[run.name] = table.arrays[run.name].astype(np.int64)
-        table.grown += 1
-    array[day, : amounts.size] = totals
+    if most > np.iinfo(table.arrays[ring.name].dtype).max:
+        table.widen(ring, most)
+    table.arrays[ring.name][day, : amounts.size] = totals
     return totals
 
 

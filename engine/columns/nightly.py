@@ -10,8 +10,6 @@ from engine.columns.table import WildError
 from engine.decision import Fact
 from engine.instants import Instant
 from engine.log import Entry, Recorded
-from engine.state import PERSON
-from engine.values import nested
 from engine.views import AccountView
 from engine.zones import Zone
 
@@ -119,10 +117,7 @@ class NightLane(ColumnLane):
 
     def _among_things(self, account: Account, entry: Recorded, piles: Piles) -> bool:
         """Fold an event into the things it belongs to, if it leaves them as they are, but for measures and ``last``."""
-        event, properties = entry.event, entry.event.properties
-        for kind, path in piles.handler.active:
-            if (event.user_id if kind == PERSON else nested(properties, path)) is not None:
-                return False
+        event = entry.event
         rows: Things | None = self._light(piles.handler, account, entry, event.time)
         if rows is None:
             return False
