@@ -18,8 +18,9 @@ from streams.held import HeldLanes
 from streams.merge import Key
 from streams.settings import KafkaSettings
 from streams.stopping import FAUST, Deadline, Worker
-from streams.transport import Transport, Undecoded, Work
+from streams.transport import Transport, Undecoded
 from streams.watchdog import Beat, Limits, Signs, Watchdog, fatal
+from streams.writing import Work
 
 SESSION_SECONDS = 10.0
 BEAT_SECONDS = 1.0

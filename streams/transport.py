@@ -7,9 +7,7 @@ agents and supervisors, and replaces what lies between the broker and the agent,
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any, ClassVar, TypeVar
 
 from aiokafka.errors import ConsumerStoppedError, KafkaError, OffsetOutOfRangeError
@@ -17,13 +15,13 @@ from faust import Schema
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, AppT, EventT, Message
 
-from engine.errors import Conflict, Fenced, LaneTaken, RingfirstError, StoreError
+from engine.errors import LaneTaken, StoreError
 from engine.instants import Instant
-from streams.batch import Claimed, Clocks, Handler, LaneBatch, Partition
+from streams.batch import Claimed, Clocks, LaneBatch, Partition
 from streams.consuming import ConsumerThread
-from streams.held import Bounds, Fetched, HeldLanes
-from streams.pace import Pace
+from streams.held import Bounds, Fetched
 from streams.stopping import FAUST
+from streams.writing import Work, listed
 
 POLL_SECONDS = 0.2
 POLL_RECORDS = 2_000
@@ -50,151 +48,6 @@ class Undecoded(Schema[Any, Any]):
             return create(None, message.value, None, message)
 
         return decode
-
-
-class Work:
-    """What one worker does with its lanes: claims them, writes their batches, and knows how that went.
-
-    ``fatal`` is called with a message when the process must not go on; it does not come back.
-    """
-
-    def __init__(self, held: HeldLanes, handler: Handler, *, lanes: int, fatal: Callable[[str], None]) -> None:
-        self.held = held
-        self.handler = handler
-        self.lanes = lanes
-        self.fatal = fatal
-        self.pace = Pace()
-        self.finished: Callable[[], None] = _nothing
-        self.beat: Callable[[], bool] | None = None
-        self.last: Callable[[], None] | None = None
-        """Called at the end of the worker instead of giving its lanes up one by one."""
-        self.writing_since: float | None = None
-        self.claiming = False
-        self.polled_at = time.monotonic()
-        self.batches = self.records = self.dropped = 0
-        self._behind = set[int]()
-        """Lanes that have not come to where the log ended when they were claimed."""
-        self._beside = ThreadPoolExecutor(1, "ringfirst-writer") if handler.threaded else None
-
-    async def call(self, function: Callable[..., T], *args: Any) -> T:
-        """Call the handler: here, or in its thread; never two calls at once."""
-        if self._beside is None:
-            return function(*args)
-        return await asyncio.get_running_loop().run_in_executor(self._beside, function, *args)
-
-    async def claim(self, lanes: Sequence[int]) -> Mapping[int, Claimed]:
-        """Claim lanes; it may take as long as their accounts take to be read, and hold the event loop up meanwhile."""
-        self.claiming = True
-        try:
-            return await self.call(self.handler.claim, lanes, self.held.topics)
-        finally:
-            self.claiming = False
-
-    async def write(self, batches: Sequence[LaneBatch]) -> None:
-        """Write batches of different lanes in one transaction, but for those left over from an older claim."""
-        current = [batch for batch in batches if self.held.current(batch)]
-        self.dropped += len(batches) - len(current)
-        if not current:
-            return
-        error = await self._commit(current)
-        if isinstance(error, Fenced | Conflict) and len(current) > 1:
-            for batch in current:  # nothing was written; one after the other shows whose fault it is
-                await self.write([batch])
-            return
-        for batch in current:
-            if not self.held.current(batch):  # taken away or claimed anew meanwhile: nothing is told of it
-                log.info("lane %d: went to another claim while a batch of it was written", batch.lane)
-            elif error is None:
-                self._written(batch)
-            else:
-                self._not_written(batch, error)
-
-    async def _commit(self, batches: Sequence[LaneBatch]) -> Exception | None:
-        self.writing_since = time.monotonic()
-        try:
-            await self.call(self.handler.commit, batches)
-        except (Fenced, StoreError, Conflict) as err:
-            return err
-        except Exception as err:
-            lanes = _listed([batch.lane for batch in batches])
-            log.exception("lanes %s: their batches failed", lanes)
-            self.fatal(f"lanes {lanes}: {err!r}")
-            raise
-        finally:
-            self.writing_since = None
-        return None
-
-    def _written(self, batch: LaneBatch) -> None:
-        self.batches += 1
-        self.records += len(batch.records)
-        self.held.written(batch)
-        self._reached(batch)
-        if batch.at_end and self.held.all_finished and self.beat is None:
-            self.finished()
-
-    def begun(self, lanes: Collection[int], waiting: int) -> None:
-        """Lanes are claimed, and so many records of theirs wait in the log."""
-        if lanes:
-            self._behind.update(lanes)
-            log.info("claimed lanes %s; %d records wait there", _listed(sorted(lanes)), waiting)
-
-    def _reached(self, batch: LaneBatch) -> None:
-        if self._behind and (batch.at_end or batch.read_until is not None):
-            self._behind.discard(batch.lane)
-            if not self._behind.intersection(self.held.held):
-                self._behind.clear()
-                log.info("caught up: %d records taken in so far", self.records)
-
-    def _not_written(self, batch: LaneBatch, error: Exception) -> None:
-        now = time.monotonic()
-        if isinstance(error, Fenced):
-            log.warning("lane %d: %s", batch.lane, error)
-            self.held.fenced(batch.lane, now)
-        else:
-            log.warning("lane %d: a batch was not written: %s; claiming the lane again", batch.lane, error)
-            self.held.put_off(batch.lane, str(error), now)
-
-    async def drop(self, lanes: Sequence[int]) -> None:
-        """Give up lanes that Kafka took away; a store that is away learns it from the next owner."""
-        if lanes:
-            try:
-                await self.call(self.handler.drop, lanes)
-            except StoreError as err:
-                log.warning(
-                    "lanes %s cannot be given up: %s; the next owner claims them all the same", _listed(lanes), err
-                )
-
-    async def between(self) -> None:
-        """Let the handler do what is due between two batches."""
-        if self.beat is None:
-            return
-        try:
-            done = await self.call(self.beat)
-        except (Fenced, StoreError, Conflict) as err:
-            log.warning("between batches: %s; its lanes are claimed again", err)
-        except Exception as err:
-            log.exception("between batches")
-            self.fatal(f"between batches: {err!r}")
-            raise
-        else:
-            if done:
-                self.finished()
-
-    def close(self) -> None:
-        """Give the lanes up, after the call that is still under way."""
-        if self._beside is None:
-            self._end()
-            return
-        self._beside.submit(self._end)
-        self._beside.shutdown(wait=True)
-
-    def _end(self) -> None:
-        try:
-            (self.last or partial(self.handler.drop, self.held.lanes))()
-        except Fenced:
-            log.info("the lanes have a new owner already")
-        except RingfirstError as err:
-            log.warning("the lanes cannot be given up: %s; the next owner claims them all the same", err)
 
 
 class Consumer(driver.Consumer):
@@ -253,7 +106,7 @@ class Consumer(driver.Consumer):
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
         """Give lanes up where nothing was assigned; else Faust seeks, and the lanes are claimed."""
         lanes = sorted({tp.partition for tp in assigned})
-        log.info("joined the group %s; its lanes here: %s", self.app.conf.id, _listed(lanes) or "none")
+        log.info("joined the group %s; its lanes here: %s", self.app.conf.id, listed(lanes) or "none")
         if not assigned:
             log.warning("no partition of %s was given to this worker", ", ".join(self.work.held.topics))
             await self.work.drop(self.work.held.assigned([], generation_id, time.monotonic()))
@@ -333,7 +186,7 @@ class Consumer(driver.Consumer):
         try:
             trouble = await self._unfit()
             if trouble is not None:
-                log.error("lanes %s: %s", _listed(lanes), trouble)
+                log.error("lanes %s: %s", listed(lanes), trouble)
                 self._put_off(lanes, generation, trouble)
                 return
             claims = await work.claim(lanes)
@@ -342,11 +195,11 @@ class Consumer(driver.Consumer):
             if held.generation == generation:
                 await self._go_on(claims, bounds, asked)
         except (StoreError, LaneTaken, KafkaError, TimeoutError) as err:
-            log.warning("lanes %s cannot be claimed: %s; trying again", _listed(lanes), err)
+            log.warning("lanes %s cannot be claimed: %s; trying again", listed(lanes), err)
             self._put_off(lanes, generation, f"not claimed: {err}")
         except Exception as err:
-            log.exception("lanes %s cannot be claimed", _listed(lanes))
-            work.fatal(f"lanes {_listed(lanes)} cannot be claimed: {err!r}")
+            log.exception("lanes %s cannot be claimed", listed(lanes))
+            work.fatal(f"lanes {listed(lanes)} cannot be claimed: {err!r}")
             raise
         finally:
             self._claiming = None
@@ -412,11 +265,3 @@ class Transport(driver.Transport):
     def __init__(self, url: Sequence[Any], app: AppT, work: Work) -> None:
         self.work = work
         super().__init__(list(url), app)
-
-
-def _listed(lanes: Sequence[int]) -> str:
-    return ", ".join(map(str, lanes))
-
-
-def _nothing() -> None:
-    return

@@ -75,19 +75,17 @@ def batches(app, *timestamps):
         yield from app.work.held.rounds(0.0)
 
 
-def drive(app, *given):
-    """Hand batches to the agent as its stream would."""
+def drive(app, *given, done=lambda: True):
+    """Hand batches to the agent as its stream would, and wait until it is done with them."""
 
     async def driven():
         async with app.lanes.test_context() as agent:
             for batch in given:
                 await agent.put(batch)
-            if app.work.handler.threaded:  # its last call may still be under way
-                await app.work.call(lambda: None)
-                for _ in range(500):
-                    if app.work.writing_since is None and app.work.batches == len(given):
-                        break
-                    await asyncio.sleep(0.01)
+            for _ in range(500):
+                if done():
+                    break
+                await asyncio.sleep(0.01)
 
     with loop_of(app) as loop:
         loop.run_until_complete(driven())
@@ -98,7 +96,7 @@ def test_the_agent_writes_one_batch_after_another(tmp_path, threaded):
     handler = Handler(threaded=threaded)
     app = given_app(tmp_path, handler)
     given = list(batches(app, 1, 2, 3))
-    drive(app, *given)
+    drive(app, *given, done=lambda: app.work.batches == len(given))
     assert handler.taken == [batch for [batch] in given]
     assert (app.work.batches, app.work.records, app.work.dropped) == (3, 3, 0)
     assert app.work.held.mirror() == {Partition("usage", 0): 3}
