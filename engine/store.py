@@ -84,6 +84,23 @@ class DeadLetter(msgspec.Struct, frozen=True):
     account_id: str | None = None
 
 
+class LetterCount(msgspec.Struct, frozen=True):
+    """How many dead letters a source left; ``partition`` is None where their places name none (lines of a file)."""
+
+    source: str
+    partition: int | None
+    count: int
+    oldest_at: Instant
+
+
+class Heartbeat(msgspec.Struct, frozen=True):
+    """What a worker last said of itself, for whoever looks after it; ``body`` is JSON, without customers in it."""
+
+    owner: str
+    at: Instant
+    body: bytes
+
+
 class Offset(msgspec.Struct, frozen=True):
     """How far a source partition was taken in: moved from ``old`` (None = no row yet) to ``new`` by compare-and-set."""
 
@@ -419,6 +436,28 @@ class Store(Protocol):
         """Remove dead letters (they were retried, or somebody decided so)."""
         ...
 
+    def dead_letter_counts(self) -> list[LetterCount]:
+        """How many dead letters there are, by source and partition."""
+        ...
+
+    # -- for whoever looks after it --------------------------------------------------------------------------------
+    def put_heartbeat(self, beat: Heartbeat) -> None:
+        """Keep what a worker says of itself, in place of what it said before.
+
+        Touches no lane. Clears away what workers said that were not heard of for an hour.
+        """
+
+    def heartbeats(self) -> list[Heartbeat]:
+        """What every worker last said of itself, by owner; a killed one is in it for an hour."""
+        ...
+
+    def drop_heartbeat(self, owner: str) -> None:
+        """The worker stopped; one that is not known is ignored."""
+
+    def is_current(self) -> bool:
+        """Are the tables of the version that this program knows? A newer program may have changed them meanwhile."""
+        ...
+
     def audit(self, *, at: Instant, who: str, what: str, detail: Mapping[str, Any]) -> None:
         """Write down who did what by hand."""
 
@@ -474,9 +513,11 @@ __all__ = [
     "Entry",
     "Event",
     "Forgotten",
+    "Heartbeat",
     "InboxRow",
     "LaneInfo",
     "LaneLetter",
+    "LetterCount",
     "NewEvent",
     "Offset",
     "OutreachChange",

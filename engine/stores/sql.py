@@ -16,15 +16,17 @@ from engine.store import (
     Claim,
     DeadLetter,
     Forgotten,
+    Heartbeat,
     InboxRow,
     LaneInfo,
+    LetterCount,
     OutreachChange,
     OutreachRow,
     Share,
     Snapshot,
     Touch,
 )
-from engine.stores import arrivals, decided, forgetting, kept, log, mails, ownership, persons, tables
+from engine.stores import arrivals, decided, forgetting, kept, log, mails, ownership, persons, tables, watched
 from engine.stores.arrivals import Letter
 from engine.stores.driver import Driver
 
@@ -314,6 +316,32 @@ class SqlStore:
         """Remove dead letters."""
         with self._driver.writing() as connection:
             return arrivals.drop_dead_letters(connection, ids)
+
+    def dead_letter_counts(self) -> list[LetterCount]:
+        """How many dead letters there are, by source and partition."""
+        with self._driver.reading() as connection:
+            return watched.letter_counts(connection)
+
+    # -- for whoever looks after it --------------------------------------------------------------------------------
+    def put_heartbeat(self, beat: Heartbeat) -> None:
+        """Keep what a worker says of itself, in place of what it said before."""
+        with self._driver.writing() as connection:
+            watched.put_heartbeat(connection, self._driver, beat)
+
+    def heartbeats(self) -> list[Heartbeat]:
+        """What every worker last said of itself, by owner."""
+        with self._driver.reading() as connection:
+            return watched.heartbeats(connection)
+
+    def drop_heartbeat(self, owner: str) -> None:
+        """The worker stopped."""
+        with self._driver.writing() as connection:
+            watched.drop_heartbeat(connection, owner)
+
+    def is_current(self) -> bool:
+        """Are the tables of the version that this program knows?"""
+        with self._driver.reading() as connection:
+            return watched.is_current(connection)
 
     def audit(self, *, at: Instant, who: str, what: str, detail: Mapping[str, Any]) -> None:
         """Write down who did what by hand."""

@@ -249,6 +249,15 @@ dead_letters = sa.Table(
     sa.Index(None, "account_id"),
 )
 
+# What a worker says of itself every few seconds, beside its batches; no transaction of a lane touches it.
+workers = sa.Table(
+    "workers",
+    metadata,
+    sa.Column("owner", TEXT, primary_key=True),
+    _must("heard_at", BIG),
+    _must("body", BODY),
+)
+
 audit = sa.Table(
     "audit",
     metadata,
