@@ -1,5 +1,6 @@
 """The owner of lanes that a stream hands out: each batch of a lane is one transaction, with its offsets."""
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any
@@ -10,7 +11,7 @@ from engine import portfolio
 from engine.account import PORTFOLIO
 from engine.errors import StoreError
 from engine.events import Arrived, encode_properties
-from engine.instants import DAY, Instant
+from engine.instants import DAY, HOUR, Instant
 from engine.keeper import SNAPSHOT_EVERY, Keeper, Kept, Known, Taken, counted
 from engine.lanes import lane_of
 from engine.parts import Parts
@@ -19,15 +20,18 @@ from engine.store import Claim, DeadLetter, LaneInfo, LaneLetter, Offset, Share,
 
 MOST_TOTALS = 500
 """How many of the portfolio's instants enter the log in one transaction."""
+LATE = HOUR
+"""An event that arrives so long after it happened is counted as late; what it decides is the same."""
 RULEBOOK = "rulebook"
 """Under this name a share says by which rulebook it was measured."""
 
 
 class Arrival(msgspec.Struct, frozen=True, gc=False):
-    """A good event and when it arrived: its record's time or, with ``history``, its own."""
+    """A good event, when it arrived (its record's time or, with ``history``, its own), and by which topic."""
 
     arrived: Arrived
     at: Instant
+    topic: str = ""
 
 
 class LanePart(msgspec.Struct, frozen=True, kw_only=True):
@@ -115,21 +119,21 @@ class AssignedKeeper(Keeper):
             self._steps_of.pop(lane, None)
 
     # -- taking in -------------------------------------------------------------------------------------------------
-    def take_parts(self, parts: Sequence[LanePart], *, at: Instant) -> Taken:
+    def take_parts(self, parts: Sequence[LanePart], *, at: Instant) -> dict[str, Taken]:
         """Take the next parts of different lanes in: all that they cause, and their offsets, in one transaction.
 
-        ``at`` is the wall clock, for leases. Raises ``Fenced`` when another owner has one of the lanes or has read on,
-        and ``StoreError`` for an event of another lane's account (make a dead letter of it first). After any error
-        nothing is written, or nobody knows: these lanes must be assigned anew. Clocks move by a day at most; see
-        ``move_clock``.
+        Gives what became of the events, by topic. ``at`` is the wall clock, for leases. Raises ``Fenced`` when another
+        owner has one of the lanes or has read on, and ``StoreError`` for an event of another lane's account (make a
+        dead letter of it first). After any error nothing is written, or nobody knows: these lanes must be assigned
+        anew. Clocks move by a day at most; see ``move_clock``.
         """
-        taken = Taken()
+        taken = defaultdict[str, Taken](Taken)
         rows = [(self._own(part.lane), part) for part in parts]
         try:
             known = self._known_of(parts)
             for kept, part in rows:
                 self._take_part(kept, part, known, taken)
-            taken.decisions = self._write_lanes(rows)
+            self._write_lanes(rows)
         except BaseException:
             self.forget([part.lane for part in parts])
             raise
@@ -146,11 +150,13 @@ class AssignedKeeper(Keeper):
                 arrived.append(one.arrived)
         return self._known(arrived) if arrived else Known({}, frozenset(), {})
 
-    def _take_part(self, kept: Kept, part: LanePart, known: Known, taken: Taken) -> None:
+    def _take_part(self, kept: Kept, part: LanePart, known: Known, taken: Mapping[str, Taken]) -> None:
         steps = self._steps.any
         for one in part.arrivals:
-            fresh = self._fresh(one.arrived, known, taken)
+            fresh = self._fresh(one.arrived, known, taken[one.topic])
             if fresh is not None:
+                if one.at - fresh.event.time > LATE:
+                    taken[one.topic].late += 1
                 if steps:
                     self._shares_until(kept, one.at)
                 self._event(kept, fresh, one.at)

@@ -49,6 +49,8 @@ class Taken(msgspec.Struct):
     conflicting: int = 0
     forgotten: int = 0
     decisions: int = 0
+    late: int = 0
+    """How many of the new ones happened more than an hour before they arrived."""
 
     def __iadd__(self, other: "Taken") -> Self:
         for name in self.__struct_fields__:

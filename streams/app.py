@@ -18,6 +18,7 @@ from streams.held import HeldLanes
 from streams.merge import Key
 from streams.settings import KafkaSettings
 from streams.stopping import FAUST, Deadline, Worker
+from streams.tally import Tally
 from streams.transport import Transport, Undecoded
 from streams.watchdog import Beat, Limits, Signs, Watchdog, fatal
 from streams.writing import Work
@@ -55,6 +56,8 @@ class App(faust.App):
     logger = FAUST
     BootStrategy = _Boot
     work: Work
+    turns: Beat | None = None
+    """Tells any thread whether the event loop turns; None before it runs."""
     lanes: Any
     """The agent that writes one round of batches after another."""
 
@@ -65,11 +68,13 @@ def make_app(
     *,
     beat: Callable[[], bool] | None = None,
     last: Callable[[], None] | None = None,
+    tally: Tally | None = None,
 ) -> App:
     """Make the app of a worker; nothing is opened and nobody is asked before it is started.
 
     ``beat`` is called every second between the batches; True ends the worker. Without it a worker of a history ends
-    when its own lanes are read to their end. ``last`` ends the handler, in place of ``drop``.
+    when its own lanes are read to their end. ``last`` ends the handler, in place of ``drop``. ``tally`` is what the
+    worker counts in.
     """
     app = App(
         listening.kafka.group,
@@ -95,7 +100,7 @@ def make_app(
         worker_redirect_stdouts=False,
     )
     held = HeldLanes(listening.kafka.topics.inbound, history=listening.history, key=listening.key)
-    app.work = Work(held, handler, lanes=listening.lanes, fatal=fatal)
+    app.work = Work(held, handler, lanes=listening.lanes, fatal=fatal, tally=tally)
     app.transport = Transport([URL(f"kafka://{server}") for server in listening.kafka.servers], app, app.work)
     schema = Undecoded()
     topic = app.topic(*held.topics, acks=False, schema=schema)
@@ -123,6 +128,7 @@ def run(app: App, *, loglevel: str | int | None = "INFO", limits: Limits | None 
     worker.spinner = None  # it would draw on standard output, which is for answers
     worker.deadline = Deadline()
     app.work.finished = lambda: _finished(worker)
+    app.turns = Beat(loop)
     watchdog = Watchdog(Eyes(app, loop).signs, limits)
     app.finalize()
     watchdog.start()

@@ -242,6 +242,12 @@ class HeldLanes:
             held.told_end,
         )
 
+    def heads(self) -> dict[Partition, Instant]:
+        """The time of the next record of each partition that has one at hand."""
+        return {
+            Partition(topic, lane): at for lane, held in self._held.items() for topic, at in held.merge.heads().items()
+        }
+
     # -- what was written --------------------------------------------------------------------------------------------
     def current(self, batch: LaneBatch) -> bool:
         """Was the batch read under the claim that stands? Else it is left over from before and must be dropped."""

@@ -135,6 +135,10 @@ class LaneMerge:
         """The next offset of each topic that was not handed out."""
         return {source.topic: source.handed for source in self._sources}
 
+    def heads(self) -> dict[str, int]:
+        """The timestamp of the next record of each topic that has one at hand."""
+        return {source.topic: source.records[0].timestamp for source in self._sources if source.records}
+
     # -- inside ----------------------------------------------------------------------------------------------------
     def _keys(self, source: Source, records: Sequence[Record]) -> list[int]:
         """When each record is to be taken in: never before one that stands ahead of it in its topic."""

@@ -106,6 +106,7 @@ class Consumer(driver.Consumer):
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
         """Give lanes up where nothing was assigned; else Faust seeks, and the lanes are claimed."""
         lanes = sorted({tp.partition for tp in assigned})
+        self.work.tally.shared_out(lanes)
         log.info("joined the group %s; its lanes here: %s", self.app.conf.id, listed(lanes) or "none")
         if not assigned:
             log.warning("no partition of %s was given to this worker", ", ".join(self.work.held.topics))
@@ -156,6 +157,7 @@ class Consumer(driver.Consumer):
         except KafkaError as err:
             if isinstance(err, ConsumerStoppedError) or not err.retriable:
                 raise
+            self.work.tally.failed(err)
             log.warning("records cannot be fetched: %s; trying again", err)
             await asyncio.sleep(POLL_SECONDS)
         return {}
@@ -164,17 +166,21 @@ class Consumer(driver.Consumer):
         held = self.work.held
         if self._claiming is None and (due := held.due(now)):
             self._claiming = asyncio.ensure_future(self._claim(due))
-        if self._asking is None and held.held and now - self._asked_at >= ASK_EVERY:
+        if self._asking is None and held.lanes and now - self._asked_at >= ASK_EVERY:
             self._asked_at = now
             self._asking = asyncio.ensure_future(self._ask())
 
     async def _ask(self) -> None:
         """Where do the partitions end? The answer is as old as the question."""
-        held, asked = self.work.held, clocks()
+        held, tally, asked = self.work.held, self.work.tally, clocks()
+        going = set(held.held)
         try:
-            ends = await self._thread.ask(self._thread.ends(held.partitions(held.held)))
-            held.ended(ends, asked)
+            ends = await self._thread.ask(self._thread.ends(held.partitions(held.lanes)))
+            held.ended({place: end for place, end in ends.items() if place.partition in going}, asked)
+            tally.well("kafka")
+            tally.ends(ends, held.heads())
         except (KafkaError, TimeoutError) as err:
+            tally.failed(err)
             log.info("the broker did not say where its partitions end: %s", err)
         finally:
             self._asking = None
@@ -187,6 +193,7 @@ class Consumer(driver.Consumer):
             trouble = await self._unfit()
             if trouble is not None:
                 log.error("lanes %s: %s", listed(lanes), trouble)
+                work.tally.failed(trouble, lanes)
                 self._put_off(lanes, generation, trouble)
                 return
             claims = await work.claim(lanes)
@@ -195,6 +202,7 @@ class Consumer(driver.Consumer):
             if held.generation == generation:
                 await self._go_on(claims, bounds, asked)
         except (StoreError, LaneTaken, KafkaError, TimeoutError) as err:
+            work.tally.failed(err, lanes, retried="claim")
             log.warning("lanes %s cannot be claimed: %s; trying again", listed(lanes), err)
             self._put_off(lanes, generation, f"not claimed: {err}")
         except Exception as err:
@@ -215,7 +223,9 @@ class Consumer(driver.Consumer):
                 waiting += sum(bounds[place].end - position for place, position in positions.items())
             else:
                 log.error("lane %d: %s", lane, held.troubles[lane])
+                self.work.tally.failed(held.troubles[lane], [lane])
                 rest += held.partitions([lane])
+        self.work.tally.begun(begin)
         self.work.begun({place.partition for place in begin}, waiting)
         await self._thread.ask(self._thread.begin(begin))
         await self._thread.ask(self._thread.rest(rest))

@@ -12,6 +12,7 @@ from engine.store import DeadLetter, Offset, Store
 from streams.batch import Claimed, LaneBatch, Partition, Record
 from streams.files import dead_letter
 from streams.halts import other_log, other_sources
+from streams.tally import Tally
 
 RENEW_EVERY = 5 * SECOND
 """How often an owner says that it is alive; its lease runs for 30 seconds."""
@@ -39,8 +40,10 @@ class LaneWriter:
         gives_way: Callable[[str], bool],
         threaded: bool = False,
         ends: Ends | None = None,
+        tally: Tally | None = None,
     ) -> None:
         self.threaded = threaded
+        self.tally = tally or Tally()
         self._store, self._source, self._now, self._gives_way = store, source, now, gives_way
         self._ends = ends
         self._keeper = AssignedKeeper(store, book, owner, source=source, at=now(), history=ends is not None)
@@ -71,7 +74,9 @@ class LaneWriter:
         at = self._now()
         for batch in batches:
             self._must_hold(batch, at)
-        self._keeper.take_parts([self._part(batch, at) for batch in batches], at=at)
+        parts = [self._part(batch, at) for batch in batches]
+        self.tally.became(self._keeper.take_parts(parts, at=at))
+        self._count(parts)
         for batch in batches:
             self._offsets.update({place: moved.end for place, moved in batch.ranges.items()})
         for batch in batches:
@@ -80,6 +85,14 @@ class LaneWriter:
                 self._keeper.move_clock(batch.lane, until)
             if batch.at_end:
                 self._ended.add(batch.lane)
+
+    def _count(self, parts: Sequence[LanePart]) -> None:
+        """Count what is in the store now."""
+        for part in parts:
+            for letter in part.letters:
+                self.tally.consumed[letter.source, "dlq"] += 1
+        if self._ends is None:
+            self.tally.took([one for part in parts for one in part.arrivals], self._now())
 
     def _must_hold(self, batch: LaneBatch, at: Instant) -> None:
         """Hold the lane under the batch's epoch, and say that its owner is alive."""
@@ -101,17 +114,24 @@ class LaneWriter:
 
     def _part(self, batch: LaneBatch, at: Instant) -> LanePart:
         if self._is_in(batch):
+            for record in batch.records:
+                self.tally.consumed[record.topic, "replayed"] += 1
             return LanePart(lane=batch.lane, until=batch.read_until)
         arrivals, letters = [], []
         for record in batch.records:
             found = self._found(record, at)
             if isinstance(found, Arrived):
-                arrivals.append(Arrival(found, self._arrived(found, record, at)))
+                arrivals.append(Arrival(found, self._arrived(found, record, at), record.topic))
             else:
                 letters.append(found)
         return LanePart(
             lane=batch.lane, arrivals=arrivals, letters=letters, moves=self._moves(batch), until=batch.read_until
         )
+
+    def clocks(self) -> dict[int, Instant]:
+        """How far the clocks of the lanes at hand are; any thread may ask."""
+        found = {lane: kept.lane.clock for lane, kept in list(self._keeper.kept.items())}
+        return {lane: clock for lane, clock in found.items() if clock is not None}
 
     def drop(self, lanes: Sequence[int]) -> None:
         """Give lanes up."""

@@ -12,6 +12,7 @@ from engine.errors import Conflict, Fenced, RingfirstError, StoreError
 from streams.batch import Claimed, Handler, LaneBatch
 from streams.held import HeldLanes
 from streams.pace import Pace
+from streams.tally import Tally
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -23,7 +24,16 @@ class Work:
     ``fatal`` is called with a message when the process must not go on; it does not come back.
     """
 
-    def __init__(self, held: HeldLanes, handler: Handler, *, lanes: int, fatal: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        held: HeldLanes,
+        handler: Handler,
+        *,
+        lanes: int,
+        fatal: Callable[[str], None],
+        tally: Tally | None = None,
+    ) -> None:
+        self.tally = tally or Tally()
         self.held = held
         self.handler = handler
         self.lanes = lanes
@@ -75,9 +85,10 @@ class Work:
                 self._not_written(batch, error)
 
     async def _commit(self, batches: Sequence[LaneBatch]) -> Exception | None:
-        self.writing_since = time.monotonic()
+        self.writing_since = began = time.monotonic()
         try:
             await self.call(self.handler.commit, batches)
+            self.tally.committed(time.monotonic() - began, sum(len(batch.records) for batch in batches))
         except (Fenced, StoreError, Conflict) as err:
             return err
         except Exception as err:
@@ -93,6 +104,7 @@ class Work:
         self.batches += 1
         self.records += len(batch.records)
         self.held.written(batch)
+        self.tally.moved(batch.lane, batch.ranges)
         self._reached(batch)
         if batch.at_end and self.held.all_finished and self.beat is None:
             self.finished()
@@ -112,6 +124,7 @@ class Work:
 
     def _not_written(self, batch: LaneBatch, error: Exception) -> None:
         now = time.monotonic()
+        self.tally.failed(error, [batch.lane], retried="commit")
         if isinstance(error, Fenced):
             log.warning("lane %d: %s", batch.lane, error)
             self.held.fenced(batch.lane, now)
@@ -125,6 +138,7 @@ class Work:
             try:
                 await self.call(self.handler.drop, lanes)
             except StoreError as err:
+                self.tally.failed(err, retried="give_up")
                 log.warning(
                     "lanes %s cannot be given up: %s; the next owner claims them all the same", listed(lanes), err
                 )
@@ -136,6 +150,7 @@ class Work:
         try:
             done = await self.call(self.beat)
         except (Fenced, StoreError, Conflict) as err:
+            self.tally.failed(err, retried="between")
             log.warning("between batches: %s; its lanes are claimed again", err)
         except Exception as err:
             log.exception("between batches")

@@ -137,7 +137,7 @@ def take(
     letters: Sequence[DeadLetter] = (),
     moves: Sequence[Offset] = (),
 ) -> Taken:
-    return keeper.take_parts([LanePart(lane=lane, arrivals=arrivals, letters=letters, moves=moves)], at=WALL)
+    return keeper.take_parts([LanePart(lane=lane, arrivals=arrivals, letters=letters, moves=moves)], at=WALL)[""]
 
 
 def assigned(store: Store, owner: str) -> AssignedKeeper:
