@@ -71,6 +71,11 @@ class EmbeddedBroker:
             self._process.kill()
             self._process.wait()
 
+    def check(self) -> None:
+        """Raise ``StreamError`` when its process is gone."""
+        if self._process.poll() is not None:
+            raise StreamError(self._gone())
+
     def create_topic(self, name: str, partitions: int) -> None:
         """Make a topic. It has no such request on the wire; one made by asking for it has 4 partitions."""
         self._ask("create_topic", name, partitions)

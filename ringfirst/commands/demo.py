@@ -4,9 +4,10 @@ import os
 import shlex
 import shutil
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,9 +17,10 @@ if TYPE_CHECKING:
     from engine.rulebook.book import Rulebook
     from engine.store import Store
     from ringfirst.demo.calls import Call
+    from ringfirst.demo.kafka import WorkerBeside
     from ringfirst.demo.mails import Walked
     from ringfirst.demo.screen import Told
-    from ringfirst.intake import ImportReport
+    from streams.embedded import EmbeddedBroker
 
 MARK = ".ringfirst-demo"
 SHOWN_CALLS = 3
@@ -45,19 +47,21 @@ _STYLES: dict[str, dict[str, Any]] = {
 @click.option(
     "--rules", metavar="DIR", type=click.Path(path_type=Path), help="Another rulebook than the starter rules."
 )
+@click.option("--direct", is_flag=True, help="Without Kafka: take the events in from their file, as 'import' does.")
 @click.pass_context
-def demo(ctx: click.Context, place: Path, rules: Path | None) -> None:
+def demo(ctx: click.Context, place: Path, rules: Path | None, *, direct: bool) -> None:
     """Make up a company with two hundred customers, take in five months of their events, decide, and write the mails.
 
-    Everything happens in a folder of its own; nobody is written to. The same command again makes it anew, by the rules
-    that lie in the folder: change one, and see what it changes.
+    The events go the way of production: they are published to the topics of an embedded Kafka, and a worker takes them
+    in. With --direct the decisions are the same. Everything happens in a folder of its own; nobody is written to. The
+    same command again makes it anew, by the rules that lie in the folder: change one, and see what it changes.
     """
     from ringfirst.answers import talk
 
     try:
         with _writable(place):
             _make(place, rules)
-            told = _tell(place)
+            told = _tell(place, direct=direct)
     except KeyboardInterrupt:
         talk(f"\nstopped; everything so far lies in {place}/: the same command makes it anew")
         ctx.exit(STOPPED)
@@ -102,7 +106,7 @@ def _make(place: Path, rules: Path | None) -> None:
             shutil.copytree(source, place / name)
 
 
-def _tell(place: Path) -> "Told":
+def _tell(place: Path, *, direct: bool) -> "Told":
     """Make the company, take it in, decide, write the mails and the gallery, and gather what there is to tell."""
     from engine.stores import open_store
     from outreach.channels.file import FileChannel
@@ -113,12 +117,21 @@ def _tell(place: Path) -> "Told":
     from ringfirst.demo.mails import write_mails
     from ringfirst.gallery import write_gallery
 
-    book, folder = checked_book(place)
-    talk("making up a company with two hundred customers ...")
-    types = _write_events(place / "events.jsonl")
-    store = open_store(f"sqlite:///{place / 'ringfirst.db'}")
-    try:
-        report = _take(store, book, place / "events.jsonl", types.total())
+    url = f"sqlite:///{place / 'ringfirst.db'}"
+    with ExitStack() as stack:
+        kafka = None if direct else _kafka(stack, place, url)
+        book, folder = checked_book(place)
+        talk("making up a company with two hundred customers ...")
+        types = _write_events(place / "events.jsonl")
+        store = open_store(url)
+        stack.callback(store.close)
+        began = time.monotonic()
+        if kafka is None:
+            _take(store, book, place / "events.jsonl", types.total())
+        else:
+            with _way_out():
+                _stream(*kafka, store, book, place / "events.jsonl", types.total())
+        seconds = time.monotonic() - began
         talk("writing the mails and the gallery ...")
         post = Post(
             templates=folder.mail_templates[0],
@@ -129,9 +142,34 @@ def _tell(place: Path) -> "Told":
         )
         walked = write_mails(store, post, FileChannel(place / "outbox"))
         write_gallery(folder, place / "gallery", book=book, sender=SENDER)
-        return _gather(store, book, place, report, types, walked)
-    finally:
-        store.close()
+        talk("looking for who needs a call today, and for what was not sent ...")
+        return _gather(store, book, place, types, walked, seconds, streamed=kafka is not None)
+
+
+@contextmanager
+def _way_out() -> Iterator[None]:
+    """What goes wrong with Kafka need not keep anybody from the demo."""
+    from engine.errors import StreamError
+
+    try:
+        yield
+    except StreamError as err:
+        raise StreamError(f"{err}; 'ringfirst demo --direct' leaves Kafka out") from err
+
+
+def _kafka(stack: ExitStack, place: Path, url: str) -> "tuple[EmbeddedBroker, WorkerBeside] | None":
+    """An embedded broker, and a worker that gets ready beside us; None where there can be no such broker."""
+    from engine.errors import StreamError
+    from ringfirst.answers import talk
+    from ringfirst.demo.kafka import WorkerBeside
+    from streams.embedded import EmbeddedBroker
+
+    try:
+        broker = stack.enter_context(EmbeddedBroker())
+    except (StreamError, OSError) as err:
+        talk(f"without Kafka, for it cannot be embedded here ({str(err).partition(';')[0]})")
+        return None
+    return broker, stack.enter_context(WorkerBeside(place, url, place / "worker.log"))
 
 
 def _write_events(path: Path) -> Counter[str]:
@@ -147,7 +185,7 @@ def _write_events(path: Path) -> Counter[str]:
     return Counter(row["type"] for row in rows)
 
 
-def _take(store: "Store", book: "Rulebook", path: Path, events: int) -> "ImportReport":
+def _take(store: "Store", book: "Rulebook", path: Path, events: int) -> None:
     from ringfirst.answers import talk
     from ringfirst.commands.importing import bar, stopping
     from ringfirst.intake import now, take_items
@@ -159,11 +197,40 @@ def _take(store: "Store", book: "Rulebook", path: Path, events: int) -> "ImportR
         report = take_items(store, book, files.read(wall=now(), progress=progress), stop=stop, tell=tell)
     if report.stopped:
         raise KeyboardInterrupt
-    return report
+
+
+def _stream(
+    broker: "EmbeddedBroker", worker: "WorkerBeside", store: "Store", book: "Rulebook", path: Path, events: int
+) -> None:
+    """Publish the events, and let the worker take them in."""
+    from ringfirst.answers import talk
+    from ringfirst.commands.importing import bar, counting, stopping
+    from ringfirst.demo.kafka import publish_events, watch
+
+    with stopping() as stop:
+        talk(f"publishing {events:,} events to the topics of an embedded Kafka ...")
+        with bar(path.stat().st_size, "publishing") as (progress, _):
+            source, published = publish_events(path, broker, store.lanes, progress=progress, stop=stop)
+        talk(f"a worker takes them in from {len(published.topics)} topics, and decides by {len(book.rules)} rules ...")
+        began = time.monotonic()
+        with counting(published.published, "the worker") as tell:
+            worker.go(broker.bootstrap)
+            watch(worker, broker, store, source, tell=tell, stop=stop)
+        if stop():
+            raise KeyboardInterrupt
+    seconds = time.monotonic() - began
+    talk(f"it took in {published.published:,} events in {seconds:.0f} s: {published.published / seconds:,.0f} a second")
 
 
 def _gather(
-    store: "Store", book: "Rulebook", place: Path, report: "ImportReport", types: "Counter[str]", walked: "Walked"
+    store: "Store",
+    book: "Rulebook",
+    place: Path,
+    types: "Counter[str]",
+    walked: "Walked",
+    seconds: float,
+    *,
+    streamed: bool,
 ) -> "Told":
     from engine.instants import DAY
     from engine.questions import now_of
@@ -181,7 +248,8 @@ def _gather(
         customers=len(store.accounts()),
         days=DAYS,
         types=types,
-        seconds=report.seconds,
+        seconds=seconds,
+        streamed=streamed,
         rules=len(book.rules),
         decisions=len(store.decisions()),
         mails=sum(not isinstance(mail, No) for _, mail in walked),

@@ -139,3 +139,16 @@ def bar(size: int | None, word: str = "importing") -> "Iterator[tuple[Progress, 
             lambda read: bar.update(task, advance=read),
             lambda lines: bar.update(task, lines=lines),
         )
+
+
+@contextmanager
+def counting(total: int, word: str) -> "Iterator[Tell]":
+    """Show a bar of things counted on stderr, with time left; silent where stderr is no terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = (TextColumn(word), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(elapsed_when_finished=True))
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(word, total=total)
+        yield lambda count: bar.update(task, completed=count)

@@ -37,6 +37,8 @@ class Told:
     days: int
     types: Counter[str]
     seconds: float
+    streamed: bool
+    """Over Kafka, and not from the file."""
     rules: int
     decisions: int
     mails: int
@@ -78,12 +80,13 @@ def _folded(text: str, wide: int, hang: int) -> list[str]:
 def _came_in(told: Told) -> Iterator[Line]:
     yield "head", "WHAT CAME IN", 0
     counts = [plural(told.types[name], word) for name, word in FAMILIES if told.types[name]]
+    way = ", over Kafka and through a worker" if told.streamed else ""
     yield (
         "",
         (
             f"  {plural(told.types.total(), 'event')} of {plural(told.customers, 'made-up customer')} over "
-            f"{told.days} days: {', '.join(counts)}. {plural(told.rules, 'rule')} looked at each customer after each "
-            f"event and at each midnight of its zone, in {told.seconds:.0f} seconds. They spoke up "
+            f"{told.days} days{way}: {', '.join(counts)}. {plural(told.rules, 'rule')} looked at each customer "
+            f"after each event and at each midnight of its zone, in {told.seconds:.0f} seconds. They spoke up "
             f"{plural(told.decisions, 'time')}."
         ),
         2,

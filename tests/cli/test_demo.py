@@ -24,9 +24,10 @@ from ringfirst.cli import main
 from ringfirst.demo.calls import Call, choose
 from ringfirst.intake import now
 from ringfirst.made_company import made_events
+from streams.embedded import KEPT_BATCHES, KEPT_BYTES
 from tests.cli.given import START, event
+from tests.streams.test_brokers import gone
 
-MIB = 1024 * 1024
 LINES, COLUMNS = 50, 100
 SECTIONS = ("WHAT CAME IN", "WHO NEEDS A CALL TODAY", "WHAT WAS NOT SENT", "WHERE IT ALL IS", "TRY NEXT")
 
@@ -48,12 +49,13 @@ def test_the_company_is_as_large_as_the_demo_says(rows):
     assert 150 <= len(days) <= 152, "150 days, seen from several zones"
 
 
-def test_no_lane_holds_more_than_two_mebibytes(rows):
+def test_a_lane_fits_twice_into_what_a_partition_of_the_embedded_broker_holds(rows):
     sizes = Counter[int]()
     for row in rows:
         sizes[lane_of(row["account_id"], 8)] += len(json.dumps(row)) + 1
     assert set(sizes) == set(range(8))
-    assert max(sizes.values()) < 2 * MIB
+    assert max(sizes.values()) < KEPT_BYTES / 2, "as if all topics were one, and nothing was packed"
+    assert len(rows) < KEPT_BATCHES
 
 
 def test_every_event_is_one_that_the_engine_takes(rows):
@@ -243,6 +245,7 @@ def test_mails_and_gallery_lie_in_the_demos_folder_and_nothing_beside_it(whole):
         "outbox",
         "rules",
         "templates",
+        "worker.log",
     ]
 
 
@@ -264,13 +267,13 @@ def few(rows, monkeypatch):
 
 @pytest.mark.slow
 def test_a_second_run_makes_it_anew_and_leaves_the_rules_alone(few, tmp_path):
-    typed(tmp_path, "demo")
+    typed(tmp_path, "demo", "--direct")
     folder = tmp_path / "ringfirst-demo"
     first, _ = decisions(folder)
     changed = folder / "rules" / "base.yml"
     changed.write_text(changed.read_text() + "# mine\n")
     (folder / "outbox" / "old.eml").write_text("of another day")
-    typed(tmp_path, "demo")
+    typed(tmp_path, "demo", "--direct")
     assert decisions(folder)[0] == first
     assert changed.read_text().endswith("# mine\n")
     assert not (folder / "outbox" / "old.eml").exists()
@@ -279,7 +282,7 @@ def test_a_second_run_makes_it_anew_and_leaves_the_rules_alone(few, tmp_path):
 @pytest.mark.slow
 def test_a_rulebook_of_ones_own_is_tried_on_the_company(few, tmp_path):
     book = Path(__file__).resolve().parent / "book"
-    typed(tmp_path, "demo", "--rules", book)
+    typed(tmp_path, "demo", "--direct", "--rules", book)
     assert {path.name for path in (tmp_path / "ringfirst-demo" / "rules").iterdir()} == {
         path.name for path in (book / "rules").iterdir()
     }
@@ -288,14 +291,14 @@ def test_a_rulebook_of_ones_own_is_tried_on_the_company(few, tmp_path):
 
 @pytest.mark.slow
 def test_colours_only_where_they_are_wanted(few, tmp_path):
-    assert "\x1b[" in typed(tmp_path, "demo", color=True).stdout
-    assert "\x1b[" not in typed(tmp_path, "demo", color=True, NO_COLOR="1").stdout
-    assert "\x1b[" not in typed(tmp_path, "demo", color=True, TERM="dumb").stdout
+    assert "\x1b[" in typed(tmp_path, "demo", "--direct", color=True).stdout
+    assert "\x1b[" not in typed(tmp_path, "demo", "--direct", color=True, NO_COLOR="1").stdout
+    assert "\x1b[" not in typed(tmp_path, "demo", "--direct", color=True, TERM="dumb").stdout
 
 
 @pytest.mark.slow
 def test_a_narrow_terminal_gets_narrow_lines(few, tmp_path):
-    lines = typed(tmp_path, "demo", COLUMNS="70").stdout.strip("\n").splitlines()
+    lines = typed(tmp_path, "demo", "--direct", COLUMNS="70").stdout.strip("\n").splitlines()
     assert max(len(line) for line in lines[: lines.index("TRY NEXT")]) <= 70
 
 
@@ -313,9 +316,137 @@ def test_a_folder_that_cannot_be_written_is_named(few, tmp_path):
     assert "name another folder with --dir" in said
 
 
+# -- the way of production ---------------------------------------------------------------------------------------------
 @pytest.mark.slow
-def test_ctrl_c_stops_it_and_the_same_command_makes_it_anew(process, place):
+def test_over_kafka_and_from_the_file_the_decisions_are_the_same(whole, tmp_path):
+    place, said = whole
+    directly = typed(tmp_path, "demo", "--direct")
+    assert "over Kafka and through a worker" in said.stdout
+    assert "Kafka" not in directly.stdout + directly.stderr
+    assert not (tmp_path / "ringfirst-demo" / "worker.log").exists()
+    for words in (("decisions", "list"), ("outreach", "list")):
+        one, other = (typed(path / "ringfirst-demo", *words, "--json").stdout for path in (place, tmp_path))
+        assert len(json.loads(one)) > 150
+        assert one == other
+
+
+@pytest.mark.slow
+def test_it_says_what_it_does_in_plain_lines_and_no_more(whole):
+    place, said = whole
+    wanted = [
+        r"making up a company with two hundred customers \.\.\.",
+        r"publishing 46,537 events to the topics of an embedded Kafka \.\.\.",
+        r"a worker takes them in from 3 topics, and decides by 29 rules \.\.\.",
+        r"it took in 46,537 events in \d+ s: [\d,]+ a second",
+        r"writing the mails and the gallery \.\.\.",
+        r"looking for who needs a call today, and for what was not sent \.\.\.",
+    ]
+    lines = said.stderr.splitlines()
+    assert len(lines) == len(wanted)
+    assert [line for line, words in zip(lines, wanted, strict=True) if not re.fullmatch(words, line)] == []
+    assert "46537 records were taken in" in (place / "ringfirst-demo" / "worker.log").read_text()
+
+
+@pytest.mark.slow
+def test_nothing_that_is_set_for_another_kafka_reaches_the_demo(few, tmp_path):
+    elsewhere = {"RINGFIRST_KAFKA": "127.0.0.1:9", "RINGFIRST_KAFKA_TLS": "true", "RINGFIRST_TOPIC_USAGE": "other"}
+    said = typed(tmp_path, "demo", **elsewhere, RINGFIRST_STORE="sqlite:///elsewhere.db")
+    assert "over Kafka and through a worker" in said.stdout
+    assert [path.name for path in tmp_path.iterdir()] == ["ringfirst-demo"]
+
+
+@pytest.mark.slow
+def test_where_kafka_cannot_be_embedded_it_says_so_and_goes_without(few, tmp_path, monkeypatch):
+    broken = tmp_path / "broken" / "confluent_kafka"
+    broken.mkdir(parents=True)
+    (broken / "__init__.py").write_text("raise ImportError('no wheel for this machine')")
+    monkeypatch.setenv("PYTHONPATH", str(broken.parent))
+    said = typed(tmp_path, "demo")
+    first = said.stderr.splitlines()[0]
+    assert first.startswith("without Kafka, for it cannot be embedded here (embedded broker: its process is gone")
+    assert "taking in" in said.stderr
+    assert "WHO NEEDS A CALL TODAY" in said.stdout
+    assert not (tmp_path / "ringfirst-demo" / "worker.log").exists()
+
+
+def beside(running):
+    """The processes that a demo has started: the broker and the worker."""
+    shown = subprocess.run(["ps", "-A", "-o", "pid=,ppid=,args="], capture_output=True, text=True, check=True).stdout
+    found = [line.split(maxsplit=2) for line in shown.splitlines()]
+    mine = {args: int(pid) for pid, parent, args in found if int(parent) == running.pid}
+    (broker,) = (pid for args, pid in mine.items() if "streams.embedded" in args)
+    (worker,) = (pid for args, pid in mine.items() if "ringfirst.demo.beside" in args)
+    return broker, worker
+
+
+def begun(process):
+    """A demo whose worker is about to take the events in."""
     running = process("demo")
+    assert running.stderr is not None
+    for line in running.stderr:
+        if b"a worker takes them in" in line:
+            return running
+    raise AssertionError("it never came so far")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("killed", "code", "words"),
+    [
+        pytest.param("demo politely", 130, "stopped; everything so far lies in ringfirst-demo/", id="Ctrl-C"),
+        pytest.param("worker", 2, "ringfirst-demo/worker.log: the worker ended before its time", id="worker"),
+        pytest.param("broker", 2, "embedded broker: its process is gone", id="broker"),
+        pytest.param("demo", -signal.SIGKILL, "", id="the demo itself"),
+    ],
+)
+def test_whatever_ends_it_leaves_no_process_and_the_same_command_makes_it_anew(process, place, killed, code, words):
+    running = begun(process)
+    broker, worker = beside(running)
+    number = signal.SIGINT if killed == "demo politely" else signal.SIGKILL
+    os.kill({"worker": worker, "broker": broker}.get(killed, running.pid), number)
+    _, told = running.communicate(timeout=60)
+    said = told.decode()
+    assert running.returncode == code, said
+    assert words in said
+    assert "Traceback" not in said
+    assert (code == 2) == ("'ringfirst demo --direct' leaves Kafka out" in said)
+    assert gone(broker)
+    assert gone(worker, 15)
+    assert (place / "ringfirst-demo" / ".ringfirst-demo").exists()
+
+
+SMALL = """
+from ringfirst import made_company
+from ringfirst.cli import main
+rows = [row for row in made_company.made_events() if row["account_id"] < "c" and row["time"] > "2025-07"]
+made_company.made_events = lambda: rows
+main()
+"""
+
+
+@pytest.mark.slow
+def test_two_at_a_time_do_not_meet(tmp_path):
+    root = str(Path(__file__).resolve().parents[2])
+    both = [
+        subprocess.Popen(
+            [sys.executable, "-c", SMALL, "demo", "--dir", name],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": root},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+        )
+        for name in ("one", "other")
+    ]
+    for running in both:
+        assert (running.communicate(timeout=120)[1].count(b"it took in "), running.returncode) == (1, 0)
+    one, other = (decisions(tmp_path / name) for name in ("one", "other"))
+    assert one == other
+    assert one[0]
+
+
+@pytest.mark.slow
+def test_ctrl_c_stops_it_without_kafka_too(process, place):
+    running = process("demo", "--direct")
     assert running.stderr is not None
     for line in running.stderr:
         if b"taking in" in line:
@@ -347,7 +478,7 @@ def red_ticket(*, answered):
 )
 def test_a_call_is_for_a_reason_that_still_holds(monkeypatch, tmp_path, answered, words):
     monkeypatch.setattr(made_company, "made_events", lambda: red_ticket(answered=answered))
-    said = typed(tmp_path, "demo").stdout
+    said = typed(tmp_path, "demo", "--direct").stdout
     assert words in said
     assert ("acme" in said.partition("WHAT WAS NOT SENT")[0]) is not answered
 
