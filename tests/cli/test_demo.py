@@ -418,7 +418,7 @@ def test_whatever_ends_it_leaves_no_process_and_the_same_command_makes_it_anew(p
 SMALL = """
 from ringfirst import made_company
 from ringfirst.cli import main
-rows = [row for row in made_company.made_events() if row["account_id"] < "c" and row["time"] > "2025-07"]
+rows = [row for row in made_company.made_events() if row["account_id"] < "b"]
 made_company.made_events = lambda: rows
 main()
 """
