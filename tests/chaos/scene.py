@@ -30,8 +30,10 @@ STALL_SECONDS = 60.0
 Row = dict[str, Any]
 
 
-def made(count: int, *, seed: int, accounts: int = 120, days: int = 60, again: float = 0.05) -> list[Row]:
-    """So many events in the order of time, no two at one; with ``again`` as many more that come a second time.
+def made(
+    count: int, *, seed: int, start: int = START, accounts: int = 120, days: int = 60, again: float = 0.05
+) -> list[Row]:
+    """So many events from ``start`` on, by time, no two at one; a share of them (``again``) comes a second time.
 
     A third of the customers are away for two weeks or more, so that silences are decided on.
     """
@@ -65,7 +67,7 @@ def made(count: int, *, seed: int, accounts: int = 120, days: int = 60, again: f
     last, told_rows = -1, []
     for at, row in sorted(rows[:count], key=_time):
         last = max(at, last + 1)
-        told_rows.append({**row, "time": iso(START + last)})
+        told_rows.append({**row, "time": iso(start + last)})
     return _repeated(told_rows, chance, again)
 
 
@@ -91,6 +93,13 @@ def _repeated(rows: list[Row], chance: random.Random, share: float) -> list[Row]
     keyed += [
         (at + chance.randrange(1, 400), rows[at]) for at in chance.sample(range(len(rows)), int(len(rows) * share))
     ]
+    return [row for _, row in sorted(keyed, key=_time)]
+
+
+def shuffled(rows: list[Row], by: int, *, seed: int) -> list[Row]:
+    """The rows in the order they would come in if each were late by up to ``by`` milliseconds."""
+    chance = random.Random(seed)
+    keyed = [((parse_instant(row["time"]) or 0) + chance.randrange(by), row) for row in rows]
     return [row for _, row in sorted(keyed, key=_time)]
 
 
@@ -165,6 +174,10 @@ class Scene:
         if worker is not None:
             return (self.folder / f"worker-{self.workers.index(worker)}.log").read_text(errors="replace")
         return "\n---\n".join(self.said(one)[-3_000:] for one in self.workers[-3:])
+
+    def said_by_all(self) -> list[str]:
+        """Every line of every worker."""
+        return [line for worker in self.workers for line in self.said(worker).splitlines()]
 
     def run(self, *words: str, code: int | None = 0) -> str:
         """Type a command; gives what it answered."""
