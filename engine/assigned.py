@@ -16,7 +16,7 @@ from engine.keeper import SNAPSHOT_EVERY, Keeper, Kept, Known, Taken, counted
 from engine.lanes import lane_of
 from engine.parts import Parts
 from engine.rulebook.book import Rulebook
-from engine.store import Claim, DeadLetter, LaneInfo, LaneLetter, Offset, Share, Store
+from engine.store import Claim, DeadLetter, LaneInfo, LaneLetter, Offset, OutgoingKind, Share, Store
 
 MOST_TOTALS = 500
 """How many of the portfolio's instants enter the log in one transaction."""
@@ -55,15 +55,24 @@ class Assigned(msgspec.Struct, frozen=True):
 class AssignedKeeper(Keeper):
     """Owner of some lanes of a store, which come and go; ``source`` names the log that their offsets belong to.
 
-    With ``history`` mails count as gone once a lane's clock has passed them. After an error nobody knows whether what
+    With ``history`` mails count as gone once a lane's clock has passed them; what ``follow`` names is left in the
+    outbox to be published. After an error nobody knows whether what
     was at hand is written: its lanes are not held any more; assign them anew, their offsets tell.
     """
 
     def __init__(
-        self, store: Store, book: Rulebook, owner: str, *, source: str, at: Instant, history: bool = False
+        self,
+        store: Store,
+        book: Rulebook,
+        owner: str,
+        *,
+        source: str,
+        at: Instant,
+        history: bool = False,
+        follow: frozenset[OutgoingKind] = frozenset(),
     ) -> None:
         super().__init__(store, book, owner, at=at, lanes=(), history=history)
-        self._owner, self._source = owner, source
+        self._owner, self._source, self._follow = owner, source, follow
         self._steps_of: dict[int, portfolio.Steps] = {}
         self._passed: Instant | None = None
         """Up to here no total is to come, so that shares that gave none are not read again and again."""
@@ -219,7 +228,9 @@ class AssignedKeeper(Keeper):
             self._new_on_lane = []
             if kept.changed or part.moves or letters or inbox:
                 batch = kept.batch(letters, history=self._history_mode)
-                batches.append(msgspec.structs.replace(batch, offsets=list(part.moves), letters=list(inbox)))
+                batches.append(
+                    msgspec.structs.replace(batch, offsets=list(part.moves), letters=list(inbox), follow=self._follow)
+                )
                 found.append(kept)
             inbox = ()
         if not batches:

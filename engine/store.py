@@ -1,6 +1,6 @@
 """The contract of the event store: one transaction per batch, one suite for every implementation."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal, Protocol
 
 import msgspec
@@ -72,7 +72,7 @@ class DeadLetter(msgspec.Struct, frozen=True):
     """A record that is no good event, kept whole: ``raw`` as received, ``where`` its place in ``source``.
 
     ``dead_letter_id`` is derived from (source, where, raw), so that reading the same file again adds none.
-    ``account_id`` is set where the record still told it.
+    ``account_id`` is set where the record still told it, ``headers`` are those of a record of Kafka.
     """
 
     dead_letter_id: str
@@ -82,6 +82,26 @@ class DeadLetter(msgspec.Struct, frozen=True):
     raw: bytes
     at: Instant
     account_id: str | None = None
+    headers: tuple[tuple[str, bytes], ...] = ()
+
+
+OutgoingKind = Literal["decision", "dead-letter"]
+
+
+class Outgoing(msgspec.Struct, frozen=True):
+    """Something that is to be published: a change of a decision, or a new dead letter. ``item`` is its id.
+
+    ``body`` is the JSON of the decision as it became then; a letter comes as ``letter``, None when it is gone meanwhile
+    and nothing need be published.
+    """
+
+    seq: int
+    lane: int
+    kind: OutgoingKind
+    item: str
+    account_id: str | None
+    body: bytes
+    letter: DeadLetter | None = None
 
 
 class LetterCount(msgspec.Struct, frozen=True):
@@ -146,7 +166,8 @@ class Batch(msgspec.Struct):
     ``Conflict`` is raised and nothing is written. Mails are made for ``planned`` decisions only, ``in_review`` or
     ``queued`` by their mode. With ``history`` true, after all facts, mails of the lane still open with ``due_at`` at or
     before ``clock_at`` become ``past``, as of their ``due_at``. Inbox rows up to ``inbox_seq`` are taken in, and go.
-    ``letters`` are left in the inboxes of other lanes.
+    ``letters`` are left in the inboxes of other lanes. What ``follow`` names is left in the outbox to be published:
+    each change of a decision (none with ``history``: what is past is not news), each dead letter that is new.
     """
 
     claim: Claim
@@ -164,6 +185,7 @@ class Batch(msgspec.Struct):
     letters: list[LaneLetter] = msgspec.field(default_factory=list)
     inbox_seq: int | None = None
     history: bool = False
+    follow: frozenset[OutgoingKind] = frozenset()
 
 
 class InboxRow(msgspec.Struct, frozen=True):
@@ -457,6 +479,14 @@ class Store(Protocol):
     def is_current(self) -> bool:
         """Are the tables of the version that this program knows? A newer program may have changed them meanwhile."""
         ...
+
+    # -- outbox ----------------------------------------------------------------------------------------------------
+    def outbox(self, lanes: Collection[int], kind: OutgoingKind, *, limit: int) -> list[Outgoing]:
+        """What waits to be published of these lanes, in order: an account's changes are in the order they came in."""
+        ...
+
+    def published(self, seqs: Sequence[int]) -> None:
+        """These rows of the outbox are published, and go; one that is gone already is no matter."""
 
     def audit(self, *, at: Instant, who: str, what: str, detail: Mapping[str, Any]) -> None:
         """Write down who did what by hand."""

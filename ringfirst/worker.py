@@ -1,5 +1,6 @@
 """A worker: the topics of Kafka in, decisions out; several share the lanes of one store."""
 
+import logging
 import tempfile
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, ExitStack
@@ -7,15 +8,20 @@ from pathlib import Path
 
 from engine.errors import StreamError
 from engine.rulebook.book import Rulebook
-from engine.store import Store
+from engine.store import OutgoingKind, Store
 from ringfirst import owners
 from ringfirst.intake import now
 from streams import admin, topics
 from streams.admin import Admin
 from streams.app import Listening, make_app, run
 from streams.batch import Partition
+from streams.outgoing import Publisher
 from streams.settings import KafkaSettings
 from streams.writer import LaneWriter
+
+LAST_SECONDS = 1.0
+"""How long a worker that ends waits for the brokers to confirm what it has just decided."""
+log = logging.getLogger(__name__)
 
 
 def work(opening: AbstractContextManager[Store], book: Rulebook, kafka: KafkaSettings, *, history: bool) -> int:
@@ -29,6 +35,7 @@ def work(opening: AbstractContextManager[Store], book: Rulebook, kafka: KafkaSet
             source = broker.cluster_id
             store = stack.enter_context(opening)
             _must_fit(broker, kafka, store.lanes)
+            told = _followed(broker, kafka, history=history)
         owner = owners.owner_name(kafka.group)
         writer = LaneWriter(
             store,
@@ -39,7 +46,9 @@ def work(opening: AbstractContextManager[Store], book: Rulebook, kafka: KafkaSet
             gives_way=lambda other: owners.is_worker(other, kafka.group) or owners.is_dead(other),
             threaded=not store.url.startswith("sqlite"),
             ends=(lambda: _ends(kafka, store.lanes)) if history else None,
+            follow=frozenset(told),
         )
+        publisher = Publisher(store, kafka, told, lanes=lambda: writer.lanes)
         with tempfile.TemporaryDirectory(prefix="ringfirst-worker-") as folder:
             listening = Listening(
                 kafka=kafka,
@@ -48,7 +57,11 @@ def work(opening: AbstractContextManager[Store], book: Rulebook, kafka: KafkaSet
                 history=history,
                 key=writer.key if history else None,
             )
-            return run(make_app(listening, writer, beat=writer.tick, last=writer.stop), loglevel=None)
+            publisher.start()
+            try:
+                return run(make_app(listening, writer, beat=writer.tick, last=writer.stop), loglevel=None)
+            finally:
+                publisher.stop(LAST_SECONDS)
 
 
 def _must_fit(broker: Admin, kafka: KafkaSettings, lanes: int) -> None:
@@ -56,6 +69,21 @@ def _must_fit(broker: Admin, kafka: KafkaSettings, lanes: int) -> None:
     faults = [one.fault for one in topics.check(broker, inbound) if one.fault is not None]
     if faults:
         raise StreamError("\n".join(faults))
+
+
+def _followed(broker: Admin, kafka: KafkaSettings, *, history: bool) -> dict[OutgoingKind, str]:
+    """Where decisions and dead letters are told, as far as there are topics for them; the store has both anyway."""
+    found = broker.topics(kafka.topics.outbound)
+    wanted: dict[OutgoingKind, str] = {"dead-letter": kafka.topics.dead_letters}
+    if not history:
+        wanted["decision"] = kafka.topics.decisions
+    for kind, topic in wanted.items():
+        if topic not in found:
+            what = kind.replace("-", " ")
+            log.info(
+                "%s: there is no such topic; %ss stay in the store; 'ringfirst topics create' makes it", topic, what
+            )
+    return {kind: topic for kind, topic in wanted.items() if topic in found}
 
 
 def _ends(kafka: KafkaSettings, lanes: int) -> Mapping[Partition, int]:

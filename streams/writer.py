@@ -2,14 +2,16 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
+import msgspec
+
 from engine.assigned import Arrival, AssignedKeeper, LanePart
 from engine.errors import Fenced, StoreError
 from engine.events import MAX_BYTES, Arrived, BadEvent, decode
 from engine.instants import SECOND, Instant
 from engine.lanes import lane_of
 from engine.rulebook.book import Rulebook
-from engine.store import DeadLetter, Offset, Store
-from streams.batch import Claimed, LaneBatch, Partition, Record
+from engine.store import DeadLetter, Offset, OutgoingKind, Store
+from streams.batch import Claimed, Headers, LaneBatch, Partition, Record
 from streams.files import dead_letter
 from streams.halts import other_log, other_sources
 from streams.tally import Tally
@@ -17,8 +19,25 @@ from streams.tally import Tally
 RENEW_EVERY = 5 * SECOND
 """How often an owner says that it is alive; its lease runs for 30 seconds."""
 
+MAX_HEADERS = 64 * 1024
+"""So many bytes of a record's headers are kept with a dead letter; one that does not fit any more is left out."""
+
 Ends = Callable[[], Mapping[Partition, int]]
 """Asks the broker where every partition of the inbound topics ends."""
+
+
+def kept_headers(headers: Headers) -> tuple[tuple[str, bytes], ...]:
+    """The headers that a dead letter keeps.
+
+    >>> kept_headers([("trace", b"1"), ("large", bytes(70_000)), ("none", None)])
+    (('trace', b'1'), ('none', b''))
+    """
+    kept, room = list[tuple[str, bytes]](), MAX_HEADERS
+    for name, value in headers:
+        if len(name) + len(value or b"") <= room:
+            kept.append((name, value or b""))
+            room -= len(name) + len(value or b"")
+    return tuple(kept)
 
 
 class LaneWriter:
@@ -26,7 +45,8 @@ class LaneWriter:
 
     ``source`` names the log that the offsets belong to (the cluster), ``gives_way`` says of another owner's name
     whether it is a worker of this group, from which Kafka takes lanes as it likes. With ``history`` events count as
-    recorded at their own time, and ``ends`` tells when all lanes of all workers are through.
+    recorded at their own time, and ``ends`` tells when all lanes of all workers are through. What ``follow`` names is
+    left in the outbox.
     """
 
     def __init__(
@@ -41,12 +61,14 @@ class LaneWriter:
         threaded: bool = False,
         ends: Ends | None = None,
         tally: Tally | None = None,
+        follow: frozenset[OutgoingKind] = frozenset(),
     ) -> None:
         self.threaded = threaded
         self.tally = tally or Tally()
         self._store, self._source, self._now, self._gives_way = store, source, now, gives_way
         self._ends = ends
-        self._keeper = AssignedKeeper(store, book, owner, source=source, at=now(), history=ends is not None)
+        history = ends is not None
+        self._keeper = AssignedKeeper(store, book, owner, source=source, at=now(), history=history, follow=follow)
         self._offsets: dict[Partition, int | None] = {}
         self._renewed: dict[int, Instant] = {}
         self._ended: set[int] = set()
@@ -133,6 +155,11 @@ class LaneWriter:
         found = {lane: kept.lane.clock for lane, kept in list(self._keeper.kept.items())}
         return {lane: clock for lane, clock in found.items() if clock is not None}
 
+    @property
+    def lanes(self) -> list[int]:
+        """The lanes that are held now; any thread may ask."""
+        return list(self._keeper.kept)
+
     def drop(self, lanes: Sequence[int]) -> None:
         """Give lanes up."""
         self._keeper.give_up(lanes)
@@ -212,7 +239,8 @@ class LaneWriter:
                     "key records by account id, with the murmur2 partitioner"
                 )
         where = f"{record.partition}:{record.offset}"
-        return dead_letter(record.topic, where, reason, raw[:MAX_BYTES], at, account)
+        letter = dead_letter(record.topic, where, reason, raw[:MAX_BYTES], at, account)
+        return msgspec.structs.replace(letter, headers=kept_headers(record.headers)) if record.headers else letter
 
     def _moves(self, batch: LaneBatch) -> list[Offset]:
         moves = []

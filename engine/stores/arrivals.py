@@ -4,19 +4,21 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Literal
 
+import msgspec
 import sqlalchemy as sa
 
 from engine.instants import Instant
 from engine.lanes import lane_of
 from engine.store import DeadLetter, InboxRow, LaneLetter
 from engine.stores.codec import storable
-from engine.stores.driver import COUNTED, Driver
+from engine.stores.driver import Driver
 from engine.stores.tables import dead_letters, inbox, inbox_heads
 
 Letter = tuple[str, Literal["event", "entry"], bytes]
 """Something for the owner of an account's lane: (account id, kind, body)."""
 WHOLE_LANE = "*"
 """In the place of an account's id: it concerns all accounts of the lane."""
+_decode_headers = msgspec.msgpack.Decoder(tuple[tuple[str, bytes], ...]).decode
 
 
 def put_inbox(connection: sa.Connection, driver: Driver, letters: Sequence[Letter], *, lanes: int, at: Instant) -> None:
@@ -53,28 +55,33 @@ def clear_inbox(connection: sa.Connection, lane: int, *, until: int) -> None:
     connection.execute(sa.delete(inbox).where(inbox.c.lane == lane, inbox.c.seq <= until))
 
 
-def put_dead_letters(connection: sa.Connection, driver: Driver, letters: Sequence[DeadLetter]) -> int:
-    """Keep dead letters; returns how many were not there yet."""
+def put_dead_letters(connection: sa.Connection, driver: Driver, letters: Sequence[DeadLetter]) -> list[DeadLetter]:
+    """Keep dead letters; returns those that were not there yet."""
     fresh: dict[str, DeadLetter] = {}
     for letter in letters:
         fresh.setdefault(letter.dead_letter_id, letter)
     for letter_id in _known(connection, list(fresh)):
         del fresh[letter_id]
-    rows = [_row(letter) for letter in fresh.values()]
-    if not rows:
-        return 0
-    insert = driver.upsert(dead_letters).on_conflict_do_nothing()
-    done = connection.execute(insert, rows, execution_options=COUNTED)
-    return int(done.rowcount)
+    if fresh:
+        insert = driver.upsert(dead_letters).on_conflict_do_nothing()
+        connection.execute(insert, [_row(letter) for letter in fresh.values()])
+    return list(fresh.values())
 
 
 def read_dead_letters(connection: sa.Connection, source: str | None, limit: int | None) -> list[DeadLetter]:
     """Dead letters in the order in which they came."""
-    named = dead_letters.c["dead_letter_id", "source", "place", "reason", "raw", "at", "account_id"]
-    query = sa.select(*named).order_by(dead_letters.c.seq).limit(limit)
+    query = sa.select(dead_letters).order_by(dead_letters.c.seq).limit(limit)
     if source is not None:
         query = query.where(dead_letters.c.source == source)
-    return [DeadLetter(*row) for row in connection.execute(query)]
+    return [letter_of(row) for row in connection.execute(query)]
+
+
+def letter_of(row: sa.Row[Any]) -> DeadLetter:
+    """Read a dead letter from its row."""
+    headers = () if row.headers is None else _decode_headers(row.headers)
+    return DeadLetter(
+        row.dead_letter_id, row.source, row.place, row.reason, row.raw, row.at, row.account_id, headers=headers
+    )
 
 
 def drop_dead_letters(connection: sa.Connection, ids: Sequence[str]) -> int:
@@ -110,4 +117,5 @@ def _row(letter: DeadLetter) -> dict[str, Any]:
         "raw": letter.raw,
         "at": letter.at,
         "account_id": account if account is None else storable(account),
+        "headers": msgspec.msgpack.encode(letter.headers) if letter.headers else None,
     }

@@ -10,8 +10,10 @@ from engine.decision import OPEN_STATES, Decision, Ended, Mail, MailState, Subje
 from engine.errors import Conflict
 from engine.instants import Instant
 from engine.store import Batch
+from engine.stores import outbox
 from engine.stores.codec import decode_doubles, encode
 from engine.stores.driver import Driver, columns
+from engine.stores.outbox import Change
 from engine.stores.tables import decisions, outreach, outreach_changes
 
 TAKEN_BACK: frozenset[str] = frozenset({"withdrawn", "expired"})
@@ -54,20 +56,23 @@ class _Desk:
         self.decisions: dict[str, Decision] = {}
         self.mails: dict[str, _Mail] = {}
         self.changes: list[tuple[Any, ...]] = []
+        self.revisions: dict[str, int] = {}
+        self.told: list[Change] = []
         for chunk in (ids[at : at + _CHUNK] for at in range(0, len(ids), _CHUNK)):
             self._load(connection, chunk)
         self.stored = frozenset(self.decisions)
         self.dirty: dict[str, None] = {}
 
     def _load(self, connection: sa.Connection, ids: Sequence[str]) -> None:
-        known = connection.execute(sa.select(decisions).where(decisions.c.decision_id.in_(ids))).mappings()
-        self.decisions.update((row["decision_id"], decision(row)) for row in known)
+        for row in connection.execute(sa.select(decisions).where(decisions.c.decision_id.in_(ids))).mappings():
+            self.decisions[row["decision_id"]] = decision(row)
+            self.revisions[row["decision_id"]] = row["revision"]
         # Locked before anything is decided on them: a sender that claims one meanwhile waits, and then finds it gone.
         mails = sa.select(*outreach.c["outreach_id", "state", "why", "state_at", "steps"])
         mails = mails.where(outreach.c.decision_id.in_(ids)).order_by(outreach.c.outreach_id).with_for_update()
-        for row in connection.execute(mails):
-            self.mails[row.outreach_id] = _Mail(
-                row.outreach_id, row.state, row.why, row.state_at, row.steps, stored=True
+        for mail in connection.execute(mails):
+            self.mails[mail.outreach_id] = _Mail(
+                mail.outreach_id, mail.state, mail.why, mail.state_at, mail.steps, stored=True
             )
 
     def plan(self, fact: Decision) -> None:
@@ -76,6 +81,8 @@ class _Desk:
         if known is not None and fact.outcome == "withdrawn":
             fact = msgspec.structs.replace(known, outcome="withdrawn", withdrawn_at=fact.withdrawn_at)
         self.decisions[fact.decision_id] = fact
+        self.revisions[fact.decision_id] = revision = self.revisions.get(fact.decision_id, 0) + 1
+        self.told.append((fact, revision))
         self.dirty[fact.decision_id] = None
         if fact.outcome == "planned":
             for mail in fact.mails:
@@ -110,7 +117,7 @@ class _Desk:
 
     def write(self, connection: sa.Connection, driver: Driver) -> None:
         """Write what became of it all: parents first."""
-        rows = {name: _decision_row(self.lane, self.decisions[name]) for name in self.dirty}
+        rows = {name: _decision_row(self.lane, self.decisions[name], self.revisions[name]) for name in self.dirty}
         driver.insert(connection, decisions, [row for name, row in rows.items() if name not in self.stored])
         _rewrite(connection, decisions, [row for name, row in rows.items() if name in self.stored])
         mails = [row for row in self.mails.values() if row.changed]
@@ -130,6 +137,8 @@ def apply(connection: sa.Connection, driver: Driver, batch: Batch) -> None:
             else:
                 desk.end(fact)
         desk.write(connection, driver)
+        if "decision" in batch.follow and not batch.history:
+            outbox.put_decisions(connection, driver, batch.claim.lane, desk.told)
     if batch.history and batch.clock_at is not None:
         _let_pass(connection, driver, batch)
 
@@ -173,7 +182,7 @@ def _let_pass(connection: sa.Connection, driver: Driver, batch: Batch) -> None:
     )
 
 
-def _decision_row(lane: int, fact: Decision) -> tuple[Any, ...]:
+def _decision_row(lane: int, fact: Decision, revision: int) -> tuple[Any, ...]:
     subject = fact.subject
     return (
         fact.decision_id,
@@ -190,6 +199,7 @@ def _decision_row(lane: int, fact: Decision) -> tuple[Any, ...]:
         encode(fact.frozen),
         encode(fact.mails),
         fact.withdrawn_at,
+        revision,
     )
 
 

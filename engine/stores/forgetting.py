@@ -153,14 +153,18 @@ class _Swap:
 
     def dead_letters(self) -> int:
         """Drop the account's dead letters that mention the person: what cannot be read cannot be rewritten."""
-        return self._drop_mentioning(tables.dead_letters, ("seq",), "raw")
+        return sum(self._drop_mentioning(tables.dead_letters, ("seq",), name) for name in ("raw", "headers"))
 
     def beside(self) -> None:
         """Swap in touches (caps still count them), engine entries and what waits in the inbox."""
         touches = tables.touches.c
         mine = touches.account_id == self.account_id, touches.user_id == self.old
         self.connection.execute(sa.update(tables.touches).where(*mine).values(user_id=self.new))
-        for table, keys in ((tables.log, ("lane", "position")), (tables.inbox, ("lane", "seq"))):
+        for table, keys in (
+            (tables.log, ("lane", "position")),
+            (tables.inbox, ("lane", "seq")),
+            (tables.outbox, ("seq",)),
+        ):
             self._rewrite(table, keys, ("body",), lambda row: (self._json(row[-1]),))
         self._drop_mentioning(tables.inbox, ("lane", "seq"), "body", unless=_readable)
 
@@ -203,7 +207,7 @@ class _Swap:
         unless: Callable[[bytes], bool] = lambda _: False,
     ) -> int:
         rows = self._rows(table, (*keys, name))
-        gone = [row for row in rows if mentions(row[-1], self.old) and not unless(row[-1])]
+        gone = [row for row in rows if mentions(row[-1] or b"", self.old) and not unless(row[-1])]
         for row in gone:
             here = [table.c[key] == getattr(row, key) for key in keys]
             self.connection.execute(sa.delete(table).where(*here))
@@ -266,8 +270,10 @@ def _tables_with_accounts() -> list[sa.Table]:
 def _drop_strays(connection: sa.Connection, account_id: str) -> None:
     # A record without a readable account may still name it; a bare mention could be anything, a quoted one is it.
     letters = tables.dead_letters.c
-    for row in connection.execute(sa.select(*letters["seq", "raw"]).where(letters.account_id.is_(None))).all():
-        if mentions(row.raw, account_id, quoted=True):
+    query = sa.select(*letters["seq", "raw", "headers"]).where(letters.account_id.is_(None))
+    for row in connection.execute(query).all():
+        named = row.headers is not None and mentions(row.headers, account_id)
+        if named or mentions(row.raw, account_id, quoted=True):
             connection.execute(sa.delete(tables.dead_letters).where(letters.seq == row.seq))
 
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import hmac
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -20,13 +20,15 @@ from engine.store import (
     InboxRow,
     LaneInfo,
     LetterCount,
+    Outgoing,
+    OutgoingKind,
     OutreachChange,
     OutreachRow,
     Share,
     Snapshot,
     Touch,
 )
-from engine.stores import arrivals, decided, forgetting, kept, log, mails, ownership, persons, tables, watched
+from engine.stores import arrivals, decided, forgetting, kept, log, mails, outbox, ownership, persons, tables, watched
 from engine.stores.arrivals import Letter
 from engine.stores.driver import Driver
 
@@ -106,7 +108,9 @@ class SqlStore:
         decided.apply(connection, self._driver, batch)
         persons.put_traits(connection, self._driver, batch.traits)
         persons.put_touches(connection, self._driver, batch.touches)
-        arrivals.put_dead_letters(connection, self._driver, batch.dead_letters)
+        fresh = arrivals.put_dead_letters(connection, self._driver, batch.dead_letters)
+        if "dead-letter" in batch.follow:
+            outbox.put_letters(connection, self._driver, fresh, lanes=self._lanes)
         kept.put_shares(connection, self._driver, batch.shares)
         if batch.inbox_seq is not None:
             arrivals.clear_inbox(connection, batch.claim.lane, until=batch.inbox_seq)
@@ -310,7 +314,7 @@ class SqlStore:
     def put_dead_letters(self, letters: Sequence[DeadLetter]) -> int:
         """Keep dead letters that belong to no lane's batch; returns how many are new."""
         with self._driver.writing() as connection:
-            return arrivals.put_dead_letters(connection, self._driver, letters)
+            return len(arrivals.put_dead_letters(connection, self._driver, letters))
 
     def drop_dead_letters(self, ids: Sequence[str]) -> int:
         """Remove dead letters."""
@@ -342,6 +346,17 @@ class SqlStore:
         """Are the tables of the version that this program knows?"""
         with self._driver.reading() as connection:
             return watched.is_current(connection)
+
+    # -- outbox ----------------------------------------------------------------------------------------------------
+    def outbox(self, lanes: Collection[int], kind: OutgoingKind, *, limit: int) -> list[Outgoing]:
+        """What waits to be published of these lanes, in order."""
+        with self._driver.reading() as connection:
+            return outbox.read(connection, lanes, kind, limit)
+
+    def published(self, seqs: Sequence[int]) -> None:
+        """These rows are published, and go."""
+        with self._driver.writing() as connection:
+            outbox.clear(connection, seqs)
 
     def audit(self, *, at: Instant, who: str, what: str, detail: Mapping[str, Any]) -> None:
         """Write down who did what by hand."""

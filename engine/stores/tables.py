@@ -155,6 +155,8 @@ decisions = sa.Table(
     _must("frozen", BODY),
     _must("mails", BODY),
     _may("withdrawn_at", BIG),
+    # How often it was decided on: counted in the log's order, so that what is told outside of each has one id for ever.
+    sa.Column("revision", sa.Integer, nullable=False, server_default="1"),
     sa.Index(None, "account_id"),
     sa.Index(None, "at", "decision_id"),
 )
@@ -245,6 +247,7 @@ dead_letters = sa.Table(
     _must("raw", BODY),
     _must("at", BIG),
     _may("account_id", TEXT),
+    _may("headers", BODY),
     sa.UniqueConstraint("dead_letter_id"),
     sa.Index(None, "account_id"),
 )
@@ -256,6 +259,20 @@ workers = sa.Table(
     sa.Column("owner", TEXT, primary_key=True),
     _must("heard_at", BIG),
     _must("body", BODY),
+)
+
+# What waits to be published. A lane's rows are numbered by its owner alone, so they become visible in their order.
+outbox = sa.Table(
+    "outbox",
+    metadata,
+    sa.Column("seq", SERIAL, primary_key=True),
+    _must("lane", sa.Integer()),
+    _must("kind", TEXT),
+    _must("item", TEXT),
+    _may("account_id", TEXT),
+    _must("body", BODY),
+    sa.Index(None, "lane", "kind", "seq"),
+    sa.Index(None, "account_id"),
 )
 
 audit = sa.Table(

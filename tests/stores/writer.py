@@ -27,6 +27,7 @@ def whole(claim: Claim, n: int) -> Batch:
         dead_letters=[letter(1_000_000 * lane + n, source=f"lane {lane}")],
         offsets=[Offset("import", "a.jsonl", lane, n - 1 if n > 1 else None, n)],
         shares=[Share(lane, T0 + n, {"n": n})],
+        follow=frozenset({"decision", "dead-letter"}),
     )
 
 
