@@ -4,16 +4,23 @@ import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import click
+import msgspec
 
 FOLDER = Path(__file__).resolve().parent
 sys.path.insert(0, str(FOLDER.parent))
 
 from engine.rulebook import sections, words  # noqa: E402 - the checkout comes first
 from ringfirst.cli import main  # noqa: E402 - the same
+from streams import telling  # noqa: E402 - the same
 
-PAGES = (FOLDER / "reference" / "rulebook.md", FOLDER / "reference" / "commands.md")
+PAGES = (
+    FOLDER / "reference" / "rulebook.md",
+    FOLDER / "reference" / "commands.md",
+    FOLDER / "reference" / "decision-events.md",
+)
 DEFAULTS = {
     "measure": {
         "where": "every event",
@@ -66,6 +73,8 @@ def generated(name: str) -> str:
     """The generated part of that name: a table of the language, or the options of a command."""
     if name in words.SHAPES:
         return _shape(words.SHAPES[name], DEFAULTS.get(name, {}))
+    if name.startswith("struct:"):
+        return _struct(getattr(telling, name.removeprefix("struct:")))
     if name == "verbs":
         return _verbs()
     if name == "usual":
@@ -99,6 +108,22 @@ def _takes(takes: str) -> str:
     if takes.startswith("word "):
         return ", ".join(f"`{word}`" for word in takes.removeprefix("word ").split("|"))
     return "*comes later*" if takes == "later" else takes
+
+
+def _struct(struct: type[msgspec.Struct]) -> str:
+    """The fields of a record that we publish, from its schema."""
+    _, found = msgspec.json.schema_components([struct])
+    properties = found[struct.__name__]["properties"]
+    rows = [[f"`{name}`", _kind(one), one.get("description", "")] for name, one in properties.items()]
+    return _table(["field", "type", "what it says"], rows)
+
+
+def _kind(one: dict[str, Any]) -> str:
+    if "anyOf" in one:
+        return " or ".join(_kind(inner) for inner in one["anyOf"])
+    if "$ref" in one:
+        return "object"
+    return f"list of {_kind(one['items'])}s" if one["type"] == "array" else str(one["type"])
 
 
 def _verbs() -> str:

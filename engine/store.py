@@ -485,6 +485,10 @@ class Store(Protocol):
         """What waits to be published of these lanes, in order: an account's changes are in the order they came in."""
         ...
 
+    def tell_again(self, *, since: Instant, until: Instant) -> int:
+        """Leave the decisions of ``since`` <= at <= ``until`` in the outbox as they stand; returns how many."""
+        ...
+
     def published(self, seqs: Sequence[int]) -> None:
         """These rows of the outbox are published, and go; one that is gone already is no matter."""
 

@@ -35,7 +35,7 @@ def work(opening: AbstractContextManager[Store], book: Rulebook, kafka: KafkaSet
             source = broker.cluster_id
             store = stack.enter_context(opening)
             _must_fit(broker, kafka, store.lanes)
-            told = _followed(broker, kafka, history=history)
+            told = _told(broker, kafka)
         owner = owners.owner_name(kafka.group)
         writer = LaneWriter(
             store,
@@ -71,12 +71,10 @@ def _must_fit(broker: Admin, kafka: KafkaSettings, lanes: int) -> None:
         raise StreamError("\n".join(faults))
 
 
-def _followed(broker: Admin, kafka: KafkaSettings, *, history: bool) -> dict[OutgoingKind, str]:
+def _told(broker: Admin, kafka: KafkaSettings) -> dict[OutgoingKind, str]:
     """Where decisions and dead letters are told, as far as there are topics for them; the store has both anyway."""
     found = broker.topics(kafka.topics.outbound)
-    wanted: dict[OutgoingKind, str] = {"dead-letter": kafka.topics.dead_letters}
-    if not history:
-        wanted["decision"] = kafka.topics.decisions
+    wanted: dict[OutgoingKind, str] = {"decision": kafka.topics.decisions, "dead-letter": kafka.topics.dead_letters}
     for kind, topic in wanted.items():
         if topic not in found:
             what = kind.replace("-", " ")

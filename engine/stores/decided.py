@@ -151,6 +151,20 @@ def select(
     return [decision(row) for row in connection.execute(query).mappings()]
 
 
+def tell_again(connection: sa.Connection, driver: Driver, *, since: Instant, until: Instant) -> int:
+    """Leave stored decisions to be published as they stand, oldest first; returns how many.
+
+    Hold the lanes meanwhile: else a newer change of one could be published before this.
+    """
+    within = decisions.c.at >= since, decisions.c.at <= until
+    query = sa.select(decisions).where(*within).order_by(decisions.c.at, decisions.c.decision_id)
+    found = connection.execute(query).mappings().all()
+    for lane in sorted({row["lane"] for row in found}):
+        rows = [row for row in found if row["lane"] == lane]
+        outbox.put_decisions(connection, driver, lane, [(decision(row), row["revision"]) for row in rows])
+    return len(found)
+
+
 def decision(row: sa.RowMapping) -> Decision:
     """Read a decision from its row."""
     fields = {name: row[name] for name in ("decision_id", "rule", "kind", "account_id", "occasion", "at", "outcome")}

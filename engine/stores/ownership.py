@@ -127,6 +127,11 @@ def read_offsets(connection: sa.Connection, source: str | None) -> dict[tuple[st
     return {(row.source, row.topic, row.partition): row.next for row in connection.execute(query)}
 
 
+def hold_all(connection: sa.Connection) -> None:
+    """Let no owner write until the transaction is over."""
+    _locked(connection, list(connection.execute(sa.select(lanes.c.lane)).scalars()))
+
+
 def _locked(connection: sa.Connection, wanted: Sequence[int]) -> dict[int, _Row]:
     query = sa.select(lanes).where(lanes.c.lane.in_(wanted)).order_by(lanes.c.lane).with_for_update()
     rows = {row.lane: row for row in connection.execute(query)}

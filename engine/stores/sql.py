@@ -353,6 +353,12 @@ class SqlStore:
         with self._driver.reading() as connection:
             return outbox.read(connection, lanes, kind, limit)
 
+    def tell_again(self, *, since: Instant, until: Instant) -> int:
+        """Leave stored decisions in the outbox as they stand."""
+        with self._driver.writing() as connection:
+            ownership.hold_all(connection)
+            return decided.tell_again(connection, self._driver, since=since, until=until)
+
     def published(self, seqs: Sequence[int]) -> None:
         """These rows are published, and go."""
         with self._driver.writing() as connection:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ringfirst.commands.options import At, json_option, opened, say_why_none, store_option
+from ringfirst.commands.options import At, json_option, kafka, opened, say_why_none, store_option
 
 if TYPE_CHECKING:
     from engine.decision import Decision
@@ -29,9 +29,9 @@ FURTHEST = (
 """Of several mails of one decision, the one that came furthest stands for it."""
 
 
-@click.group(short_help="List what was decided.")
+@click.group(short_help="List what was decided, or publish it again.")
 def decisions() -> None:
-    """List what was decided."""
+    """List what was decided, or publish it again."""
 
 
 @decisions.command("list")
@@ -73,6 +73,36 @@ def list_(
         ],
     )
     talk(plural(len(listed), "decision"))
+
+
+@decisions.command("publish")
+@click.option("--since", type=At(), required=True, help="Decided at or after this instant.")
+@click.option("--until", type=At(), help="Decided at or before this instant.  [now]")
+@store_option
+@json_option
+def publish(since: int, until: int | None, store_url: str | None, *, as_json: bool) -> None:
+    """Have the workers publish decisions of the past, as they stand, onto the topic of decisions.
+
+    For a follower that begins later than the decisions, or whose topic was lost: what a history, an import or another
+    command decided was never published. What was published already comes again under the same id. With --json:
+    {"waiting"}.
+    """
+    from engine.errors import StreamError
+    from ringfirst.answers import plural, print_json
+    from ringfirst.intake import now
+
+    with kafka() as (found, admin):
+        if not admin.topics([found.topics.decisions]):
+            raise StreamError(
+                f"{found.topics.decisions}: there is no such topic; make it with 'ringfirst topics create', "
+                "and start the workers again"
+            )
+        with opened(store_url) as store:
+            waiting = store.tell_again(since=since, until=now() if until is None else until)
+    if as_json:
+        print_json({"waiting": waiting})
+    else:
+        click.echo(f"{plural(waiting, 'decision')} left to the workers to publish")
 
 
 def _with_mail(

@@ -62,6 +62,16 @@ def test_a_revision_counts_on_while_nobody_follows(store: Store) -> None:
     assert told(store) == [("unused", 3, "planned")]
 
 
+def test_what_was_decided_before_can_be_told_as_it_stands(store: Store) -> None:
+    plan, late = decision(), decision("late", OTHER, at=T0 + 5)
+    claim = committed(store, claimed(store), facts=[plan, late, ended(plan, T0 + 1), withdrawn(plan, T0 + 1)])
+    assert store.tell_again(since=T0, until=T0 + 4) == 1
+    assert told(store) == [("unused", 2, "withdrawn")]
+    assert store.tell_again(since=T0 + 1, until=T0 + 5) == 1
+    committed(store, claim, facts=[ended(late, T0 + 6), withdrawn(late, T0 + 6)], follow=BOTH)
+    assert told(store)[1:] == [("late", 1, "planned"), ("late", 2, "withdrawn")]
+
+
 def test_of_a_history_no_decision_is_told(store: Store) -> None:
     committed(store, claimed(store), facts=[decision()], clock_at=T0 + MINUTE, history=True, follow=BOTH)
     assert told(store) == []

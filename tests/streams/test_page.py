@@ -1,4 +1,4 @@
-"""The page on Kafka, typed as it stands, on a broker of its own."""
+"""The pages on Kafka, typed as they stand, each on a broker of its own."""
 
 import shlex
 
@@ -8,7 +8,7 @@ from tests.docs.pages import ROOT
 from tests.docs.test_pages_run import Typist
 from tools.kafka.broker import Broker
 
-PAGE = ROOT / "docs" / "how-to" / "run-on-kafka.md"
+PAGES = ["run-on-kafka", "follow-decisions"]
 
 
 class OnKafka(Typist):
@@ -19,11 +19,12 @@ class OnKafka(Typist):
 
 
 @pytest.mark.slow
-def test_the_page_can_be_typed(real_kafka, tmp_path, monkeypatch):
+@pytest.mark.parametrize("page", PAGES)
+def test_the_page_can_be_typed(real_kafka, tmp_path, monkeypatch, page):
     broker = Broker(tmp_path / "kafka", quick=True)
     typist = OnKafka(tmp_path)
     typist._environment["RINGFIRST_KAFKA"] = broker.start()
     try:
-        typist.type(PAGE)
+        typist.type(ROOT / "docs" / "how-to" / f"{page}.md")
     finally:
         broker.kill()
