@@ -6,7 +6,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from engine.decision import Subject
-from engine.store import Store
+from engine.store import Heartbeat, Store
 from engine.stores import open_store
 from engine.stores.sql import SqlStore
 from engine.stores.tables import metadata, settings, tombstones
@@ -27,6 +27,7 @@ def _live(store: Store) -> None:
         store.outreach(rule="r2")[0].outreach_id, ["queued"], "accepted", at=T0, by="s", inbox=[(ACME, "event", b"")]
     )
     claims[:1] = store.commit([batch(claims[0], clock_at=T0 + MINUTE, history=True, inbox_seq=1)])
+    store.put_heartbeat(Heartbeat("worker", T0, b"{}"))
     store.put_dead_letters([letter(7, raw=b"\x00\xff"), letter(7)])
     store.put_rulebook("f", {"a.yml": "é"}, at=T0)
     store.suppress("k", reason="bounced", at=T0)
