@@ -24,10 +24,17 @@ def longest_closed(hours: Hours) -> int:
 def due_at(at: Instant, settle: int, hours: Hours, where: Zone) -> Instant:
     """The first instant inside ``hours`` at or after ``at + settle``, rounded up to a full quarter of an hour.
 
-    ``settle`` in milliseconds; ``hours`` is [start, end) of the local day; a window that ends before it begins runs
-    over midnight and belongs to the day it began.
+    ``settle`` in milliseconds.
     """
-    ready = round_up_quarter(at + settle)
+    return opens(round_up_quarter(at + settle), hours, where)
+
+
+def opens(ready: Instant, hours: Hours, where: Zone) -> Instant:
+    """The first instant inside ``hours`` at or after ``ready``.
+
+    ``hours`` is [start, end) of the local day; a window that ends before it begins runs over midnight and belongs to
+    the day it began.
+    """
     today = where.day(ready)
     for day in range(today - 1, today + _DAYS_AHEAD):
         if date_of(day).weekday() not in hours.days:

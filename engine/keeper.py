@@ -23,22 +23,12 @@ from engine.lanes import lane_of, recorded_at
 from engine.log import EngineEntry, Entry, Event, Recorded
 from engine.program import Program
 from engine.rulebook.book import Rulebook
+from engine.rulebook.words import CONTACTS
 from engine.snapshot import freeze, thaw
 from engine.store import Batch, Claim, DeadLetter, InboxRow, NewEvent, Share, Snapshot, Store, Touch, Trait
 from engine.stored import stored_program
 
 SNAPSHOT_EVERY = 100_000
-CONTACTS = {
-    "call.answered": "call",
-    "call.ended": "call",
-    "meeting.held": "meeting",
-    "ticket.opened": "ticket",
-    "ticket.replied": "ticket",
-    "ticket.solved": "ticket",
-    "outreach.sent": "mail",
-    "outreach.replied": "mail",
-}
-"""Events that are contact with a customer, and the channel they came by; they make the rows of ``touches``."""
 
 
 class Taken(msgspec.Struct):

@@ -1,7 +1,7 @@
 """The contract of the event store: one transaction per batch, one suite for every implementation."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Literal, Protocol
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Literal, Protocol, TypeVar
 
 import msgspec
 
@@ -10,6 +10,7 @@ from engine.instants import Instant
 from engine.log import EngineEntry, Entry, Event, Recorded
 
 DEFAULT_LANES = 8
+Objection = TypeVar("Objection")
 
 
 class Claim(msgspec.Struct, frozen=True):
@@ -196,6 +197,21 @@ class InboxRow(msgspec.Struct, frozen=True):
     kind: Literal["event", "entry"]
     at: Instant
     body: bytes
+
+
+class Contact(msgspec.Struct, frozen=True):
+    """Contact with a customer that there was: a mail on its way or out, or human contact that the stream told.
+
+    ``kind`` is the rule of a mail, the event's type of all else; ``person`` the key of a mail's address, ``user_id``
+    whom it was with.
+    """
+
+    at: Instant
+    channel: str
+    kind: str
+    account_id: str
+    person: str | None = None
+    user_id: str | None = None
 
 
 class OutreachRow(msgspec.Struct, frozen=True):
@@ -421,6 +437,29 @@ class Store(Protocol):
 
         ``inbox`` holds (account id, kind, body). Returns False, and writes nothing, when the mail is in none of them.
         """
+        ...
+
+    def claim_mail(
+        self,
+        rows: Sequence[str],
+        *,
+        account_id: str,
+        person: str,
+        since: Instant,
+        at: Instant,
+        by: str,
+        may: Callable[[Sequence[Contact]], Objection | None],
+    ) -> tuple[list[str], Objection | None]:
+        """Claim what leaves as one mail to one person, unless ``may`` objects to the contact since ``since``.
+
+        ``rows`` are outreach ids of one account, ``person`` is the key of the address. While ``may`` is asked nobody
+        else can claim for the same account or person; it must not ask the store. Gives the ids that are claimed, which
+        are those still queued or held, and the objection.
+        """
+        ...
+
+    def contacts(self, account_id: str, person: str, *, since: Instant) -> list[Contact]:
+        """Contact with the account or the person since then, oldest first: mails that are out, and human contact."""
         ...
 
     # -- inbox, people, dead letters, audit ------------------------------------------------------------------------

@@ -6,6 +6,10 @@ from collections.abc import Callable, Collection
 _LOCAL = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _LONGEST_LOCAL, _LONGEST = 64, 254
+ROLES = frozenset({"abuse", "hostmaster", "mailer-daemon", "postmaster", "webmaster"}) | frozenset(
+    {"do-not-reply", "donotreply", "no-reply", "noreply"}
+)
+"""Local parts that are nobody's (RFC 2142, and those that say themselves that nobody reads them)."""
 
 
 def clean_address(text: object) -> str | None:
@@ -39,6 +43,15 @@ def is_staff(address: str, domains: Collection[str]) -> bool:
     """
     domain = address.rpartition("@")[2].lower()
     return any(domain == one.lower() or domain.endswith("." + one.lower()) for one in domains)
+
+
+def is_role(address: str) -> bool:
+    """Whether an address stands for a role that no person reads mail in.
+
+    >>> is_role("No-Reply@acme.example"), is_role("ada@acme.example")
+    (True, False)
+    """
+    return address.rpartition("@")[0].lower() in ROLES
 
 
 def address_key(key: Callable[[str], str], address: str) -> str:

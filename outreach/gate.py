@@ -1,54 +1,124 @@
 """What a mail is asked before it leaves; the first no counts."""
 
-from collections.abc import Callable, Collection, Mapping
-from typing import Literal
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
-from engine.instants import Instant
-from engine.store import OutreachRow
-from outreach.addresses import is_staff
+from engine.instants import DAY, Instant
+from engine.rulebook.spec import Policy
+from engine.store import Contact, OutreachRow
+from engine.zones import valid_zone, zone
+from outreach.addresses import clean_address, is_role, is_staff
 from outreach.context import Lookup, Sender, reader_address
+from outreach.policy import Asked, No, verdict
 from outreach.templates import Template
 
-Ending = Literal["expired", "held", "suppressed"]
+
+def _nothing(_: str) -> None:
+    """Say nothing against an address."""
 
 
-class No(msgspec.Struct, frozen=True):
-    """Why a mail does not leave: the state it goes to, and the reason, in words without an address."""
-
-    state: Ending
-    why: str
+def _nobody(_: str) -> tuple[Contact, ...]:
+    """Know of no contact."""
+    return ()
 
 
 class Post(msgspec.Struct, frozen=True, kw_only=True):
-    """What a sender works with: templates by name, who writes, whose addresses are ours, who people are.
+    """What a sender works with: templates by name, who writes, the policy over all rules, who people are.
 
-    ``suppressed`` gives the reason why an address is never written to, or None.
+    ``key`` gives the key of an address, under which it is counted and suppressed; ``suppressed`` the reason why an
+    address is never written to, or None; ``contacts`` what contact with an account a rehearsal knows of.
     """
 
     templates: Mapping[str, Template]
     sender: Sender
-    staff_domains: Collection[str]
     people: Lookup
-    suppressed: Callable[[str], str | None]
+    policy: Policy = Policy()
+    key: Callable[[str], str] = str.casefold
+    suppressed: Callable[[str], str | None] = _nothing
+    contacts: Callable[[str], Sequence[Contact]] = _nobody
 
 
 def judge(row: OutreachRow, post: Post, *, at: Instant) -> No | None:
     """Ask one mail whether it is fresh, has a reader we may write to, and a template that fits; None is a yes."""
     if row.expires_at <= at:
         return No("expired", "older than the rule's max_age")
+    if row.state == "held" and row.due_at + post.policy.hold_for <= at:
+        return No("expired", row.why or "held too long")
     address = reader_address(row, post.people(row.account_id))
     if address is None:
         return No("held", "no address")
     template = post.templates.get(row.template)
-    no = _wrong_reader(row, template, staff=is_staff(address, post.staff_domains))
+    no = _wrong_reader(row, template, staff=is_staff(address, post.policy.staff_domains))
+    no = no or _excluded(row, address, post.policy)
     if no is not None:
         return no
     reason = post.suppressed(address)
     if reason is not None:
         return No("suppressed", reason)
     return No("held", f"template {row.template} cannot be used") if template is None else None
+
+
+def asking(row: OutreachRow, post: Post, *, at: Instant) -> Callable[[Sequence[Contact]], No | None]:
+    """Make the question whether a mail that is all right may leave at ``at``, given the contact that there was.
+
+    All that it needs beside that is looked up now, so that it can be asked while the store is locked.
+    """
+    if row.audience == "staff":
+        return lambda _: None
+    people = post.people(row.account_id)
+    addresses = {name: clean_address(traits.get("email")) for name, traits in people.items()}
+    keys = {name: post.key(address) for name, address in addresses.items() if address is not None}
+    account_zone = valid_zone(row.frozen.get("zone"), zone(post.policy.timezone))
+    asked = Asked(
+        account_id=row.account_id,
+        person=person_of(row, post),
+        mail_class=row.mail_class,
+        due_at=row.due_at,
+        zone=valid_zone((row.frozen.get("people") or {}).get(row.to, {}).get("timezone"), account_zone),
+    )
+
+    def ask(past: Sequence[Contact]) -> No | None:
+        return verdict(asked, [_named(one, row.account_id, keys) for one in past], post.policy, at)
+
+    return ask
+
+
+def person_of(row: OutreachRow, post: Post) -> str:
+    """The key of the address that a mail goes to: two people with one mailbox are one person."""
+    return post.key(reader_address(row, post.people(row.account_id)) or "")
+
+
+def looks_back(policy: Policy) -> int:
+    """How far back contact may count, in milliseconds; a day more, since human contact counts by the day."""
+    return policy.contact.longest + DAY
+
+
+def by_rank(row: OutreachRow) -> tuple[bool, int, Instant, str]:
+    """Who goes first of mails that are due together: transactional ones, then by priority, instant and decision."""
+    return row.audience == "customer" and row.mail_class != "transactional", -row.priority, row.at, row.decision_id
+
+
+def _named(one: Contact, account_id: str, keys: Mapping[str, str]) -> Contact:
+    """Contact with the key of the person, where only the id is known."""
+    key = keys.get(one.user_id or "")
+    if one.person is not None or one.account_id != account_id or key is None:
+        return one
+    return msgspec.structs.replace(one, person=key)
+
+
+def _excluded(row: OutreachRow, address: str, policy: Policy) -> No | None:
+    if row.audience == "staff":
+        return None
+    if is_staff(address, policy.contact.exclude_domains):
+        return No("suppressed", "an excluded domain")
+    if is_role(address):
+        return No("suppressed", "an address of a role, which nobody reads as a person")
+    traits = row.frozen.get("account") or {}
+    for name, value in policy.contact.exclude_accounts:
+        if name in traits and traits[name] == value and type(traits[name]) is type(value):
+            return No("suppressed", f"an excluded account: {name}")
+    return None
 
 
 def _wrong_reader(row: OutreachRow, template: Template | None, *, staff: bool) -> No | None:

@@ -8,31 +8,29 @@ that can tell settles that (DESIGN 6, DELIVERY 4).
 import logging
 import re
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 
 from engine.decision import MailState
-from engine.errors import TemplateError, UsageError
+from engine.errors import TemplateError
 from engine.instants import MINUTE, SECOND, Instant, iso
+from engine.rulebook.spec import Policy
 from engine.store import OutreachRow, Store
 from outreach.addresses import address_key
 from outreach.channel import Channel, DeliveryError, Verdict
 from outreach.context import Lookup, People, Sender
-from outreach.gate import No, Post, judge
+from outreach.gate import Post, asking, by_rank, judge, looks_back, person_of
 from outreach.joining import join_rows, write_mail
 from outreach.mail import Outgoing
 from outreach.templates import Template
 
 BEHIND = 5 * MINUTE
 """How far a lane's clock may stand behind the sender's before its mails wait."""
-REHEARSED = frozenset({"past", "queued", "held", "in_review"})
-"""States whose mails a rehearsal sends, as if the engine had been live then."""
 _AFTER: dict[Verdict, MailState] = {"later": "queued", "failed": "failed", "in_doubt": "in_doubt"}
 _POSTED = re.compile(r"by (\S+) as (\S+)")
-_Written = TypeVar("_Written")
 _log = logging.getLogger("outreach.sender")
 
 
@@ -65,7 +63,7 @@ def send_due(  # noqa: PLR0913, each is a choice of its own that only the one wh
     sender: Sender,
     at: Instant,
     by: str,
-    staff_domains: Collection[str] = (),
+    policy: Policy | None = None,
     live: bool = False,
     lease_seconds: int = 300,
     limit: int | None = None,
@@ -80,8 +78,9 @@ def send_due(  # noqa: PLR0913, each is a choice of its own that only the one wh
     post = Post(
         templates=templates,
         sender=sender,
-        staff_domains=staff_domains,
-        people=_cached(store.people),
+        policy=policy or Policy(),
+        people=cached(store.people),
+        key=lambda address: address_key(store.key, address),
         suppressed=lambda address: store.suppressed(address_key(store.key, address)),
     )
     run = _Run(store, post, channel, at, by)
@@ -90,80 +89,12 @@ def send_due(  # noqa: PLR0913, each is a choice of its own that only the one wh
         rows = store.outreach(states=["queued", "held"], due_by=at, limit=limit)
         behind = _lanes_behind(store, at) if live else frozenset()
         asked = [row for row in rows if not stop() and run.ask(row, behind)]
-        for group in join_rows(asked, post):
+        groups = join_rows(asked, post)
+        for group in sorted(groups, key=lambda group: by_rank(group[0])):
             if stop():
                 break
             run.send(group)
     return run.report()
-
-
-def simulate(
-    rows: Iterable[OutreachRow],
-    templates: Mapping[str, Template],
-    channel: Channel,
-    *,
-    sender: Sender,
-    people: Lookup,
-    staff_domains: Collection[str] = (),
-    suppressed: Callable[[str], str | None] = lambda _: None,
-) -> SendReport:
-    """Walk through mails in order of due time, with that time as the clock, and write them to a local channel.
-
-    Mails that are past, queued, held or in review count as sent when they were due. The store is never changed.
-    Raises ``UsageError`` for a channel that is not local.
-    """
-    if not channel.local:
-        found = f"found channel {channel.name!r}"
-        raise UsageError(f"send --simulate: mails would really leave; {found}; use the file or memory channel")
-    post = Post(
-        templates=templates,
-        sender=sender,
-        staff_domains=staff_domains,
-        people=_cached(people),
-        suppressed=suppressed,
-    )
-    tally: Counter[str] = Counter()
-    reasons: Counter[str] = Counter()
-
-    def written(group: Sequence[OutreachRow]) -> Outgoing:
-        return write_mail(group, post, mail_id=group[0].outreach_id)
-
-    with channel.session():
-        for group, mail in rehearsed(rows, post, written):
-            if isinstance(mail, No):
-                tally[mail.state] += len(group)
-                reasons[mail.why] += len(group)
-            else:
-                channel.deliver(mail)
-                tally["mails"] += 1
-                tally["rows"] += len(group)
-    return SendReport(**tally, reasons=dict(sorted(reasons.items())))
-
-
-def rehearsed(
-    rows: Iterable[OutreachRow], post: Post, write: Callable[[Sequence[OutreachRow]], _Written]
-) -> Iterator[tuple[Sequence[OutreachRow], _Written | No]]:
-    """Walk through mails in order of due time, with that time as the clock: each as it would leave, or why it does not.
-
-    ``write`` makes of the rows that are one mail what is wanted of it. Only mails that are past, queued, held or in
-    review are looked at.
-    """
-    asked = []
-    for row in sorted(rows, key=lambda row: (row.due_at, row.outreach_id)):
-        if row.state not in REHEARSED:
-            continue
-        no = judge(row, post, at=row.due_at)
-        if no is None:
-            asked.append(row)
-        else:
-            yield [row], no
-    for group in join_rows(asked, post):
-        try:
-            mail = write(group)
-        except TemplateError as err:
-            yield group, No("held", str(err))
-        else:
-            yield group, mail
 
 
 class _Run:
@@ -212,7 +143,7 @@ class _Run:
         """Let one mail leave, for all rows joined in it that nobody else has claimed."""
         if self._written(group, group[0].outreach_id, "") is None:
             return
-        claimed = [row for row in group if self._taken(row, row.state, "claimed", None)]
+        claimed = self._claimed(group)
         if not claimed:
             return
         mail_id = claimed[0].outreach_id
@@ -226,6 +157,25 @@ class _Run:
         else:
             for row in posted:
                 self._move(row, "posting", "queued")
+
+    def _claimed(self, group: Sequence[OutreachRow]) -> list[OutreachRow]:
+        """Those of a mail's rows that are ours now; none when the policy holds the mail."""
+        first = group[0]
+        found, no = self._store.claim_mail(
+            [row.outreach_id for row in group],
+            account_id=first.account_id,
+            person=person_of(first, self._post),
+            since=self._at - looks_back(self._post.policy),
+            at=self._at,
+            by=self._by,
+            may=asking(first, self._post, at=self._at),
+        )
+        if no is not None:
+            for row in group:
+                self._end(row, no.state, no.why)
+            return []
+        self._tally["elsewhere"] += len(group) - len(found)
+        return [row for row in group if row.outreach_id in found]
 
     def _settle(self, rows: Sequence[OutreachRow], channel: str, mail_id: str) -> None:
         self._tally["recovered"] += len(rows)
@@ -336,5 +286,6 @@ def _expired(row: OutreachRow) -> bytes:
     )
 
 
-def _cached(people: Lookup) -> Callable[[str], People]:
+def cached(people: Lookup) -> Callable[[str], People]:
+    """Look each account's people up once a run."""
     return lru_cache(maxsize=4096)(people)

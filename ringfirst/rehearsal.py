@@ -5,9 +5,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from engine.decision import Decision
-from outreach.gate import No, Post
+from outreach.gate import Post
 from outreach.joining import render_rows
-from outreach.sender import rehearsed
+from outreach.policy import No
+from outreach.simulation import rehearsed
 from ringfirst.case_mail import mail_row
 
 WITHDRAWN = "withdrawn"

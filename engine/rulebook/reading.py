@@ -160,12 +160,14 @@ class Reading:
 
     def span(self, node: Node, what: str) -> int:
         """A span such as ``15m``, ``36h``, ``3d``, in milliseconds; a day is 24 h."""
-        found = _SPAN.fullmatch(node.text)
+        return self.span_of(node.text, node, what)
+
+    def span_of(self, text: str, node: Node, what: str) -> int:
+        """The same of a text that stands in ``node``."""
+        found = _SPAN.fullmatch(text)
         span = int(found[1]) * _UNITS[found[2]] if found else None
         if span is None or span > MAX_SPAN:
-            self.error(
-                node, f"{what}: should be a span such as 15m, 36h, 3d or 2w; found {node.text[:40] or node.kind}"
-            )
+            self.error(node, f"{what}: should be a span such as 15m, 36h, 3d or 2w; found {text[:40] or node.kind}")
             return 0
         return span
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from fractions import Fraction
 from typing import Literal
 
+from engine.rulebook.contact import read_contact
 from engine.rulebook.findings import Place, listed, suggestion
 from engine.rulebook.nodes import Node
 from engine.rulebook.reading import Reading
@@ -308,6 +309,7 @@ def read_policy(reading: Reading, node: Node) -> Policy:
         reading.span(keys["settle"], "settle") if "settle" in keys else default.settle,
         _hours(reading, keys["hours"]) if "hours" in keys else default.hours,
         reading.span(keys["hold_for"], "hold_for") if "hold_for" in keys else default.hold_for,
+        read_contact(reading, keys),
     )
 
 

@@ -214,6 +214,37 @@ class Hours:
 
 
 @dataclass(frozen=True, slots=True)
+class Cap:
+    """At most so many contacts in any stretch of ``span`` milliseconds; ``text`` is how it was written."""
+
+    most: int
+    span: int
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ContactPolicy:
+    """How often, and when not, customers are written to, over all rules; spans in milliseconds.
+
+    ``gap`` lies between two mails to one person. ``pause_after`` has event types of contact, and how long no mail goes
+    to the account after one. ``exclude_domains`` and ``exclude_accounts`` (trait, value) are never written to.
+    """
+
+    caps_person: tuple[Cap, ...] = ()
+    caps_account: tuple[Cap, ...] = ()
+    gap: int = 0
+    pause_after: tuple[tuple[str, int], ...] = ()
+    exclude_domains: tuple[str, ...] = ()
+    exclude_accounts: tuple[tuple[str, object], ...] = ()
+
+    @property
+    def longest(self) -> int:
+        """How far back anything may count."""
+        spans = [cap.span for cap in (*self.caps_person, *self.caps_account)]
+        return max([self.gap, *spans, *(span for _, span in self.pause_after)], default=0)
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """What holds for all rules; spans in milliseconds."""
 
@@ -222,6 +253,7 @@ class Policy:
     settle: int = 15 * MINUTE
     hours: Hours = Hours()
     hold_for: int = 3 * DAY
+    contact: ContactPolicy = ContactPolicy()
 
 
 @dataclass(frozen=True, slots=True)

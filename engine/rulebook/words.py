@@ -170,10 +170,10 @@ POLICY: Shape = {
     "settle": Key("span", "A mail waits this long for the picture to settle."),
     "hours": Key("hours", "When customers may be written to."),
     "hold_for": Key("span", "How long a held mail waits before it expires."),
-    "exclude": Key("later", "Who is never written to."),
-    "caps": Key("later", "How many mails a person or account may get."),
-    "gap": Key("later", "Least time between two mails."),
-    "pause_after": Key("later", "Pauses after contact."),
+    "exclude": Key("exclude", "Who is never written to."),
+    "caps": Key("caps", "How many contacts a person or account may have."),
+    "gap": Key("span", "Least time between two mails to one person."),
+    "pause_after": Key("map of span", "After such an event no mail goes to the account for so long."),
     "breaker": Key("later", "When a rule is stopped."),
     "canary": Key("later", "The first mails wait for review."),
     "calendars": Key("later", "Working hours and holidays."),
@@ -185,6 +185,14 @@ HOURS: Shape = {
     "until": Key("clock", "The minute after the last."),
     "days": Key("weekdays", "mon-fri, a day, or a list."),
     "holidays": Key("later", "Holidays of a country."),
+}
+CAPS: Shape = {
+    "person": Key("texts", "As `2 per 7d`, or a list of these."),
+    "account": Key("texts", "The same for all people of an account together."),
+}
+EXCLUDE: Shape = {
+    "domains": Key("list of text", "Addresses of these domains, and of those below them."),
+    "accounts": Key("literals", "Accounts with one of these traits, as `test: true`."),
 }
 STAFF: Shape = {"domains": Key("list of text", "Our own mail domains.", required=True)}
 CASE: Shape = {
@@ -252,6 +260,17 @@ THING_NAMES = {
 }
 HOUR_NAMES = frozenset({"open_hours", "waiting_hours"})
 SPELL_NAMES = ("answer_hours", "solve_hours")
+CONTACTS = {
+    "call.answered": "call",
+    "call.ended": "call",
+    "meeting.held": "meeting",
+    "ticket.opened": "ticket",
+    "ticket.replied": "ticket",
+    "ticket.solved": "ticket",
+    "outreach.sent": "mail",
+    "outreach.replied": "mail",
+}
+"""Events that are contact with a customer, and the channel they came by; they make the rows of ``touches``."""
 MOMENTS = ("today", "this_week", "this_month")
 SHAPES: dict[str, Shape] = {
     "sections": SECTIONS,
@@ -267,6 +286,8 @@ SHAPES: dict[str, Shape] = {
     "goal": GOAL,
     "policy": POLICY,
     "hours": HOURS,
+    "caps": CAPS,
+    "exclude": EXCLUDE,
     "staff": STAFF,
     "case": CASE,
     "given": GIVEN,

@@ -247,6 +247,8 @@ def _mail_row(lane: int, row: _Mail) -> tuple[Any, ...]:
         encode(fact.values),
         encode(fact.frozen),
         row.steps,
+        None,
+        None,
     )
 
 

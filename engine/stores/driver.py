@@ -1,6 +1,6 @@
 """What SQLite and PostgreSQL do differently, behind one contract; everything else is written once."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -41,6 +41,10 @@ class Driver(Protocol):
         Raises ``Conflict`` for a row that is there already, ``StoreError`` for all other trouble of the database.
         ``patient`` lifts the deadline of its statements (migrations).
         """
+        ...
+
+    def lock(self, connection: sa.Connection, names: Iterable[str]) -> None:
+        """Hold these names until the transaction ends; who wants one of them waits, never in a circle."""
         ...
 
     def insert(self, connection: sa.Connection, table: sa.Table, rows: Sequence[tuple[Any, ...]]) -> None:

@@ -7,11 +7,14 @@ import sqlalchemy as sa
 
 from engine.decision import MailState
 from engine.instants import Instant
-from engine.store import OutreachChange, OutreachRow
+from engine.store import Contact, OutreachChange, OutreachRow
 from engine.stores.codec import decode_doubles
+from engine.stores.persons import read_touches
 from engine.stores.tables import outreach, outreach_changes
 
 _FIELDS = OutreachRow.__struct_fields__
+_LEFT: tuple[MailState, ...] = ("claimed", "posting", "accepted", "in_doubt")
+"""Mails that are out, or may be."""
 
 
 def select(
@@ -57,6 +60,35 @@ def move(
     change = (outreach_id, steps, at, row.state, after, why, by)
     connection.execute(sa.insert(outreach_changes).values(change))
     return True
+
+
+def contacts(connection: sa.Connection, account_id: str, person: str, since: Instant) -> list[Contact]:
+    """Contact with an account or a person since then: each mail once, and what the stream told of human contact."""
+    c = outreach.c
+    mail = sa.func.coalesce(c.mail_id, c.outreach_id)
+    query = sa.select(sa.func.min(c.state_at).label("at"), c.rule, c.account_id, c.person, c.to)
+    query = query.where(
+        sa.or_(c.account_id == account_id, c.person == person),
+        c.audience == "customer",
+        c.state.in_(_LEFT),
+        c.state_at >= since,
+    )
+    query = query.group_by(mail, c.rule, c.account_id, c.person, c.to)
+    found = [Contact(row.at, "mail", row.rule, row.account_id, row.person, row.to) for row in connection.execute(query)]
+    for touch in read_touches(connection, account_id, since):
+        if touch.kind != "outreach.sent":  # told by the mails themselves, and sooner
+            channel = "reply" if touch.channel == "mail" else touch.channel
+            found.append(Contact(touch.at, channel, touch.kind, account_id, None, touch.user_id))
+    return sorted(found, key=lambda one: (one.at, one.channel, one.kind, one.person or ""))
+
+
+def claim(connection: sa.Connection, rows: Sequence[str], *, person: str, at: Instant, by: str) -> list[str]:
+    """Claim the rows of one mail that are still to be had."""
+    claimed = [one for one in rows if move(connection, one, ("queued", "held"), "claimed", at=at, by=by, why=None)]
+    if claimed:
+        known = {"person": person, "mail_id": claimed[0]}
+        connection.execute(sa.update(outreach).where(outreach.c.outreach_id.in_(claimed)).values(known))
+    return claimed
 
 
 def _mail(row: "sa.Row[Any]") -> OutreachRow:

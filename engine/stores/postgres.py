@@ -1,6 +1,6 @@
 """PostgreSQL by psycopg 3: the store of many workers, senders and consoles at once."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import cache
 from typing import Any, cast
@@ -112,6 +112,11 @@ class PostgresDriver:
             if driver is not None and driver.silent is not None:
                 raise psycopg.OperationalError(driver.silent) from err
             raise
+
+    def lock(self, connection: sa.Connection, names: Iterable[str]) -> None:
+        """Hold these names until the transaction ends."""
+        for name in sorted(set(names)):
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtextextended(name, 0))))
 
     def insert(self, connection: sa.Connection, table: sa.Table, rows: Sequence[tuple[Any, ...]]) -> None:
         """Insert by binary COPY, a tenth of the cost of INSERT."""

@@ -2,7 +2,7 @@
 
 import hashlib
 import hmac
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -14,12 +14,14 @@ from engine.log import Entry
 from engine.store import (
     Batch,
     Claim,
+    Contact,
     DeadLetter,
     Forgotten,
     Heartbeat,
     InboxRow,
     LaneInfo,
     LetterCount,
+    Objection,
     Outgoing,
     OutgoingKind,
     OutreachChange,
@@ -274,6 +276,30 @@ class SqlStore:
             if moved:
                 arrivals.put_inbox(connection, self._driver, inbox, lanes=self._lanes, at=at)
             return moved
+
+    def claim_mail(
+        self,
+        rows: Sequence[str],
+        *,
+        account_id: str,
+        person: str,
+        since: Instant,
+        at: Instant,
+        by: str,
+        may: Callable[[Sequence[Contact]], Objection | None],
+    ) -> tuple[list[str], Objection | None]:
+        """Claim what leaves as one mail to one person, unless ``may`` objects to the contact since ``since``."""
+        with self._driver.writing() as connection:
+            self._driver.lock(connection, [f"account {account_id}", f"person {person}"])
+            objection = may(mails.contacts(connection, account_id, person, since))
+            if objection is not None:
+                return [], objection
+            return mails.claim(connection, rows, person=person, at=at, by=by), None
+
+    def contacts(self, account_id: str, person: str, *, since: Instant) -> list[Contact]:
+        """Contact with the account or the person since then, oldest first."""
+        with self._driver.reading() as connection:
+            return mails.contacts(connection, account_id, person, since)
 
     # -- inbox, people, dead letters, audit ------------------------------------------------------------------------
     def put_inbox(self, rows: Sequence[Letter], *, at: Instant) -> None:

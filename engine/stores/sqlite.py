@@ -1,7 +1,7 @@
 """SQLite: the embedded store, one file (or memory), many readers and one writer."""
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from functools import cache
 from pathlib import Path
@@ -67,6 +67,9 @@ class SqliteDriver:
         ):
             connection.exec_driver_sql(begin)
             yield connection
+
+    def lock(self, connection: sa.Connection, names: Iterable[str]) -> None:
+        """Nothing to do: there is one writing transaction at a time."""
 
     def insert(self, connection: sa.Connection, table: sa.Table, rows: Sequence[tuple[Any, ...]]) -> None:
         """Insert on the driver's own connection: half the time of going through SQLAlchemy."""

@@ -187,7 +187,11 @@ outreach = sa.Table(
     _must("values", BODY),
     _must("frozen", BODY),
     _must("steps", sa.Integer()),
+    # Which mail it went out in (joined rows share one), and the keyed hash of the address: caps count by these.
+    _may("mail_id", TEXT),
+    _may("person", TEXT),
     sa.Index(None, "decision_id"),
+    sa.Index(None, "person"),
     sa.Index(None, "account_id"),
     sa.Index(None, "lane", "state", "due_at"),
     sa.Index(None, "due_at", "outreach_id"),

@@ -184,7 +184,7 @@ def _post(trial: "Trial", folder: "Folder", store: "Store | None") -> "Post":
     return Post(
         templates=folder.mail_templates[0],
         sender=sender_of(settings())[0],
-        staff_domains=trial.book.policy.staff_domains,
+        policy=trial.book.policy,
         people=people,
         suppressed=suppressed,
     )

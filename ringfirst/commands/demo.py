@@ -136,7 +136,7 @@ def _tell(place: Path, *, direct: bool) -> "Told":
         post = Post(
             templates=folder.mail_templates[0],
             sender=SENDER,
-            staff_domains=book.policy.staff_domains,
+            policy=book.policy,
             people=store.people,
             suppressed=lambda _: None,
         )
@@ -234,7 +234,7 @@ def _gather(
 ) -> "Told":
     from engine.instants import DAY
     from engine.questions import now_of
-    from outreach.gate import No
+    from outreach.policy import No
     from ringfirst.demo.calls import choose, find_calls
     from ringfirst.demo.screen import Told
     from ringfirst.demo.silences import find_silences

@@ -18,6 +18,7 @@ from ringfirst.commands.options import (
 )
 
 if TYPE_CHECKING:
+    from engine.rulebook.spec import Policy
     from engine.store import Store
     from outreach.channels.file import FileChannel
     from outreach.context import Sender
@@ -94,7 +95,7 @@ def rehearse(
     until: int | None = None,
 ) -> "SendReport":
     """Write every mail of the past as it would have left; the store stays as it is."""
-    from outreach.sender import simulate
+    from outreach.simulation import simulate
 
     return simulate(
         store.outreach(due_by=until),
@@ -102,7 +103,9 @@ def rehearse(
         channel,
         sender=sender,
         people=store.people,
-        staff_domains=_staff(store),
+        policy=_policy(store),
+        contacts=lambda account: store.contacts(account, "", since=0),
+        until=until,
     )
 
 
@@ -125,14 +128,14 @@ def _send(
         sender=sender,
         at=moment,
         by=f"send:{owner_name()}",
-        staff_domains=_staff(store),
+        policy=_policy(store),
         live=not channel.local,
     )
 
 
-def _staff(store: "Store") -> tuple[str, ...]:
+def _policy(store: "Store") -> "Policy | None":
     book = active_book(store)
-    return book.policy.staff_domains if book else ()
+    return book.policy if book else None
 
 
 def _say(report: "SendReport", place: Path) -> None:

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 
 from engine.store import OutreachRow, Store
 from outreach.channel import Channel
-from outreach.gate import No, Post
+from outreach.gate import Post
 from outreach.joining import write_mail
 from outreach.mail import Outgoing
-from outreach.sender import rehearsed
+from outreach.policy import No
+from outreach.simulation import rehearsed
 
 Walked = Sequence[tuple[Sequence[OutreachRow], Outgoing | No]]
 """Mails with the rows that are joined in them, or why the rows made none."""

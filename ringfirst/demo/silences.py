@@ -13,7 +13,7 @@ from engine.rulebook.book import Rulebook
 from engine.store import OutreachRow, Store
 from engine.views import AccountView
 from engine.zones import zone
-from outreach.gate import No
+from outreach.policy import No
 from ringfirst.demo.mails import Walked
 
 

@@ -126,7 +126,7 @@ class _Server:
                 post.sender,
                 self._health,
                 metrics,
-                staff_domains=book.policy.staff_domains,
+                policy=book.policy,
             )
 
     def run(self, asked: threading.Event, tell: Callable[[str], None]) -> int:

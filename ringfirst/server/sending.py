@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 
 from engine.errors import RingfirstError
 from engine.instants import MINUTE, Instant
+from engine.rulebook.spec import Policy
 from engine.store import Store
 from outreach.channel import Channel
 from outreach.context import Sender
@@ -43,11 +44,11 @@ class Sending(threading.Thread):
         health: Health,
         metrics: Metrics,
         *,
-        staff_domains: Collection[str] = (),
+        policy: Policy | None = None,
     ) -> None:
         super().__init__(name="sender", daemon=True)
         self._store, self._templates, self._channel, self._sender = store, templates, channel, sender
-        self._health, self._metrics, self._staff = health, metrics, staff_domains
+        self._health, self._metrics, self._policy = health, metrics, policy
         self._stopping = threading.Event()
 
     def stop(self) -> None:
@@ -79,7 +80,7 @@ class Sending(threading.Thread):
             sender=self._sender,
             at=at,
             by=f"run:{owner_name()}",
-            staff_domains=self._staff,
+            policy=self._policy,
             live=True,
             stop=self._stopping.is_set,
         )

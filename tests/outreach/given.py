@@ -8,6 +8,7 @@ from typing import Any
 from engine.decision import Decision, Mail, Subject, decision_id, outreach_id
 from engine.instants import DAY, HOUR, Instant, parse_instant
 from engine.lanes import lane_of
+from engine.rulebook.spec import Policy
 from engine.store import Batch, OutreachRow, Store, Trait
 from outreach.context import Sender
 from outreach.templates import Template, load_templates, read_template
@@ -16,6 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 NOON: Instant = parse_instant("2026-03-11T12:00:00Z") or 0
 DUE = NOON + HOUR
 STAFF = ("ringfirst.example",)
+POLICY = Policy(staff_domains=STAFF)
 SENDER = Sender(
     address="hello@ringfirst.example",
     name="Ringfirst",

@@ -19,11 +19,11 @@ from pathlib import Path
 from engine.stores import open_store
 from outreach.channels.file import FileChannel
 from outreach.sender import send_due
-from tests.outreach.given import DUE, SENDER, STAFF, starter_templates
+from tests.outreach.given import DUE, POLICY, SENDER, POLICY, starter_templates
 store = open_store(sys.argv[1])
 print("ready", flush=True)
 outbox = FileChannel(Path(sys.argv[2]))
-send_due(store, starter_templates(), outbox, sender=SENDER, at=DUE, by="child", staff_domains=STAFF)
+send_due(store, starter_templates(), outbox, sender=SENDER, at=DUE, by="child", policy=POLICY)
 """
 
 

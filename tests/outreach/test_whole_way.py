@@ -8,8 +8,9 @@ from engine.keeper import Keeper
 from engine.log import EngineEntry, Recorded
 from engine.rulebook.book import Rulebook, load_rulebook
 from outreach.channels.memory import MemoryChannel
-from outreach.sender import send_due, simulate
-from tests.outreach.given import ROOT, SENDER, STAFF, part_of
+from outreach.sender import send_due
+from outreach.simulation import simulate
+from tests.outreach.given import POLICY, ROOT, SENDER, part_of
 
 RULES = """
 things:
@@ -89,7 +90,7 @@ def test_two_years_of_history_mail_nobody_and_can_be_rehearsed(store, templates)
     assert send_due(store, templates, MemoryChannel(), sender=SENDER, at=START + 9 * DAY, by="t").mails == 0
     channel = MemoryChannel()
     rows = store.outreach()
-    report = simulate(rows, templates, channel, sender=SENDER, people=store.people, staff_domains=STAFF)
+    report = simulate(rows, templates, channel, sender=SENDER, people=store.people, policy=POLICY)
     assert (report.mails, report.rows, report.reasons) == (2, 3, {})
     staff, customer = (part_of(mail.raw) for mail in channel.mails)
     assert "t1: Exports fail" in staff
@@ -105,7 +106,7 @@ def test_a_mail_that_expired_gives_its_occasion_back_through_the_log(store, temp
     keeper.stop()
     assert {row.state for row in store.outreach()} == {"queued"}
     late = START + 30 * DAY
-    report = send_due(store, templates, MemoryChannel(), sender=SENDER, at=late, by="t", staff_domains=STAFF)
+    report = send_due(store, templates, MemoryChannel(), sender=SENDER, at=late, by="t", policy=POLICY)
     assert (report.mails, report.expired) == (0, 3)
     keeper = Keeper(store, rulebook(), "worker", at=late, history=False)
     keeper.finish(at=late)
@@ -122,7 +123,7 @@ def test_what_was_sent_comes_back_as_events(store, templates):
     keeper.take(arrived(), at=START)
     keeper.stop()
     for row in store.outreach():
-        send_due(store, templates, MemoryChannel(), sender=SENDER, at=row.due_at, by="t", staff_domains=STAFF)
+        send_due(store, templates, MemoryChannel(), sender=SENDER, at=row.due_at, by="t", policy=POLICY)
     keeper = Keeper(store, rulebook(), "worker", at=START + 9 * DAY, history=False)
     keeper.finish(at=START + 9 * DAY)
     keeper.stop()

@@ -7,7 +7,7 @@ import pytest
 from engine.stores import open_store
 from outreach.channels.file import FileChannel
 from outreach.sender import send_due
-from tests.outreach.given import DUE, SENDER, STAFF, keep, planned, starter_templates
+from tests.outreach.given import DUE, POLICY, SENDER, keep, planned, starter_templates
 
 
 @pytest.mark.slow
@@ -22,7 +22,7 @@ def test_a_sender_that_is_asked_to_stop_stops_between_two_mails(tmp_path: Path) 
         sender=SENDER,
         at=DUE,
         by="test",
-        staff_domains=STAFF,
+        policy=POLICY,
         stop=lambda: len(list(outbox.glob("*.eml"))) == 2,
     )
     assert store.mail_counts() == {"accepted": 2, "queued": 3}

@@ -1,0 +1,65 @@
+"""Reading the contact policy: caps, gap, pauses and exclusions, which hold for all rules."""
+
+import re
+from collections.abc import Mapping
+
+from engine.rulebook.findings import listed, suggestion
+from engine.rulebook.nodes import Node
+from engine.rulebook.reading import Reading
+from engine.rulebook.spec import Cap, ContactPolicy
+from engine.rulebook.words import CAPS, CONTACTS, EXCLUDE
+
+_CAP = re.compile(r"(\d{1,4}) +per +(\S+(?: [smhdw])?)", re.ASCII)
+_DOMAIN = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)+", re.ASCII)
+
+
+def read_contact(reading: Reading, policy: Mapping[str, Node]) -> ContactPolicy:
+    """The contact policy among the keys of ``policy``."""
+    caps = reading.mapping(policy["caps"], "caps", CAPS) if "caps" in policy else {}
+    exclude = reading.mapping(policy["exclude"], "exclude", EXCLUDE) if "exclude" in policy else {}
+    return ContactPolicy(
+        _caps(reading, caps["person"], "caps.person") if "person" in caps else (),
+        _caps(reading, caps["account"], "caps.account") if "account" in caps else (),
+        reading.span(policy["gap"], "gap") if "gap" in policy else 0,
+        _pauses(reading, policy["pause_after"]) if "pause_after" in policy else (),
+        _domains(reading, exclude["domains"]) if "domains" in exclude else (),
+        reading.literals(exclude["accounts"], "exclude.accounts") if "accounts" in exclude else (),
+    )
+
+
+def _caps(reading: Reading, node: Node, what: str) -> tuple[Cap, ...]:
+    found = []
+    for item in node.items if node.items is not None else [node]:
+        parts = _CAP.fullmatch(item.text)
+        if parts is None or not int(parts[1]):
+            reading.error(item, f"{what}: should be such as 2 per 7d; found {item.text[:40] or item.kind}")
+            continue
+        span = reading.span_of(parts[2], item, what)
+        if span:
+            found.append(Cap(int(parts[1]), span, f"{parts[1]} per {parts[2]}"))
+    return tuple(found)
+
+
+def _pauses(reading: Reading, node: Node) -> tuple[tuple[str, int], ...]:
+    if node.keys is None:
+        reading.error(node, f"pause_after: should be a mapping; found {node.kind}; write call.answered: 2d")
+        return ()
+    found = []
+    for name, (at, inner) in node.keys.items():
+        if name not in CONTACTS:
+            near = suggestion(name, CONTACTS) or f"; it takes {listed(CONTACTS)}"
+            reading.error(at, f"pause_after: '{name[:60]}' is no event of contact{near}")
+            continue
+        found.append((name, reading.span(inner, f"pause_after {name}")))
+    return tuple(found)
+
+
+def _domains(reading: Reading, node: Node) -> tuple[str, ...]:
+    found = []
+    for item in node.items if node.items is not None else [node]:
+        domain = reading.text(item, "exclude.domains").lower()
+        if _DOMAIN.fullmatch(domain):
+            found.append(domain)
+        else:
+            reading.error(item, f"exclude.domains: should be a domain such as acme.example; found {domain[:60]!r}")
+    return tuple(found)

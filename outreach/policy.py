@@ -1,0 +1,110 @@
+"""The contact policy: whether a mail may leave now, given all contact that there was. Pure; instants in, verdict out.
+
+Caps count mails of every rule and human contact beside them (RULEBOOK 10). A mail of class transactional and a note to
+us leave at once, at any hour; the mail counts for those that come after it.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Literal
+
+import msgspec
+
+from engine.hours import opens
+from engine.instants import Instant
+from engine.rulebook.spec import Cap, Policy
+from engine.store import Contact
+from engine.zones import Zone, zone
+
+State = Literal["expired", "held", "suppressed"]
+
+
+class No(msgspec.Struct, frozen=True):
+    """Why a mail does not leave: the state it goes to, and the reason, in words without an address.
+
+    ``until`` is the first instant at which asking again may give another answer; None: nobody knows when.
+    """
+
+    state: State
+    why: str
+    until: Instant | None = None
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """A mail that wants to leave: to whom (``person``, the key of the address), and the zone of that reader."""
+
+    account_id: str
+    person: str
+    mail_class: str
+    due_at: Instant
+    zone: Zone
+
+
+def verdict(asked: Asked, past: Iterable[Contact], policy: Policy, at: Instant) -> No | None:
+    """Ask whether a mail may leave at ``at``; None is a yes.
+
+    ``past`` is the contact with its account and its person, as far back as the policy looks. The answer holds until
+    ``until``, when everything that stands against the mail now is over.
+    """
+    if asked.mail_class == "transactional":
+        return None
+    known = [one for one in past if one.at <= at]
+    against = [*_pauses(asked, known, policy, at), *_gap(asked, known, policy, at), *_caps(asked, known, policy, at)]
+    until = max((end for _, end in against), default=at)
+    opening = opens(until, policy.hours, asked.zone)
+    if opening > at:
+        against.append(("outside hours", opening))
+    return No("held", against[0][0], opening) if against else None
+
+
+def counted(contacts: Iterable[Contact], where: Zone) -> list[Contact]:
+    """What counts for a cap, oldest first: each mail, and of human contact one a day by each channel and person.
+
+    A ticket with five answers in an afternoon is one contact. ``where`` is the zone whose days these are.
+    """
+    mails: list[Contact] = []
+    human: dict[object, Contact] = {}
+    for one in sorted(contacts, key=lambda one: one.at):
+        if one.channel == "mail":
+            mails.append(one)
+        else:
+            human.setdefault((one.account_id, one.person, one.channel, where.day(one.at)), one)
+    return sorted([*mails, *human.values()], key=lambda one: one.at)
+
+
+def _pauses(asked: Asked, known: Sequence[Contact], policy: Policy, at: Instant) -> list[tuple[str, Instant]]:
+    spans = dict(policy.contact.pause_after)
+    found: dict[str, Instant] = {}
+    for one in known:
+        if one.account_id == asked.account_id and one.channel != "mail" and one.at + spans.get(one.kind, 0) > at:
+            found[one.kind] = max(found.get(one.kind, at), one.at + spans[one.kind])
+    return [(f"pause after {kind}", end) for kind, end in sorted(found.items())]
+
+
+def _gap(asked: Asked, known: Sequence[Contact], policy: Policy, at: Instant) -> list[tuple[str, Instant]]:
+    mails = [one for one in known if one.channel == "mail" and one.person == asked.person]
+    last = max(mails, key=lambda one: one.at, default=None)
+    if last is None or last.at + policy.contact.gap <= at:
+        return []
+    return [(_lost(asked, last) or "gap between mails", last.at + policy.contact.gap)]
+
+
+def _caps(asked: Asked, known: Sequence[Contact], policy: Policy, at: Instant) -> list[tuple[str, Instant]]:
+    contacts = counted(known, zone(policy.timezone))
+    mine = [one for one in contacts if one.person == asked.person]
+    ours = [one for one in contacts if one.account_id == asked.account_id]
+    rows = [*((cap, mine, "person") for cap in policy.contact.caps_person)]
+    rows += [(cap, ours, "account") for cap in policy.contact.caps_account]
+    return [against for cap, among, whose in rows for against in _cap(asked, cap, among, whose, at)]
+
+
+def _cap(asked: Asked, cap: Cap, among: Sequence[Contact], whose: str, at: Instant) -> list[tuple[str, Instant]]:
+    inside = [one for one in among if one.at > at - cap.span]
+    if len(inside) < cap.most:
+        return []
+    # The cap lets the next one out when so many have left the window that one place is free.
+    return [(_lost(asked, inside[-1]) or f"cap of {cap.text} for the {whose}", inside[-cap.most].at + cap.span)]
+
+
+def _lost(asked: Asked, other: Contact) -> str | None:
+    """The mail of another rule that left since this one was due, if that is what stands against it."""
+    return f"lost to {other.kind}" if other.channel == "mail" and other.at >= asked.due_at else None
