@@ -181,7 +181,7 @@ class _Builder:
             segments,
             scores,
             tuple(rules),
-            self._policy(roots),
+            self._policy(roots, account),
             templates,
             {path: text for path, text in files.items() if decides(path)},
             fingerprint_of(files),
@@ -240,11 +240,16 @@ class _Builder:
             self._findings.error(rules[MAX_RULES].at, f"more than {MAX_RULES} rules; split the rulebook")
         return rules, nodes
 
-    def _policy(self, roots: list[Node]) -> Policy:
+    def _policy(self, roots: list[Node], account: Mapping[str, str]) -> Policy:
         found = [node for _, node in self._sections(roots, "policy")]
         for extra in found[1:]:
             self._findings.error(extra.at, f"a second policy; the first is at {found[0].at}; keep one")
-        return read_policy(self._reading, found[0]) if found else Policy()
+        policy = read_policy(self._reading, found[0]) if found else Policy()
+        for name, _ in policy.contact.exclude_accounts:
+            if name not in account:
+                hint = suggestion(name, account) or "; add it to attributes.account"
+                self._findings.error(found[0].at, f"exclude.accounts: '{name}' is no attribute of accounts{hint}")
+        return policy
 
     def _templates(self, files: Mapping[str, str]) -> dict[str, TemplateNeeds]:
         templates = {}

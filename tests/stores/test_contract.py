@@ -1,7 +1,9 @@
 """What every event store promises about lanes, the log, decisions and mails."""
 
 import threading
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from typing import Any
 
@@ -473,6 +475,69 @@ def test_of_two_senders_exactly_one_claims_a_mail(store: Store) -> None:
         name for name, mails in won.items() if mails
     }
     assert [one.seq for one in store.inbox(0, after=0)] == list(range(1, 21))
+
+
+def test_a_mail_is_claimed_with_all_its_rows_unless_somebody_objects(store: Store) -> None:
+    one, two = decision("one"), decision("two")
+    committed(store, claimed(store), facts=[one, two])
+    first, second = (fact.mails[0].outreach_id for fact in (one, two))
+    known: dict[str, Any] = {"account_id": ACME, "person": "ada", "since": T0 - 1, "at": T0, "by": "sender"}
+    seen: list[Any] = []
+
+    def no(past: Any) -> str:
+        seen.append(past)
+        return "no"
+
+    assert store.claim_mail([first, second], may=no, **known) == ([], "no")
+    assert seen == [[]]
+    assert {row.state for row in store.outreach()} == {"queued"}
+    assert store.claim_mail([first, second], may=lambda _: None, **known) == ([first, second], None)
+    assert store.claim_mail([first], may=no, **known) == ([], "no")
+    assert store.claim_mail([first], may=lambda _: None, **known) == ([], None), "it is claimed already"
+    (contact,) = [one for one in store.contacts("elsewhere", "ada", since=T0) if one.kind == "one"]
+    assert (contact.at, contact.channel, contact.account_id, contact.person, contact.user_id) == (
+        T0,
+        "mail",
+        ACME,
+        "ada",
+        "u1",
+    )
+    assert store.contacts(ACME, "", since=T0 + 1) == []
+    store.move(first, ["claimed"], "queued", at=T0, by="sender")
+    store.move(second, ["claimed"], "failed", at=T0, by="sender")
+    assert store.contacts(ACME, "ada", since=T0) == []
+
+
+def test_human_contact_stands_beside_the_mails(store: Store) -> None:
+    kinds = {"call.answered": "call", "outreach.sent": "mail", "outreach.replied": "mail"}
+    touches = [Touch(ACME, "u1", T0 + at, channel, kind) for at, (kind, channel) in enumerate(kinds.items())]
+    committed(store, claimed(store), touches=touches)
+    found = store.contacts(ACME, "ada", since=T0)
+    assert [(one.channel, one.kind, one.user_id) for one in found] == [
+        ("call", "call.answered", "u1"),
+        ("reply", "outreach.replied", "u1"),
+    ]
+
+
+@pytest.mark.slow
+def test_two_senders_at_once_never_count_the_same_past(durable: Store) -> None:
+    facts = [decision(f"rule-{number}") for number in range(12)]
+    committed(durable, claimed(durable), facts=facts)
+
+    def claim(sender: str) -> int:
+        known: dict[str, Any] = {"account_id": ACME, "person": "ada", "since": T0 - 1, "at": T0, "by": sender}
+        rows = [fact.mails[0].outreach_id for fact in facts]
+        if sender == "b":
+            rows.reverse()
+
+        def may(past: Any) -> str | None:
+            time.sleep(0.01)  # wide open for the other one, if it could come in
+            return "enough" if len(past) >= 3 else None
+
+        return sum(len(durable.claim_mail([row], may=may, **known)[0]) for row in rows)
+
+    with ThreadPoolExecutor(2) as pool:
+        assert sum(pool.map(claim, "ab")) == 3
 
 
 def test_an_owner_and_a_sender_at_once_never_both_have_a_mail(durable: Store) -> None:
