@@ -286,7 +286,7 @@ def _part(reading: Reading, name: str, node: Node) -> Part:
 
 
 def read_policy(reading: Reading, node: Node) -> Policy:
-    """The policy: what the engine needs of it; the sending side is refused by name for now."""
+    """The policy; what comes later is refused by name, so that nobody believes in it."""
     keys = reading.mapping(node, "policy", POLICY)
     for key, inner in keys.items():
         if POLICY[key].takes == "later":

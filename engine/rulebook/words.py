@@ -179,7 +179,7 @@ POLICY: Shape = {
     "calendars": Key("later", "Working hours and holidays."),
     "sources": Key("later", "When a stream counts as silent."),
 }
-LATER_POLICY = "the sending side of the policy comes with delivery, later; take it out for now"
+LATER_POLICY = "this part of the policy comes with delivery, later; take it out for now"
 HOURS: Shape = {
     "from": Key("clock", 'First minute, as "08:00".'),
     "until": Key("clock", "The minute after the last."),

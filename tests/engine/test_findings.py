@@ -742,9 +742,47 @@ WRONG = [
         id="days that are none",
     ),
     pytest.param(
-        "policy: {caps: {person: [2 per 7d]}}\n",
-        ["1:16: error: policy: 'caps': the sending side of the policy comes with delivery, later; take it out for now"],
-        id="caps, for later",
+        "policy: {canary: 20}\n",
+        ["1:18: error: policy: 'canary': this part of the policy comes with delivery, later; take it out for now"],
+        id="a canary, for later",
+    ),
+    pytest.param(
+        "policy: {caps: {person: [0 per 7d, 4 in 30d, 2 per 7x], account: [], people: 3 per 2d}}\n",
+        [
+            "1:26: error: caps.person: should be such as 2 per 7d; found 0 per 7d",
+            "1:36: error: caps.person: should be such as 2 per 7d; found 4 in 30d",
+            "1:46: error: caps.person: should be a span such as 15m, 36h, 3d or 2w; found 7x",
+            "1:70: error: caps: unknown key 'people'; it takes account, person",
+        ],
+        id="caps that are none",
+    ),
+    pytest.param(
+        "policy: {pause_after: {call.anwered: 2d, feature.used: 1d, ticket.solved: soon}}\n",
+        [
+            "1:24: error: pause_after: 'call.anwered' is no event of contact; did you mean 'call.answered'?",
+            (
+                "1:42: error: pause_after: 'feature.used' is no event of contact; it takes call.answered, call.ended, "
+                "meeting.held, outreach.replied, ticket.opened, ticket.replied, ticket.solved"
+            ),
+            "1:75: error: pause_after ticket.solved: should be a span such as 15m, 36h, 3d or 2w; found soon",
+        ],
+        id="pauses after what is no contact",
+    ),
+    pytest.param(
+        "policy: {exclude: {domains: [nodomain, acme.example], accounts: {internal: true}}}\n",
+        [
+            "1:9: error: exclude.accounts: 'internal' is no attribute of accounts; add it to attributes.account",
+            "1:30: error: exclude.domains: should be a domain such as acme.example; found 'nodomain'",
+        ],
+        id="nobody to exclude",
+    ),
+    pytest.param(
+        "policy: {pause_after: 2d, gap: never}\n",
+        [
+            "1:23: error: pause_after: should be a mapping; found text; write call.answered: 2d",
+            "1:32: error: gap: should be a span such as 15m, 36h, 3d or 2w; found never",
+        ],
+        id="a pause after nothing",
     ),
     pytest.param(
         "policy: {hours: {holidays: DE}}\n",

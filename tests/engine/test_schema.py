@@ -117,7 +117,7 @@ def test_every_definition_is_used_and_every_key_is_described() -> None:
     [
         pytest.param("segmnets: {}", "$.segmnets: unknown", id="an unknown section"),
         pytest.param("reports: []", "$.reports: not allowed", id="what comes later"),
-        pytest.param("policy: {caps: {}}", "$.policy.caps: not allowed", id="the sending side of the policy"),
+        pytest.param("policy: {canary: 20}", "$.policy.canary: not allowed", id="the rest of the sending side"),
         pytest.param("rules: [{when: [a]}]", "$.rules[0]: id is missing", id="a rule without an id"),
         pytest.param("rules: [{id: A b, when: [a]}]", "does not match", id="an id with blanks"),
         pytest.param("rules: [{id: a, when: [{plan: pro}]}]", "fits 0 of oneOf", id="a mapping as a condition"),
@@ -146,6 +146,11 @@ def test_an_editor_underlines_what_check_refuses(text: str, expected: str) -> No
         pytest.param(
             "scores: {s: {parts: {p: {value: a, from: 0, to: 1.5, weight: 1}}, needs: 60%, bands: {red: 0}}}",
             id="a score",
+        ),
+        pytest.param(
+            "policy: {caps: {person: [2 per 7d], account: 4 per 7d}, gap: 20h, pause_after: {call.answered: 2d}, "
+            "exclude: {domains: [a.example], accounts: {locale: de}}}",
+            id="the contact policy",
         ),
         pytest.param('policy: {hours: {from: "22:00", until: "06:00", days: [mon, thu-sat]}}', id="hours"),
     ],

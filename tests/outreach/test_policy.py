@@ -13,7 +13,7 @@ from engine.rulebook.spec import Cap, ContactPolicy, Hours, Policy
 from engine.store import Batch, Contact, Touch
 from engine.zones import zone
 from outreach.channels.memory import MemoryChannel
-from outreach.policy import Asked, counted, verdict
+from outreach.policy import Asked, No, counted, verdict
 from outreach.sender import send_due
 from outreach.simulation import simulate
 from tests.outreach.given import ADA, DUE, NOON, POLICY, SENDER, STAFF, keep, only, planned
@@ -41,20 +41,26 @@ def call(at: int, *, person: str | None = "ada", kind: str = "call.answered") ->
     return Contact(at, kind.partition(".")[0], kind, "acme", person)
 
 
+def held(one: Asked, past: list[Contact], strict: Policy, at: int) -> tuple[str, int | None]:
+    """Why it has to wait, and until when."""
+    no = verdict(one, past, strict, at)
+    assert isinstance(no, No)
+    assert no.state == "held"
+    return no.why, no.until
+
+
 # -- one question ------------------------------------------------------------------------------------------------------
 def test_without_a_policy_only_the_hours_stand_against_a_mail():
     past = [mail(NOON - MINUTE), call(NOON - MINUTE)]
     assert verdict(asked(), past, policy(), NOON) is None
     night = parse_instant("2026-03-11T19:00:00Z") or 0
-    no = verdict(asked(), past, Policy(), night)
-    assert (no.state, no.why, no.until) == ("held", "outside hours", parse_instant("2026-03-12T07:00:00Z"))
+    assert held(asked(), past, Policy(), night) == ("outside hours", parse_instant("2026-03-12T07:00:00Z"))
 
 
 def test_a_cap_counts_over_all_rules_and_lets_the_next_one_out_when_a_place_is_free():
     capped = policy(caps_person=(Cap(2, WEEK, "2 per 7d"),))
     past = [mail(NOON - 6 * DAY), mail(NOON - DAY)]
-    no = verdict(asked(), past, capped, NOON)
-    assert (no.why, no.until) == ("cap of 2 per 7d for the person", NOON + DAY)
+    assert held(asked(), past, capped, NOON) == ("cap of 2 per 7d for the person", NOON + DAY)
     assert verdict(asked(), past, capped, NOON + DAY) is None
     assert verdict(asked(person="bob"), past, capped, NOON) is None
 
@@ -62,7 +68,7 @@ def test_a_cap_counts_over_all_rules_and_lets_the_next_one_out_when_a_place_is_f
 def test_a_cap_of_the_account_counts_all_its_people():
     capped = policy(caps_account=(Cap(2, WEEK, "2 per 7d"),))
     past = [mail(NOON - DAY, person="bob"), mail(NOON - DAY, person="eve")]
-    assert verdict(asked(), past, capped, NOON).why == "cap of 2 per 7d for the account"
+    assert held(asked(), past, capped, NOON)[0] == "cap of 2 per 7d for the account"
     assert verdict(asked(account_id="zenith"), past, capped, NOON) is None
 
 
@@ -71,7 +77,7 @@ def test_human_contact_counts_once_a_day_by_each_channel():
     past += [call(NOON - HOUR), mail(NOON - 2 * HOUR)]
     assert [one.channel for one in counted(past, BERLIN)] == ["ticket", "mail", "call"]
     capped = policy(caps_person=(Cap(3, WEEK, "3 per 7d"),))
-    assert verdict(asked(), past, capped, NOON).until == NOON - 3 * HOUR + WEEK
+    assert held(asked(), past, capped, NOON)[1] == NOON - 3 * HOUR + WEEK
     assert verdict(asked(), past, policy(caps_person=(Cap(4, WEEK, "4 per 7d"),)), NOON) is None
 
 
@@ -79,21 +85,19 @@ def test_the_gap_lies_between_two_mails_of_one_person():
     spaced = policy(gap=20 * HOUR)
     assert verdict(asked(), [call(NOON - HOUR)], spaced, NOON) is None
     assert verdict(asked(), [mail(NOON - HOUR, person="bob")], spaced, NOON) is None
-    no = verdict(asked(), [mail(NOON - HOUR)], spaced, NOON)
-    assert (no.why, no.until) == ("gap between mails", NOON + 19 * HOUR)
+    assert held(asked(), [mail(NOON - HOUR)], spaced, NOON) == ("gap between mails", NOON + 19 * HOUR)
 
 
 def test_after_contact_the_account_is_left_alone():
     paused = policy(pause_after=(("call.answered", 2 * DAY), ("ticket.solved", DAY)))
     past = [call(NOON - DAY), call(NOON - HOUR, person="bob", kind="ticket.solved")]
-    no = verdict(asked(), past, paused, NOON)
-    assert (no.why, no.until) == ("pause after call.answered", NOON + DAY)
+    assert held(asked(), past, paused, NOON) == ("pause after call.answered", NOON + DAY)
     assert verdict(asked(), past, paused, NOON + DAY) is None
 
 
 def test_who_left_since_this_one_was_due_is_named():
     spaced = policy(gap=20 * HOUR)
-    assert verdict(asked(), [mail(NOON, rule="renewal-near")], spaced, NOON).why == "lost to renewal-near"
+    assert held(asked(), [mail(NOON, rule="renewal-near")], spaced, NOON)[0] == "lost to renewal-near"
 
 
 def test_what_is_transactional_leaves_at_once_at_any_hour():
@@ -140,6 +144,7 @@ def test_the_answer_says_when_to_ask_again_neither_too_early_nor_too_late(past, 
     no = verdict(asked(zone=where), past, strict, at)
     if no is None:
         return
+    assert no.until is not None
     assert no.until > at
     assert verdict(asked(zone=where), past, strict, no.until) is None
     for part in range(10):
