@@ -248,6 +248,11 @@ class HeldLanes:
             Partition(topic, lane): at for lane, held in self._held.items() for topic, at in held.merge.heads().items()
         }
 
+    def tell_again(self) -> None:
+        """Whoever writes may hold the lanes no more: of a history that was at its end each lane says so once more."""
+        for held in self._held.values():
+            held.told_end = False
+
     # -- what was written --------------------------------------------------------------------------------------------
     def current(self, batch: LaneBatch) -> bool:
         """Was the batch read under the claim that stands? Else it is left over from before and must be dropped."""
@@ -268,6 +273,11 @@ class HeldLanes:
         """The offsets written since the last call, for lag tools that read Kafka's own."""
         written, self._written = self._written, {}
         return written
+
+    @property
+    def whole(self) -> bool:
+        """Has this worker its assignment, and is every lane of it claimed?"""
+        return self.generation != NOBODY and self._held.keys() == set(self._assigned)
 
     @property
     def all_finished(self) -> bool:

@@ -201,7 +201,11 @@ class Consumer(driver.Consumer):
             bounds = await self._thread.ask(self._thread.bounds(held.partitions(lanes)))
             if held.generation == generation:
                 await self._go_on(claims, bounds, asked)
-        except (StoreError, LaneTaken, KafkaError, TimeoutError) as err:
+        except StoreError as err:
+            work.tally.failed(err, lanes, retried="claim")
+            work.store.away(f"lanes {listed(lanes)} cannot be claimed: {err}")
+            self._put_off(lanes, generation, f"not claimed: {err}")
+        except (LaneTaken, KafkaError, TimeoutError) as err:
             work.tally.failed(err, lanes, retried="claim")
             log.warning("lanes %s cannot be claimed: %s; trying again", listed(lanes), err)
             self._put_off(lanes, generation, f"not claimed: {err}")

@@ -71,6 +71,8 @@ class LaneWriter:
         self._keeper = AssignedKeeper(store, book, owner, source=source, at=now(), history=history, follow=follow)
         self._offsets: dict[Partition, int | None] = {}
         self._renewed: dict[int, Instant] = {}
+        self._mine: set[int] = set()
+        """The lanes that were claimed and not given up, whether they are at hand or an error took them away."""
         self._ended: set[int] = set()
         self._decoded: dict[tuple[Partition, int], Arrived | DeadLetter] = {}
 
@@ -78,6 +80,7 @@ class LaneWriter:
     def claim(self, lanes: Sequence[int], topics: Sequence[str]) -> Mapping[int, Claimed]:
         """Become the owner of lanes, and say where each partition of them goes on."""
         at = self._now()
+        self._mine.update(lanes)
         others = {info.owner for info in self._store.lane_infos(at=at) if info.lane in lanes and info.owner}
         over = all(self._gives_way(owner) for owner in others)
         claimed, elsewhere = {}, other_sources(self._store.offsets(), topics, self._source)
@@ -162,6 +165,7 @@ class LaneWriter:
 
     def drop(self, lanes: Sequence[int]) -> None:
         """Give lanes up."""
+        self._mine.difference_update(lanes)
         self._keeper.give_up(lanes)
         self._ended -= set(lanes)
 
@@ -205,7 +209,7 @@ class LaneWriter:
 
     def _through(self) -> bool:
         """Is every partition of every lane read to its end, by whichever worker?"""
-        if self._ends is None or not set(self._keeper.kept) <= self._ended:
+        if self._ends is None or self._keeper.kept.keys() != self._mine or not self._mine <= self._ended:
             return False
         read = self._store.offsets(self._source)
         return all(read.get((self._source, *place), 0) >= end for place, end in self._ends().items())

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from engine.errors import Conflict, Fenced, RingfirstError, StoreError
+from streams.absence import Absence
 from streams.batch import Claimed, Handler, LaneBatch
 from streams.held import HeldLanes
 from streams.pace import Pace
@@ -49,6 +50,7 @@ class Work:
         self.batches = self.records = self.dropped = 0
         self._behind = set[int]()
         """Lanes that have not come to where the log ended when they were claimed."""
+        self.store = Absence("the store")
         self._beside = ThreadPoolExecutor(1, "ringfirst-writer") if handler.threaded else None
 
     async def call(self, function: Callable[..., T], *args: Any) -> T:
@@ -61,9 +63,11 @@ class Work:
         """Claim lanes; it may take as long as their accounts take to be read, and hold the event loop up meanwhile."""
         self.claiming = True
         try:
-            return await self.call(self.handler.claim, lanes, self.held.topics)
+            claims = await self.call(self.handler.claim, lanes, self.held.topics)
         finally:
             self.claiming = False
+        self.store.back()
+        return claims
 
     async def write(self, batches: Sequence[LaneBatch]) -> None:
         """Write batches of different lanes in one transaction, but for those left over from an older claim."""
@@ -76,6 +80,11 @@ class Work:
             for batch in current:  # nothing was written; one after the other shows whose fault it is
                 await self.write([batch])
             return
+        if error is None:
+            self.store.back()
+        elif isinstance(error, StoreError):
+            lanes = listed([batch.lane for batch in current])
+            self.store.away(f"lanes {lanes}: their batches were not written: {error}")
         for batch in current:
             if not self.held.current(batch):  # taken away or claimed anew meanwhile: nothing is told of it
                 log.info("lane %d: went to another claim while a batch of it was written", batch.lane)
@@ -129,7 +138,8 @@ class Work:
             log.warning("lane %d: %s", batch.lane, error)
             self.held.fenced(batch.lane, now)
         else:
-            log.warning("lane %d: a batch was not written: %s; claiming the lane again", batch.lane, error)
+            if isinstance(error, Conflict):
+                log.warning("lane %d: a batch was not written: %s; claiming the lane again", batch.lane, error)
             self.held.put_off(batch.lane, str(error), now)
 
     async def drop(self, lanes: Sequence[int]) -> None:
@@ -149,15 +159,20 @@ class Work:
             return
         try:
             done = await self.call(self.beat)
-        except (Fenced, StoreError, Conflict) as err:
+        except StoreError as err:
             self.tally.failed(err, retried="between")
+            self.store.away(f"between batches: {err}")
+            self.held.tell_again()
+        except (Fenced, Conflict) as err:
+            self.tally.failed(err, retried="between")
+            self.held.tell_again()
             log.warning("between batches: %s; its lanes are claimed again", err)
         except Exception as err:
             log.exception("between batches")
             self.fatal(f"between batches: {err!r}")
             raise
         else:
-            if done:
+            if done and self.held.whole:
                 self.finished()
 
     def close(self) -> None:

@@ -6,23 +6,28 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Literal
 
 import psycopg
 import sqlalchemy as sa
 
 CHUNK = 65_536
+_COMMIT, _WRITES = b"COMMIT\0", b'COPY "'
 
 
 class Relay:
     """Passes bytes between a port of its own and a server's address.
 
-    ``hole`` set: it takes connections and bytes and passes nothing on. ``cut`` closes what is open.
+    ``hole`` set: it takes connections and bytes and passes nothing on. ``cut`` closes what is open. ``at_commit`` is
+    asked at each COMMIT of a transaction that wrote rows: ``before`` closes the connection in its place, ``after`` when
+    the server has done it and before the client hears of it.
     """
 
     def __init__(self, url: str) -> None:
+        self.at_commit: Callable[[], Literal["before", "after"] | None] = _never
         self._to = _place(url)
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._pairs: list[tuple[socket.socket, socket.socket]] = []
@@ -47,6 +52,7 @@ class Relay:
                 threading.Thread(target=self._pass, args=(near, far), daemon=True).start()
 
     def _pass(self, near: socket.socket, far: socket.socket) -> None:
+        wrote = False
         with near, far, suppress(OSError, ValueError):
             while not self._over:
                 ready, _, _ = select.select([near, far], [], [], 0.05)
@@ -54,8 +60,18 @@ class Relay:
                     data = one.recv(CHUNK)
                     if not data:
                         return
+                    deed = None
+                    if one is near and _COMMIT in data:
+                        deed, wrote = self.at_commit() if wrote else None, False
+                    elif one is near:
+                        wrote = wrote or _WRITES in data
+                    if deed == "before":
+                        return
                     if not self.hole.is_set():
                         (far if one is near else near).sendall(data)
+                    if deed == "after":
+                        far.recv(CHUNK)
+                        return
 
     def cut(self) -> None:
         """Close every connection, as a machine in between does that starts anew."""
@@ -125,6 +141,10 @@ class Server:
     def close(self) -> None:
         """Stop it and drop its data."""
         self._server.cleanup()
+
+
+def _never() -> None:
+    return None
 
 
 def _place(url: str) -> str | tuple[str, int]:

@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -81,6 +82,19 @@ def test_sessions_that_were_ended_are_replaced_without_a_word(relay: Relay, stor
         assert cut_all(fresh_postgres) > 0
         claim = committed(store, claim, events=[event(number)])
     assert store.count_events() == 5
+
+
+@pytest.mark.parametrize(("deed", "stored"), [("before", 0), ("after", 1)])
+def test_a_connection_that_breaks_at_the_commit_leaves_the_answer_to_the_next_claim(
+    relay: Relay, store: Store, deed: Literal["before", "after"], stored: int
+) -> None:
+    claim = claimed(store)
+    relay.at_commit = lambda: deed
+    with pytest.raises(StoreError):
+        committed(store, claim, events=[event(1)])
+    relay.at_commit = lambda: None
+    assert store.count_events() == stored
+    assert claimed(store).position == stored
 
 
 def test_a_server_that_crashed_has_what_was_committed_and_the_store_goes_on(tmp_path: Path) -> None:

@@ -190,3 +190,36 @@ def test_a_history_is_finished_when_its_last_lane_is(tmp_path):
     app.work.finished = lambda: finished.append(True)
     drive(app, *app.work.held.rounds(0.0))
     assert (handler.taken[0].at_end, finished) == (True, [True])
+
+
+@pytest.mark.parametrize("error", [StoreError("away"), Fenced("lane 0: gone"), Conflict("moved")])
+def test_after_a_fault_between_batches_a_history_at_its_end_says_so_again(tmp_path, error):
+    handler = Handler()
+    app = given_app(tmp_path, handler, history=True)
+    answers = [error, True]
+
+    def beat():
+        answer = answers.pop(0)
+        if answer is not True:
+            raise answer
+        return answer
+
+    finished = []
+    app.work.beat, app.work.finished = beat, lambda: finished.append(True)
+    drive(app, *app.work.held.rounds(0.0))
+    assert not list(app.work.held.rounds(0.0)), "it was said"
+    asyncio.run(app.work.between())
+    assert [batch.at_end for [batch] in app.work.held.rounds(0.0)] == [True]
+    asyncio.run(app.work.between())
+    assert finished == [True]
+
+
+def test_a_history_is_not_finished_before_the_worker_has_its_lanes(tmp_path):
+    app = given_app(tmp_path, Handler(), lanes=(0, 1), history=True)
+    finished = []
+    app.work.beat, app.work.finished = lambda: True, lambda: finished.append(True)
+    app.work.held.put_off(1, "away", 0.0)
+    asyncio.run(app.work.between())
+    app.work.held.revoked()
+    asyncio.run(app.work.between())
+    assert finished == []

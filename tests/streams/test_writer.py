@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from engine import replay
+from engine.assigned import AssignedKeeper
 from engine.errors import Fenced, LaneTaken, StoreError
 from engine.events import MAX_BYTES, Arrived, decode
 from engine.instants import DAY, HOUR, Instant, iso
@@ -293,6 +294,31 @@ def test_the_history_of_a_log_is_decided_as_an_import_decides_it(store: Store, s
     assert (found["missing"], found["extra"], found["different"]) == (0, 0, 0)
     assert len(store.dead_letters()) == len(lines)
     other.close()
+
+
+def test_a_history_is_not_at_its_end_while_the_totals_of_its_portfolio_could_not_be_written(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = published(history(1))
+    ours = Work(store, "w1", log)
+    ours.claim(list(range(LANES)))
+    for lane in range(LANES):
+        while ours.step(lane, 50):
+            pass
+    with monkeypatch.context() as broken:
+        broken.setattr(AssignedKeeper, "measure", away)
+        with pytest.raises(StoreError, match="away"):
+            ours.writer.tick()
+    assert not ours.writer.tick(), "its lanes are not at hand"
+    ours.claim(list(range(LANES)))
+    assert not ours.writer.tick(), "they have not said that they are at their end"
+    assert [ours.step(lane, 50) for lane in range(LANES)] == [False] * LANES
+    assert ours.writer.tick()
+    assert "load" in {one.rule for one in store.decisions()}
+
+
+def away(*_given: object, **_more: object) -> tuple[int, bool]:
+    raise StoreError("away")
 
 
 def test_a_worker_whose_lanes_are_through_waits_for_the_others_before_it_moves_a_clock(store: Store) -> None:
