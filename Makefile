@@ -65,8 +65,8 @@ bench: setup ## measure the speed on this machine
 chaos: setup ## kill it at random moments and compare what is left
 	@$(BIN)/python -m pytest tests/chaos -m chaos $(ARGS)
 
-up: ## Kafka, PostgreSQL and a mail catcher in Docker, on this machine only
-	@docker compose up --detach --wait
+up: ## all of it in Docker, on this machine only: Kafka, PostgreSQL, two workers, a sender
+	@docker compose up --detach --wait --build
 
 down: ## stop them; their data goes too
 	@docker compose down --volumes

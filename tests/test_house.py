@@ -6,14 +6,12 @@ from pathlib import Path
 
 import psycopg
 import pytest
-import yaml
 from sqlalchemy import create_engine, text
 
 ROOT = Path(__file__).resolve().parent.parent
 LOCKS = ["requirements.lock", "requirements-dev.lock"]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
-COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 
 
 def make_targets() -> set[str]:
@@ -70,14 +68,6 @@ def test_the_locks_hold_what_unpacks_every_compression_of_kafka():
 def test_both_locks_agree():
     small, large = ({*re.findall(r"^\S+==\S+", (ROOT / lock).read_text(), re.MULTILINE)} for lock in LOCKS)
     assert small <= large
-
-
-@pytest.mark.parametrize("name", COMPOSE["services"])
-def test_a_service_is_pinned_watched_and_closed_to_the_world(name):
-    service = COMPOSE["services"][name]
-    assert re.fullmatch(r"[a-z0-9/-]+:v?\d+\.\d+[\w.-]*", service["image"])
-    assert service["healthcheck"]["test"]
-    assert all(str(port).startswith("127.0.0.1:") for port in service["ports"])
 
 
 def test_the_changelog_knows_the_version():
