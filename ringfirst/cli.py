@@ -18,6 +18,7 @@ WORDS = {
     "worker": "worker:worker",
     "topics": "topics:topics",
     "publish": "publish:publish",
+    "status": "status:status",
     "lag": "lag:lag",
     "offsets": "offsets:offsets",
     "who": "who:who",

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from email.utils import parseaddr
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
@@ -20,6 +20,7 @@ SECRETS = ("store", "token", "kafka_password")
 _NEAR = 0.85
 _TESTS = f"{PREFIX}TEST_"
 _SERVER = re.compile(r"[^\s,:]+:\d{1,5}|\[[0-9a-fA-F:]+\]:\d{1,5}")
+MOST_PORTS = 65_535
 _TOPIC = re.compile(r"(?!\.{1,2}$)[a-zA-Z0-9._-]{1,249}")
 
 
@@ -56,6 +57,7 @@ class Settings(BaseModel):
 
     ``sender`` writes the mails (``Name <name@example.com>``), ``postal_address`` stands in each (CAN-SPAM, CASL).
     ``host``, ``port`` and ``token`` are the embedded server's; ``allowed_hosts`` are names it answers to, with commas.
+    ``log`` is how a worker and the server log.
     ``kafka`` names the brokers (``host:port``, with commas), ``kafka_...`` how to come in, ``topic_...`` what to read.
     """
 
@@ -68,9 +70,10 @@ class Settings(BaseModel):
     reply_to: Mailbox | None = None
     postal_address: Annotated[str, AfterValidator(_one_line)] | None = None
     host: str = "127.0.0.1"
-    port: Annotated[int, Field(ge=0, le=65_535)] = 8484
+    port: Annotated[int, Field(ge=0, le=MOST_PORTS)] = 8484
     token: SecretStr | None = None
     allowed_hosts: str = ""
+    log: Literal["text", "json"] = "text"
     kafka: Annotated[str, AfterValidator(_servers)] | None = None
     kafka_group: Name = "ringfirst"
     kafka_tls: bool = False

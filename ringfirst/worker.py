@@ -11,12 +11,14 @@ from engine.rulebook.book import Rulebook
 from engine.store import OutgoingKind, Store
 from ringfirst import owners
 from ringfirst.intake import now
+from ringfirst.oncall.herald import Herald, Portrait
 from streams import admin, topics
 from streams.admin import Admin
 from streams.app import Listening, make_app, run
 from streams.batch import Partition
 from streams.outgoing import Publisher
 from streams.settings import KafkaSettings
+from streams.tally import Tally
 from streams.writer import LaneWriter
 
 LAST_SECONDS = 1.0
@@ -36,7 +38,7 @@ def work(opening: AbstractContextManager[Store], book: Rulebook, kafka: KafkaSet
             store = stack.enter_context(opening)
             _must_fit(broker, kafka, store.lanes)
             told = _told(broker, kafka)
-        owner = owners.owner_name(kafka.group)
+        owner, tally = owners.owner_name(kafka.group), Tally()
         writer = LaneWriter(
             store,
             book,
@@ -46,9 +48,19 @@ def work(opening: AbstractContextManager[Store], book: Rulebook, kafka: KafkaSet
             gives_way=lambda other: owners.is_worker(other, kafka.group) or owners.is_dead(other),
             threaded=not store.url.startswith("sqlite"),
             ends=(lambda: _ends(kafka, store.lanes)) if history else None,
+            tally=tally,
             follow=frozenset(told),
         )
         publisher = Publisher(store, kafka, told, lanes=lambda: writer.lanes)
+        portrait = Portrait(tally, kafka.group)
+        herald = Herald(store, owner, portrait.draw)
+
+        def last() -> None:
+            try:
+                writer.stop()
+            finally:
+                herald.stop()
+
         with tempfile.TemporaryDirectory(prefix="ringfirst-worker-") as folder:
             listening = Listening(
                 kafka=kafka,
@@ -57,9 +69,12 @@ def work(opening: AbstractContextManager[Store], book: Rulebook, kafka: KafkaSet
                 history=history,
                 key=writer.key if history else None,
             )
+            app = make_app(listening, writer, beat=writer.tick, last=last, tally=tally)
+            portrait.held = app.work.held
             publisher.start()
+            herald.start()
             try:
-                return run(make_app(listening, writer, beat=writer.tick, last=writer.stop), loglevel=None)
+                return run(app, loglevel=None)
             finally:
                 publisher.stop(LAST_SECONDS)
 

@@ -5,6 +5,7 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
+from typing import NamedTuple
 
 import msgspec
 from aiokafka.errors import KafkaError
@@ -18,6 +19,7 @@ from streams.batch import Partition, Range
 BATCH_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 BATCH_EVENTS = (1, 10, 50, 100, 500, 1_000, 2_500, 5_000, 10_000)
 LATENCY_SECONDS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3_600, 86_400)
+RATE_SECONDS = 60.0
 SAID = 400
 """How much of an error is kept."""
 
@@ -66,6 +68,14 @@ class Waiting(msgspec.Struct, frozen=True):
     since: Instant | None
 
 
+class Sample(NamedTuple):
+    """Where partitions stood and ended at one moment (monotonic seconds)."""
+
+    at: float
+    written: Mapping[Partition, int]
+    ends: Mapping[Partition, int]
+
+
 def now() -> Instant:
     """The wall clock."""
     return time.time_ns() // 1_000_000
@@ -100,6 +110,7 @@ class Tally:
         self.written_at: dict[int, Instant] = {}
         """When a lane's last batch was written."""
         self.waiting: dict[Partition, Waiting] = {}
+        self._samples: list[Sample] = []
 
     # -- what went well --------------------------------------------------------------------------------------------
     def well(self, component: str) -> None:
@@ -121,6 +132,7 @@ class Tally:
     def begun(self, positions: Mapping[Partition, int]) -> None:
         """Lanes are claimed, and go on here."""
         self.written.update(positions)
+        self._sample()
 
     def became(self, by_topic: Mapping[str, Taken]) -> None:
         """Count what became of events, topic by topic."""
@@ -177,6 +189,18 @@ class Tally:
             known = before.since if before is not None and before.since is not None else now()
             found[place] = Waiting(end, min(heads.get(place, known), now()) if behind else None)
         self.waiting = {**self.waiting, **found}
+        self._sample()
+
+    def _sample(self) -> None:
+        ends = {place: one.end for place, one in self.waiting.items()}
+        sample = Sample(time.monotonic(), dict(self.written), ends)
+        self._samples = [one for one in self._samples if one.at > sample.at - RATE_SECONDS] + [sample]
+
+    def rates(self, lane: int) -> tuple[float | None, float | None]:
+        """Records a second that came to a lane, and that were written, over the last minute; None: not known yet."""
+        samples = self._samples
+        came = _rate(lane, [(one.at, one.ends) for one in samples])
+        return came, _rate(lane, [(one.at, one.written) for one in samples])
 
     def lag(self) -> dict[Partition, tuple[int, Instant | None]]:
         """How many records of each partition are not in the store, and since when the first of them has waited."""
@@ -185,6 +209,16 @@ class Tally:
             behind = max(0, waiting.end - self.written.get(place, waiting.end))
             found[place] = behind, waiting.since if behind else None
         return found
+
+
+def _rate(lane: int, samples: Sequence[tuple[float, Mapping[Partition, int]]]) -> float | None:
+    """How fast the offsets of a lane grow, from when they were first known."""
+    known = [(at, offsets) for at, offsets in samples if any(place.partition == lane for place in offsets)]
+    if not known or known[-1][0] - known[0][0] < 1:
+        return None
+    (began, first), (ended, last) = known[0], known[-1]
+    grown = sum(last[place] - at for place, at in first.items() if place.partition == lane and place in last)
+    return max(0.0, round(grown / (ended - began), 1))
 
 
 def component_of(err: BaseException | str) -> str:

@@ -1,0 +1,82 @@
+"""What a worker says while it works: as text for people or one JSON object a line, with nothing secret in it."""
+
+import json
+import logging
+import re
+import sys
+from datetime import UTC, datetime
+from typing import Literal
+
+LogFormat = Literal["text", "json"]
+_NAMED = r"(?i)(\b(?:\w*password|passwd|secret|token|api[_-]?key)['\"]?\s*[=:]\s*)"
+_RULES = (
+    (re.compile(r"(?<=://)([^\s/:@]*):[^\s/@]+@"), r"\1:***@"),  # passwords in addresses of databases
+    (re.compile(r"(?<!://)(?<![\w.+%-])[\w.+%-]+@[\w-]+(?:\.[\w-]+)+"), "<address>"),
+    (re.compile(r"\bSG\.[\w-]{8,}(?:\.[\w-]+)*"), "<key>"),
+    (re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=-]{6,}"), r"\1 ***"),
+    (re.compile(_NAMED + r"(?:'[^']*'|\"[^\"]*\")"), r"\1***"),
+    (re.compile(_NAMED + r"[^\s,;'\")}]+"), r"\1***"),
+)
+
+
+def redacted(text: str) -> str:
+    """The text without mail addresses, keys and passwords.
+
+    >>> redacted("to ann@shop.example by postgresql://u:geheim@db/shop with Bearer abcdef123456")
+    'to <address> by postgresql://u:***@db/shop with Bearer ***'
+    >>> redacted("password='x y', token=abc; SG.abcdefgh12345678.zz, lane 3 of usage-events[3]")
+    'password=***, token=***; <key>, lane 3 of usage-events[3]'
+    """
+    for rule, instead in _RULES:
+        text = rule.sub(instead, text)
+    return text
+
+
+class TextLines(logging.Formatter):
+    """``time level message`` for people, redacted; what spans several lines is indented."""
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname)s %(message)s")
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Write one record."""
+        return "\n    ".join(map(_harmless, redacted(super().format(record)).split("\n")))
+
+
+class JsonLines(logging.Formatter):
+    """One JSON object a line: ``at`` (UTC, ISO 8601), ``level``, ``logger``, ``message``, ``pid``, ``thread``.
+
+    Where there is a traceback, it stands in ``error``.
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Write one record; whatever is in it, it stays one line."""
+        row = {
+            "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": redacted(record.getMessage()),
+            "pid": record.process,
+            "thread": record.threadName,
+        }
+        if record.exc_info and record.exc_info[0] is not None:
+            row["error"] = redacted(self.formatException(record.exc_info))
+        return json.dumps(row)  # in ASCII: what some readers take for the end of a line is escaped too
+
+
+def log_to_stderr(form: LogFormat, *ours: str) -> None:
+    """Log to stderr from now on: of these loggers what is of interest, of all others only warnings."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonLines() if form == "json" else TextLines())
+    root = logging.getLogger()
+    for old in list(root.handlers):
+        root.removeHandler(old)
+    root.addHandler(handler)
+    for name in ours:
+        logging.getLogger(name).setLevel(logging.INFO)
+
+
+def _harmless(line: str) -> str:
+    if line.isprintable():
+        return line
+    return "".join(sign if sign.isprintable() or sign == "\t" else repr(sign)[1:-1] for sign in line)
