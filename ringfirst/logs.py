@@ -10,7 +10,7 @@ from typing import Literal
 LogFormat = Literal["text", "json"]
 _NAMED = r"(?i)(\b(?:\w*password|passwd|secret|token|api[_-]?key)['\"]?\s*[=:]\s*)"
 _RULES = (
-    (re.compile(r"(?<=://)([^\s/:@]*):[^\s/@]+@"), r"\1:***@"),  # passwords in addresses of databases
+    (re.compile(r"(?<=://)([^\s/:@]*):[^\s@]+@"), r"\1:***@"),  # passwords in addresses of databases
     (re.compile(r"(?<!://)(?<![\w.+%-])[\w.+%-]+@[\w-]+(?:\.[\w-]+)+"), "<address>"),
     (re.compile(r"\bSG\.[\w-]{8,}(?:\.[\w-]+)*"), "<key>"),
     (re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=-]{6,}"), r"\1 ***"),

@@ -114,16 +114,6 @@ def kafka() -> "Iterator[tuple[KafkaSettings, KafkaAdmin]]":
         yield found, admin
 
 
-def log_to_stderr(*ours: str) -> None:
-    """What a command that runs for long says of itself, as ``time level message``; of all others only warnings."""
-    import logging
-    import sys
-
-    logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s")
-    for name in ours:
-        logging.getLogger(name).setLevel(logging.INFO)
-
-
 def lanes_of(store_url: str | None, asked: int | None) -> int:
     """How many lanes: as ``asked``, else those of the store. Never guessed: topics keep the partitions they got."""
     from engine.errors import StoreError

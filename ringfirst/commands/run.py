@@ -7,7 +7,6 @@ import click
 
 from ringfirst.commands.options import (
     checked_book,
-    log_to_stderr,
     opened,
     rules_option,
     sender_of,
@@ -16,6 +15,7 @@ from ringfirst.commands.options import (
 )
 
 if TYPE_CHECKING:
+    from ringfirst.logs import LogFormat
     from ringfirst.rulebooks import Folder
     from ringfirst.server.lifecycle import Address, Post
     from ringfirst.settings import Settings
@@ -59,7 +59,7 @@ def run(
     from ringfirst.answers import talk
     from ringfirst.server.lifecycle import serve
 
-    _log()
+    _log(found.log)
     post = None if no_send else _post(found, folder, outbox)
     with opened(store_url, create=True) as store:
         ctx.exit(serve(store, book, address, post=post, take_over=take_over, tell=talk))
@@ -85,8 +85,10 @@ def _post(found: "Settings", folder: "Folder", outbox: Path | None) -> "Post":
     return Post(folder.mail_templates[0], FileChannel(outbox or found.outbox), sender)
 
 
-def _log() -> None:
+def _log(form: "LogFormat") -> None:
     import logging
 
-    log_to_stderr("ringfirst")
+    from ringfirst.logs import log_to_stderr
+
+    log_to_stderr(form, "ringfirst")
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # below it, any stranger could fill the log

@@ -1,18 +1,34 @@
 """``ringfirst worker``: Kafka's topics in, decisions out."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from ringfirst.commands.options import checked_book, log_to_stderr, opened, rules_option, settings, store_option
+from ringfirst.commands.options import checked_book, opened, rules_option, settings, store_option
+
+if TYPE_CHECKING:
+    from ringfirst.logs import LogFormat
 
 
 @click.command(short_help="Take events in from Kafka, and decide as they come.")
 @click.option("--history", is_flag=True, help="Take in a complete log by the events' own time, and stop at its end.")
+@click.option(
+    "--log-format",
+    type=click.Choice(["text", "json"]),
+    help="How to log on stderr: lines for people, or a JSON object each.  [RINGFIRST_LOG, text]",
+)
 @store_option
 @rules_option
 @click.pass_context
-def worker(ctx: click.Context, store_url: str | None, rules: Path | None, *, history: bool) -> None:
+def worker(
+    ctx: click.Context,
+    log_format: "LogFormat | None",
+    store_url: str | None,
+    rules: Path | None,
+    *,
+    history: bool,
+) -> None:
     """Join the group of workers, take events in from the topics and decide, until Ctrl-C or a polite kill.
 
     Start as many as you like, on one machine or several, over one store: Kafka shares the lanes out among them, and
@@ -28,12 +44,14 @@ def worker(ctx: click.Context, store_url: str | None, rules: Path | None, *, his
     from ringfirst.worker import work
 
     kafka = kafka_settings(found)
-    _log()
+    _log(log_format or found.log)
     ctx.exit(work(opened(store_url, create=True), book, kafka, history=history))
 
 
-def _log() -> None:
+def _log(form: "LogFormat") -> None:
     import logging
 
-    log_to_stderr("ringfirst", "streams")
+    from ringfirst.logs import log_to_stderr
+
+    log_to_stderr(form, "ringfirst", "streams")
     logging.getLogger("kafka").setLevel(logging.CRITICAL)  # what matters of it is raised, and said in our words

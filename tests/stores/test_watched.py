@@ -1,11 +1,13 @@
 """What the store keeps for somebody on call: the last words of workers, and how many dead letters there are."""
 
 import msgspec
+import pytest
 import sqlalchemy as sa
+from alembic import command
 
 from engine.instants import HOUR
 from engine.store import Heartbeat, LetterCount, Store
-from engine.stores import open_store
+from engine.stores import open_store, schema
 from tests.stores.made import T0, claimed, committed, event, letter
 
 
@@ -61,16 +63,13 @@ def test_a_store_knows_that_a_newer_program_changed_it(durable: Store, durable_u
     assert not durable.is_current()
 
 
-def test_a_store_of_the_first_version_is_brought_up_with_what_is_in_it(durable_url: str) -> None:
-    made = open_store(durable_url)
-    committed(made, claimed(made), events=[event(1)])
-    made.close()
-    engine = sa.create_engine(durable_url)
-    with engine.begin() as connection:
-        connection.execute(sa.text("DROP TABLE workers"))
-        connection.execute(sa.text("UPDATE ringfirst_version SET version_num = '0001'"))
-    engine.dispose()
+def test_a_store_of_the_first_version_is_brought_up(durable_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    newest = command.upgrade
+    with monkeypatch.context() as then:
+        then.setattr(command, "upgrade", lambda config, _: newest(config, "0001"))
+        then.setattr(schema, "HEAD", "0001")
+        open_store(durable_url, lanes=3).close()
     found = open_store(durable_url, create=False)
     found.put_heartbeat(Heartbeat("desk:7:x", T0, b"{}"))
-    assert (found.count_events(), len(found.heartbeats())) == (1, 1)
+    assert (found.lanes, len(found.heartbeats())) == (3, 1)
     found.close()
