@@ -56,6 +56,7 @@ DEFAULTS = {
     "notify": {"mode": "`auto`"},
     "policy": {"timezone": "`UTC`", "staff": "no domains", "settle": "`15m`", "hold_for": "`3d`"},
     "hours": {"from": '`"08:00"`', "until": '`"18:00"`', "days": "`mon-sun`"},
+    "source": {"late_after": "`2h`", "least": "`50%`"},
     "case": {"until": "the last given day + 40"},
     "given": {"at": '`"12:00"`', "account": "`acme`", "every": "`1d`"},
     "expect": {"outcome": "any but `withdrawn`", "account": "acme"},

@@ -9,6 +9,7 @@ import msgspec
 from engine.closed import EVERY, LEAST
 from engine.decision import Decision, Ended, Fact, Mail, Outcome, Subject, decision_id, outreach_id
 from engine.events import decode_properties, encode_properties
+from engine.holding import born, expire, next_end, reconsider, release, waits
 from engine.hours import due_at
 from engine.instants import DAY, MINUTE, Instant, iso
 from engine.log import Event, Recorded
@@ -46,11 +47,16 @@ class Memory(msgspec.Struct, gc=False):
 
 
 class Planned(msgspec.Struct):
-    """A planned decision some of whose mails have not left: (mail id, due_at, gone)."""
+    """A planned decision some of whose mails have not left: (mail id, due_at, gone).
+
+    ``held`` names the late sources it waits for; then ``until``, when it expires, stands in the place of ``due_at``.
+    """
 
     decision: Decision
     mails: list[list[Any]]
     event: list[Any] | None = None
+    held: tuple[str, ...] = ()
+    until: Instant = 0
 
 
 NOTHING_TRUE: Mapping[str, Memory] = {}
@@ -65,6 +71,7 @@ class Account:
     __slots__ = (
         "clock",
         "id",
+        "late",
         "log_began",
         "looks",
         "next_at",
@@ -97,6 +104,7 @@ class Account:
         self.next_at: Instant | None = None
         self.log_began = first_at
         self.portfolio: dict[str, Value] = {}
+        self.late: tuple[str, ...] = ()
         self.truths: dict[str, dict[Key, Memory]] = {}
         self.used: Occasions = {}
         self.open: dict[str, dict[str, Planned]] = {}
@@ -163,7 +171,8 @@ class Account:
         for rule in changed:
             self.settle(rule, view)
             self._strangers(rule.rule, at, facts)
-        return facts + self.look(at)
+        facts += self.look(at)
+        return facts + self.weigh_holds(at)
 
     # -- looking ---------------------------------------------------------------------------------------------------
     def view(self, at: Instant, where: Zone | None = None) -> AccountView:
@@ -175,7 +184,7 @@ class Account:
     def look(self, at: Instant, happening: Happening | None = None) -> list[Fact]:
         """Look at every rule as of ``at``; ``happening`` is the event that was just folded, if any."""
         view = self.view(at)
-        facts: list[Fact] = []
+        facts: list[Fact] = expire(self, at) if self.late and self.open else []
         for rule in self.program.rules:
             if rule.way == "account":
                 if rule.plain(view, None) is True or self._remembers(rule.rule.id):
@@ -351,14 +360,16 @@ class Account:
 
     def _watch(self, rule: Rule, decision: Decision, subject: ThingView | EventView | None) -> None:
         """Remember a decision as long as one of its mails can be taken back."""
-        if all(mail.due_at <= decision.at for mail in decision.mails):
+        late = waits(self, rule.id)
+        if all(mail.due_at <= decision.at for mail in decision.mails) and not late:
             return
         packed = None
         if isinstance(subject, EventView):
             event = subject.event
             packed = [event.id, event.type, event.user_id, subject.time, encode_properties(event.properties)]
-        mails: list[list[Any]] = [[mail.outreach_id, mail.due_at, False] for mail in decision.mails]
-        self.open.setdefault(rule.id, {})[decision.decision_id] = Planned(decision, mails, packed)
+        mails: list[list[Any]] = [[mail.outreach_id, mail.held_until or mail.due_at, False] for mail in decision.mails]
+        until = decision.mails[0].held_until or 0
+        self.open.setdefault(rule.id, {})[decision.decision_id] = Planned(decision, mails, packed, late, until)
 
     def free(self, rule: Rule, key: Key, wanted: str, at: Instant) -> bool:
         """Is the occasion free: was it never used, or given back, and is the last one old enough?
@@ -394,6 +405,7 @@ class Account:
         if readers is None:
             readers = recipients(spec, spec.outreach, view, subject) if spec.outreach else []
         mails = self._mails(rule, name, readers, view, subject) if outcome == "planned" else ()
+        mails = born(self, spec.id, mails, at)
         frozen = self._frozen(rule, readers, view, subject)
         return Decision(name, spec.id, spec.kind, self.id, about, wanted, at, outcome, values, frozen, mails)
 
@@ -547,6 +559,44 @@ class Account:
         if used is not None:
             used.given_back = True
 
+    # -- waiting for a late source ---------------------------------------------------------------------------------
+    def weigh_holds(self, at: Instant) -> list[Fact]:
+        """Hold what must wait now, and let go what need not: sources became late or well, or the rules others."""
+        if not self.open:
+            return []
+        view = self.view(at)
+        facts = reconsider(self, view)
+        self.schedule(view)
+        return facts
+
+    def ask_again(self, planned: Planned, view: AccountView, facts: list[Fact]) -> None:
+        """Let a held decision go if it is still true, whatever the rule says of withdrawing; else take it back."""
+        decision, subject = planned.decision, planned.decision.subject
+        rule = next(one for one in self.program.rules if one.rule.id == decision.rule)
+        about: ThingView | EventView | None = None
+        up = False
+        if planned.event is not None:
+            about = self._past_event(planned.event, rule, view)
+        else:
+            about = view.thing(subject.kind, subject.id) if subject is not None else None
+            memory = self.truths.get(decision.rule, NOTHING_TRUE).get(key_of(subject))
+            up = self.held_up(rule, view, about, memory)
+        if self.truth(rule, view, about, up=up) is True:
+            release(self, rule, planned, view, facts)
+        else:
+            self._take_back(rule.rule, planned, view.moment.at, facts, "no longer true")
+
+    def due_anew(self, rule: RuleProgram, mail: Mail, view: AccountView, *, fresh: bool) -> Mail:
+        """A mail that was held, with the times of one that is planned now; ``fresh``: its reason is of now.
+
+        Also what leaves at once elsewhere lets the picture settle here: events that come in late still take it back.
+        """
+        at, policy = view.moment.at, self.program.book.policy
+        at_once = mail.audience == "staff" or mail.mail_class == "transactional"
+        due = at + policy.settle if at_once else self._due_at(rule, mail.to, view)
+        expires = at + rule.rule.max_age if fresh else mail.expires_at
+        return msgspec.structs.replace(mail, due_at=due, expires_at=expires, held=None, held_until=None)
+
     def _strangers(self, rule: Rule, at: Instant, facts: list[Fact]) -> None:
         """Open mail about what the rule is no longer about: another kind of thing, an event, the account."""
         for planned in list(self.open.get(rule.id, {}).values()):
@@ -621,6 +671,8 @@ class Account:
                 end = memory.since + rule.holds_for
                 if not memory.held and at < end < next_at:
                     next_at = end
+        if self.late and self.open:
+            next_at = min(next_at, next_end(self, at) or next_at)
         self.next_at = next_at if next_at < FOREVER else None
 
     def wanted_zone(self) -> Zone:

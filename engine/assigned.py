@@ -16,6 +16,7 @@ from engine.keeper import SNAPSHOT_EVERY, Keeper, Kept, Known, Taken, counted
 from engine.lanes import lane_of
 from engine.parts import Parts
 from engine.rulebook.book import Rulebook
+from engine.sources import REMEMBERED, SOURCES, written
 from engine.store import Claim, DeadLetter, LaneInfo, LaneLetter, Offset, OutgoingKind, Share, Store
 
 MOST_TOTALS = 500
@@ -111,6 +112,8 @@ class AssignedKeeper(Keeper):
         kept = Kept(claim, self._recover(claim, accounts))
         self.kept[claim.lane] = kept
         self._steps_of[claim.lane] = portfolio.Steps(self.book, kept.lane.clock)
+        if self._steps.sources:
+            self._listen([kept])
         if kept.lane.clock is not None:
             self._inbox(kept, kept.lane.clock)
             self._activate(kept, kept.lane.clock)
@@ -141,7 +144,7 @@ class AssignedKeeper(Keeper):
         try:
             known = self._known_of(parts)
             for kept, part in rows:
-                self._take_part(kept, part, known, taken)
+                self._take_part(kept, part, known, taken, at)
             self._write_lanes(rows)
         except BaseException:
             self.forget([part.lane for part in parts])
@@ -159,8 +162,8 @@ class AssignedKeeper(Keeper):
                 arrived.append(one.arrived)
         return self._known(arrived) if arrived else Known({}, frozenset(), {})
 
-    def _take_part(self, kept: Kept, part: LanePart, known: Known, taken: Mapping[str, Taken]) -> None:
-        steps = self._steps.any
+    def _take_part(self, kept: Kept, part: LanePart, known: Known, taken: Mapping[str, Taken], at: Instant) -> None:
+        steps, ear = self._steps.any, None if self._history_mode else kept.ear
         for one in part.arrivals:
             fresh = self._fresh(one.arrived, known, taken[one.topic])
             if fresh is not None:
@@ -169,6 +172,10 @@ class AssignedKeeper(Keeper):
                 if steps:
                     self._shares_until(kept, one.at)
                 self._event(kept, fresh, one.at)
+                if ear is not None and at - one.at > ear.patience:
+                    ear.old(fresh.event.type, at - one.at)
+        for letter in part.letters if ear is not None else ():
+            ear.letter(letter.raw)  # type: ignore[union-attr]  # there is an ear
         if part.until is not None:
             self._advance(kept, part.until)
 
@@ -241,19 +248,23 @@ class AssignedKeeper(Keeper):
             kept.written(claim)
         return decisions
 
-    # -- the portfolio ---------------------------------------------------------------------------------------------
+    # -- the portfolio and the sources -------------------------------------------------------------------------------
     def _shares_until(self, kept: Kept, time: Instant) -> None:
-        """The portfolio's instants up to ``time``: the lane comes there, and writes its share as of each."""
+        """The instants of all lanes up to ``time``: the lane comes there, and writes its share as of each."""
         steps = self._steps_of[kept.claim.lane]
         for step in steps.due(time) if steps.any else ():
             kept.facts += kept.lane.advance(step)
             self._activate(kept, step)
-            program = self._programs[self.book.fingerprint]
-            values = portfolio.share(program, kept.lane, step)
-            kept.shares.append(Share(kept.claim.lane, step, {RULEBOOK: self.book.fingerprint, **values}))
+            values: dict[str, Any] = {}
+            if steps.measures(step):
+                program = self._programs[self.book.fingerprint]
+                values = {RULEBOOK: self.book.fingerprint, **portfolio.share(program, kept.lane, step)}
+            if kept.ear is not None and steps.counts(step):
+                values[SOURCES] = written(kept.ear.turn())
+            kept.shares.append(Share(kept.claim.lane, step, values))
 
     def measure(self, *, at: Instant) -> tuple[int, bool]:
-        """Put the totals of the portfolio together, up to where the last lane stands.
+        """Put together what the lanes have told, up to where the last of them stands: sources and the portfolio.
 
         Only the owner of the portfolio's own lane does it, so that each total enters the logs once. Gives how many
         decisions that caused, and whether there is more to do.
@@ -261,15 +272,48 @@ class AssignedKeeper(Keeper):
         deciding = self.kept.get(lane_of(PORTFOLIO, self.store.lanes))
         if deciding is None or not self._steps.any:
             return 0, False
-        rows = self._totals(deciding, at)
+        infos = self.store.lane_infos(at=at)
+        clocks = [info.clock_at for info in infos if info.clock_at is not None]
+        if len(clocks) < len(infos):
+            return 0, False  # a lane that never moved holds everything back
         try:
-            decisions = self._measured(deciding, rows[:MOST_TOTALS])
+            decisions = self._judge(deciding, infos, min(clocks))
+            rows = self._totals(deciding, infos, min(clocks)) if self._steps.totals else []
+            decisions += self._measured(deciding, rows[:MOST_TOTALS])
         except BaseException:
             self.forget([deciding.claim.lane])
             raise
         if rows:
             self._passed = rows[:MOST_TOTALS][-1][0]
         return decisions, len(rows) > MOST_TOTALS
+
+    def _judge(self, deciding: Kept, infos: Sequence[LaneInfo], passed: Instant) -> int:
+        """Judge the sources as of the last hour that every lane has passed; changes enter every lane's log.
+
+        Hours of a backlog that were passed on the way are only remembered: what holds now is all that matters. In a
+        history the other lanes would hear of it at some time of their own; there nothing is judged.
+        """
+        hour = passed // HOUR * HOUR
+        done = self._ledger.until
+        if not self._steps.sources or self._history_mode or (done is not None and hour <= done):
+            return 0
+        shares: dict[Instant, dict[int, dict[str, Any]]] = {}
+        for one in self.store.shares(after=passed - REMEMBERED if done is None else done):
+            if one.at <= hour and SOURCES in one.values:
+                shares.setdefault(one.at, {})[one.lane] = one.values[SOURCES]
+        for step in sorted(shares):
+            self._add_hour(step, shares[step], infos)
+        inbox: list[LaneLetter] = []
+        for kind, body in self._ledger.changes(deciding.lane.late) if shares else ():
+            self._entry(deciding, kind, None, body, hour)
+            inbox += self._told(deciding, kind, body)
+        return self._write_lanes([(deciding, LanePart(lane=deciding.claim.lane))], inbox) if inbox else 0
+
+    def _told(self, deciding: Kept, kind: str, body: Mapping[str, Any]) -> list[LaneLetter]:
+        """The same entry for all other lanes."""
+        told = encode_properties({"kind": kind, **body})
+        others = (lane for lane in range(self.store.lanes) if lane != deciding.claim.lane)
+        return [LaneLetter(lane, "entry", told) for lane in others]
 
     def _measured(self, deciding: Kept, rows: Sequence[tuple[Instant, Mapping[str, Any] | None]]) -> int:
         inbox: list[LaneLetter] = []
@@ -279,22 +323,18 @@ class AssignedKeeper(Keeper):
             daily = portfolio.is_daily(step)
             self._entry(deciding, "portfolio.measured", None, {**body, "decides": True, "daily": daily}, step)
             if daily:
-                told = encode_properties({"kind": "portfolio.measured", **body, "decides": False, "daily": True})
-                others = (lane for lane in range(self.store.lanes) if lane != deciding.claim.lane)
-                inbox += [LaneLetter(lane, "entry", told) for lane in others]
+                inbox += self._told(deciding, "portfolio.measured", {**body, "decides": False, "daily": True})
         return self._write_lanes([(deciding, LanePart(lane=deciding.claim.lane))], inbox)
 
-    def _totals(self, deciding: Kept, at: Instant) -> list[tuple[Instant, Mapping[str, Any] | None]]:
+    def _totals(
+        self, deciding: Kept, infos: Sequence[LaneInfo], passed: Instant
+    ) -> list[tuple[Instant, Mapping[str, Any] | None]]:
         """The instants that every lane has passed since the last one, and the total as of each; None: there is none."""
-        infos = self.store.lane_infos(at=at)
-        clocks = [info.clock_at for info in infos if info.clock_at is not None]
-        if len(clocks) < len(infos):
-            return []  # a lane that never moved holds the portfolio back
         whole = deciding.lane.accounts.get(PORTFOLIO)
         known = [one for one in (self._passed, whole.clock if whole is not None else None) if one is not None]
         shares: dict[Instant, dict[int, dict[str, Any]]] = {}
         for one in self.store.shares(after=max(known, default=None)):
-            if one.at <= min(clocks):
+            if one.at <= passed and self._steps.measures(one.at):
                 shares.setdefault(one.at, {})[one.lane] = one.values
         program = self._programs[self.book.fingerprint]
         rows: list[tuple[Instant, Mapping[str, Any] | None]] = []

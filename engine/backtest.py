@@ -12,7 +12,7 @@ from engine import portfolio
 from engine.account import PORTFOLIO, Account
 from engine.columns.lane import ColumnLane
 from engine.columns.nightly import NightLane
-from engine.decision import Decision, Ended
+from engine.decision import Decision, Ended, Fact, Held, Mail, Released
 from engine.events import split_personal
 from engine.instants import Instant
 from engine.lane import Lane
@@ -23,6 +23,7 @@ from engine.outcomes import Life
 from engine.program import Program
 from engine.rulebook.book import Rulebook
 from engine.silence import Silence
+from engine.sources import Ledger, Listener
 from engine.store import DEFAULT_LANES, Store
 from engine.views import AccountView
 from engine.zones import Zone
@@ -86,6 +87,10 @@ class Trial:
         self.decisions: dict[str, Decision] = {}
         self.taken_back: dict[str, str] = {}
         """Mails that the engine took back before they left, with what it said."""
+        self.held: dict[str, str] = {}
+        """Mails that wait, or waited until they expired, for a source that was late; with that reason."""
+        self.released: dict[str, Mail] = {}
+        """Mails that had to wait, as they may leave now."""
         self.people: dict[str, dict[str, dict[str, Any]]] = {}
         """Personal traits by account and person, where the events bring them; a store keeps them apart."""
         self._program = Program(self.book)
@@ -94,7 +99,9 @@ class Trial:
         # Lanes only matter to who decides between events; with midnights one clock for all makes each night one night.
         lanes = 1 if midnights else lanes
         self._lanes: list[Lane] = [kind(lambda _mark: self._program, self._past.history) for _ in range(lanes)]
-        self._steps = portfolio.Steps(self.book, None)
+        self._steps = portfolio.Steps(self.book, None, sources=not midnights)
+        self._ear = Listener(self._steps.sources)
+        self._ledger = Ledger(self._steps.sources, live=False)
         self._midnights = midnights
         self._positions = 0
         self._silence = Silence(self._program, events=not midnights)
@@ -119,6 +126,7 @@ class Trial:
         self._positions += 1
         recorded = Recorded(self._positions, at, kept)
         self._past.add(recorded)
+        self._ear.hear(event.type)
         if self._midnights and account_id not in lane.accounts:
             lane.accounts[account_id] = _Daily.of(lane, account_id, at)
         facts = lane.take(recorded)
@@ -150,13 +158,26 @@ class Trial:
 
     def _keep(self, facts: list[Any]) -> None:
         for fact in facts:
-            if isinstance(fact, Ended):
+            if isinstance(fact, Held):
+                self.held[fact.outreach_id] = fact.why
+            elif isinstance(fact, Released):
+                self.released[fact.mail.outreach_id] = fact.mail
+                self.held.pop(fact.mail.outreach_id, None)
+            elif isinstance(fact, Ended):
                 self.taken_back[fact.outreach_id] = fact.why
+                if fact.state == "withdrawn":
+                    self.held.pop(fact.outreach_id, None)
             else:
-                self.decisions[fact.decision_id] = fact
-                if fact.outcome == "planned":  # perhaps again: what was taken back before may leave after all
-                    for mail in fact.mails:
-                        self.taken_back.pop(mail.outreach_id, None)
+                self._decided(fact)
+
+    def _decided(self, fact: Decision) -> None:
+        self.decisions[fact.decision_id] = fact
+        for mail in fact.mails if fact.outcome == "planned" else ():
+            # Perhaps again: what was taken back before may leave after all.
+            for rows in (self.taken_back, self.held, self.released):
+                rows.pop(mail.outreach_id, None)
+            if mail.held is not None:
+                self.held[mail.outreach_id] = mail.held
 
     def _lane_of(self, account_id: str) -> Lane:
         return self._lanes[lane_of(account_id, len(self._lanes))]
@@ -176,6 +197,13 @@ class Trial:
             for lane in self._lanes:
                 self._keep(lane.advance(step))
                 self._activate(lane, step)
+            if self._steps.counts(step):
+                self._ledger.add(step, [self._ear.turn()])
+                for kind, change in self._ledger.changes(self._lanes[0].late):
+                    for lane in self._lanes:
+                        self._feed(lane, EngineEntry(self._next(), step, kind, None, change))
+            if not self._steps.measures(step):
+                continue
             body = portfolio.total(
                 self._program, [portfolio.share(self._program, lane, step) for lane in self._lanes], step
             )
@@ -251,10 +279,10 @@ class _Daily(Account):
         """A new one, as the lane would make it."""
         assert lane.program is not None, "a rulebook is active before the first event"  # noqa: S101 - the caller's part
         account = cls(account_id, lane.program, lane.first_at or at)
-        account.portfolio = lane.portfolio
+        account.portfolio, account.late = lane.portfolio, lane.late
         return account
 
-    def look(self, at: Instant, happening: Happening | None = None) -> list[Decision | Ended]:
+    def look(self, at: Instant, happening: Happening | None = None) -> list[Fact]:
         """Look only if a local day begins now; what was folded meanwhile is seen then."""
         begins = happening is None and at == self.zone.start(self.zone.day(at))
         facts = super().look(at) if begins else []

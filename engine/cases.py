@@ -8,7 +8,7 @@ from typing import Any
 
 from engine import portfolio
 from engine.account import PORTFOLIO
-from engine.decision import Decision, Ended, Mail
+from engine.decision import Decision, Fact, Mail
 from engine.events import split_personal
 from engine.instants import Instant, iso
 from engine.lane import Lane
@@ -274,7 +274,7 @@ class _Run:
         )
         rows = self._events()
         end = self.zone_of("acme").start(DAY_ZERO + self._case.until + 1) - 1
-        steps = portfolio.Steps(self._program.book, None)
+        steps = portfolio.Steps(self._program.book, None, sources=False)
         facts = list(lane.take(EngineEntry(1, rows[0].time if rows else end, "rulebook.activated", None, _ACTIVE)))
         position = 1
         for event in rows:
@@ -320,7 +320,7 @@ class _Run:
 _ACTIVE = {"fingerprint": "case"}
 
 
-def _last(facts: Sequence[Decision | Ended]) -> list[Decision]:
+def _last(facts: Sequence[Fact]) -> list[Decision]:
     found: dict[str, Decision] = {}
     for fact in facts:
         if isinstance(fact, Decision):

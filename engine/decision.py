@@ -38,7 +38,8 @@ class Mail(msgspec.Struct, frozen=True, gc=False):
     """One mail that a decision plans: to one person of the customer, or to one of us.
 
     ``to`` is a person id (``audience`` "customer") or a staff address ("staff"). ``state`` is what the engine gave it
-    at birth: ``queued``, ``in_review`` or ``past``; ``why`` is the reason for a review or hold, else None.
+    at birth: ``queued``, ``in_review`` or ``past``; ``why`` is the reason for a review, else None. ``held`` is why it
+    waits from the first, at most until ``held_until``; ``due_at`` is when it would have left.
     """
 
     outreach_id: str
@@ -51,6 +52,8 @@ class Mail(msgspec.Struct, frozen=True, gc=False):
     expires_at: Instant
     priority: int
     why: str | None = None
+    held: str | None = None
+    held_until: Instant | None = None
 
 
 class Decision(msgspec.Struct, frozen=True, gc=False):
@@ -77,16 +80,36 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
 
 
 class Ended(msgspec.Struct, frozen=True, gc=False):
-    """A mail that the engine takes back before it left. ``why`` says what changed."""
+    """A mail that the engine ends before it left: it takes it back, or it was held too long (``expired``)."""
 
     decision_id: str
     outreach_id: str
     at: Instant
     why: str
+    state: Literal["withdrawn", "expired"] = "withdrawn"
 
 
-Fact = Decision | Ended
-"""What a lane returns, in order: a decision planned, revived (same id again, new values) or withdrawn, and mails ended.
+class Held(msgspec.Struct, frozen=True, gc=False):
+    """A mail that must wait, at most until ``until``; again for one that is held already: the reason has changed."""
+
+    decision_id: str
+    outreach_id: str
+    at: Instant
+    why: str
+    until: Instant
+
+
+class Released(msgspec.Struct, frozen=True, gc=False):
+    """A mail that need not wait any more: it goes on as ``mail`` says, with times of its own."""
+
+    decision_id: str
+    at: Instant
+    mail: Mail
+
+
+Fact = Decision | Ended | Held | Released
+"""What a lane returns, in order: a decision planned, revived (same id again, new values) or withdrawn, and mails ended,
+held and released.
 
 A withdrawn decision comes as the whole ``Decision`` with outcome "withdrawn", after the ``Ended`` of its mails.
 """

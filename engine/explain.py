@@ -3,9 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from engine.account import MAX_OPEN, Account, event_key, in_holdout
+from engine.account import MAX_OPEN, Account, event_key, in_holdout, key_of
 from engine.decision import Decision
 from engine.errors import UsageError
+from engine.holding import reason, waits
 from engine.instants import Instant, iso
 from engine.lane import Lane
 from engine.log import Recorded
@@ -102,6 +103,7 @@ def explained(
         "holdout": in_holdout(rule, account.id),
         "status": rule.status,
         "decisions": [_decision(one) for one in decided],
+        "waits": _waits(account, rule, key),
     }
     return {**answer, "because": because(answer, decided)}
 
@@ -157,6 +159,16 @@ def _when_asked(store: Store, account_id: str, rule: Rule, about: str | None) ->
     return asked[-1] if asked else now
 
 
+def _waits(account: Account, rule: Rule, key: str) -> dict[str, Any] | None:
+    """Which late sources the rule waits for, and until when what it has decided is held at most."""
+    late = waits(account, rule.id)
+    if not late:
+        return None
+    ours = (one for one in account.open.get(rule.id, {}).values() if not key or key_of(one.decision.subject) == key)
+    until = max((one.until for one in ours if one.held), default=None)
+    return {"sources": list(late), "why": reason(late), "held_until": iso(until) if until is not None else None}
+
+
 def because(answer: dict[str, Any], decided: Sequence[Decision]) -> str:
     """One sentence that says it."""
     if decided and answer["truth"] == "yes":
@@ -197,6 +209,10 @@ def lines(answer: dict[str, Any]) -> list[str]:
     for one in answer["decisions"]:
         mails = "; ".join(f"mail to {mail['to']} due {mail['due_at']}" for mail in one["mails"])
         text.append(f"  decided {one['at']}: {one['outcome']}{', ' + mails if mails else ''}")
+    if answer["waits"]:
+        held = answer["waits"]["held_until"]
+        what = f"its mail is held until it is well, at most until {held}" if held else "what it decides now is held"
+        text.append(f"  {answer['waits']['why']}: missing events could make the rule true, so {what}")
     return text
 
 
@@ -358,7 +374,9 @@ def _decision(one: Decision) -> dict[str, Any]:
         "occasion": one.occasion,
         "outcome": one.outcome,
         "subject": {"kind": one.subject.kind, "id": one.subject.id} if one.subject else None,
-        "mails": [{"to": mail.to, "due_at": iso(mail.due_at), "why": mail.why} for mail in one.mails],
+        "mails": [
+            {"to": mail.to, "due_at": iso(mail.due_at), "why": mail.why, "held": mail.held} for mail in one.mails
+        ],
     }
 
 

@@ -25,7 +25,8 @@ from engine.program import Program
 from engine.rulebook.book import Rulebook
 from engine.rulebook.words import CONTACTS
 from engine.snapshot import freeze, thaw
-from engine.store import Batch, Claim, DeadLetter, InboxRow, NewEvent, Share, Snapshot, Store, Touch, Trait
+from engine.sources import REMEMBERED, SOURCES, Hour, Ledger, Listener, hour_after, written
+from engine.store import Batch, Claim, DeadLetter, InboxRow, LaneInfo, NewEvent, Share, Snapshot, Store, Touch, Trait
 from engine.stored import stored_program
 
 SNAPSHOT_EVERY = 100_000
@@ -70,6 +71,8 @@ class Kept:
         self.touches: list[Touch] = []
         self.shares: list[Share] = []
         self.inbox_seq: int | None = None
+        self.ear: Listener | None = None
+        """Counts what is heard of the policy's sources, if it names some."""
 
     @property
     def changed(self) -> bool:
@@ -83,6 +86,9 @@ class Kept:
 
     def batch(self, dead_letters: list[DeadLetter], *, history: bool) -> Batch:
         """The next transaction's part of this lane."""
+        if self.ear is not None and self.ear.changed and self.lane.clock is not None:
+            heard = written(self.ear.heard())
+            self.shares.append(Share(self.claim.lane, hour_after(self.lane.clock), {SOURCES: heard}))
         return Batch(
             self.claim,
             self.position,
@@ -104,6 +110,8 @@ class Kept:
         self.claim = claim
         self.events, self.entries, self.facts, self.traits, self.touches, self.shares = [], [], [], [], [], []
         self.inbox_seq = None
+        if self.ear is not None:
+            self.ear.changed = False
 
 
 class Fresh(msgspec.Struct, frozen=True, gc=False):
@@ -155,9 +163,13 @@ class Keeper:
             if kept.lane.clock is not None:
                 self._inbox(kept, kept.lane.clock)
                 self._activate(kept, kept.lane.clock)
-        self._steps = portfolio.Steps(
-            self.book, max((k.lane.clock for k in self.kept.values() if k.lane.clock is not None), default=None)
-        )
+        clocks = [kept.lane.clock for kept in self.kept.values() if kept.lane.clock is not None]
+        self._steps = portfolio.Steps(self.book, max(clocks, default=None))
+        self._ledger = Ledger(self._steps.sources, live=not history)
+        if self._steps.sources:
+            self._listen(list(self.kept.values()))
+            if len(clocks) == store.lanes:
+                self._remember(min(clocks))
 
     # -- taking in -------------------------------------------------------------------------------------------------
     def take(self, arrived: Sequence[Arrived], letters: Sequence[DeadLetter] = (), *, at: Instant) -> Taken:
@@ -276,6 +288,8 @@ class Keeper:
         if channel is not None:
             kept.touches.append(Touch(event.account_id, event.user_id, event.time, channel, event.type))
         kept.facts += lane.take(recorded)
+        if kept.ear is not None:
+            kept.ear.hear(event.type)
 
     def _activate(self, kept: Kept, at: Instant) -> None:
         program = kept.lane.program
@@ -331,25 +345,69 @@ class Keeper:
             self._event(kept, fresh, clock)
 
     def _steps_until(self, time: Instant) -> None:
-        """The portfolio's instants up to ``time``: every lane comes there, and the totals enter the logs."""
+        """The instants of all lanes up to ``time``: every lane comes there, and what holds of all enters the logs."""
         for step in self._steps.due(time) if self._steps.any else ():
-            deciding = self.kept.get(lane_of(PORTFOLIO, self.store.lanes))
             lanes = list(
                 self.kept.values()
             )  # a lane that has no event yet must know the totals when its first one comes
             for kept in lanes:
                 kept.facts += kept.lane.advance(step)
                 self._activate(kept, step)
-            program = self._programs[self.book.fingerprint]
-            shares = [portfolio.share(program, kept.lane, step) for kept in lanes]
+            shares: list[dict[str, Any]] = [{} for _ in lanes]
+            if self._steps.counts(step):
+                self._judge_sources(lanes, shares, step)
+            if self._steps.measures(step):
+                self._measure(lanes, shares, step)
             for kept, values in zip(lanes, shares, strict=True):
                 kept.shares.append(Share(kept.claim.lane, step, values))
-            body = portfolio.total(program, shares, step)
+
+    def _measure(self, lanes: Sequence[Kept], shares: Sequence[dict[str, Any]], step: Instant) -> None:
+        """Take the portfolio's totals; each lane's share is added to what it will write."""
+        deciding = self.kept.get(lane_of(PORTFOLIO, self.store.lanes))
+        program = self._programs[self.book.fingerprint]
+        for kept, values in zip(lanes, shares, strict=True):
+            values.update(portfolio.share(program, kept.lane, step))
+        body = portfolio.total(program, shares, step)
+        for kept in lanes:
+            decides = kept is deciding
+            daily = portfolio.is_daily(step)
+            if decides or daily:
+                self._entry(kept, "portfolio.measured", None, {**body, "decides": decides, "daily": daily}, step)
+
+    # -- sources ---------------------------------------------------------------------------------------------------
+    def _judge_sources(self, lanes: Sequence[Kept], shares: Sequence[dict[str, Any]], step: Instant) -> None:
+        """Add up what was heard in the hour that is full now; a change enters every lane's log."""
+        heard = [kept.ear.turn() if kept.ear is not None else None for kept in lanes]
+        for values, hours in zip(shares, heard, strict=True):
+            values[SOURCES] = written(hours or {})
+        self._ledger.add(step, heard)
+        for kind, body in self._ledger.changes(lanes[0].lane.late):
             for kept in lanes:
-                decides = kept is deciding
-                daily = portfolio.is_daily(step)
-                if decides or daily:
-                    self._entry(kept, "portfolio.measured", None, {**body, "decides": decides, "daily": daily}, step)
+                self._entry(kept, kind, None, body, step)
+
+    def _listen(self, kept: Sequence[Kept]) -> None:
+        """Begin to count, or go on with the hour that runs."""
+        clocks = [one.lane.clock for one in kept if one.lane.clock is not None]
+        begun = {(one.lane, one.at): one.values for one in self.store.shares(after=min(clocks, default=0))}
+        for one in kept:
+            at = hour_after(one.lane.clock) if one.lane.clock is not None else 0
+            one.ear = Listener(self._steps.sources, begun.get((one.claim.lane, at), {}).get(SOURCES))
+
+    def _remember(self, since: Instant) -> None:
+        """Read what all lanes heard in the weeks before ``since``."""
+        infos = self.store.lane_infos(at=since)
+        shares: dict[Instant, dict[int, dict[str, Any]]] = {}
+        for one in self.store.shares(after=since - REMEMBERED):
+            if one.at <= since and SOURCES in one.values:
+                shares.setdefault(one.at, {})[one.lane] = one.values[SOURCES]
+        for step in sorted(shares):
+            self._add_hour(step, shares[step], infos)
+
+    def _add_hour(self, step: Instant, heard: Mapping[int, dict[str, Any]], infos: Sequence[LaneInfo]) -> None:
+        """Add an hour; a lane that began later heard nothing."""
+        silent = written({source.mark: Hour() for source in self._steps.sources})
+        begun = {info.lane for info in infos if info.first_at is not None and info.first_at < step}
+        self._ledger.add(step, [heard.get(info.lane, None if info.lane in begun else silent) for info in infos])
 
     # -- writing ---------------------------------------------------------------------------------------------------
     def _write(self, letters: list[DeadLetter], *, at: Instant) -> int:

@@ -33,6 +33,8 @@ class Lane:
         self.clock: Instant | None = None
         self.first_at: Instant | None = None
         self.portfolio: dict[str, Value] = {}
+        self.late: tuple[str, ...] = ()
+        """The sources that are late, by name."""
         self.parts = Parts()
 
     def take(self, entry: Entry) -> list[Fact]:
@@ -68,7 +70,7 @@ class Lane:
     def resume(self, accounts: list[Account]) -> None:
         """Take in accounts from their snapshots; the lane goes on where the earliest of them stood."""
         earliest = min(accounts, key=lambda account: account.position)
-        self.program, self.portfolio = earliest.program, earliest.portfolio
+        self.program, self.portfolio, self.late = earliest.program, earliest.portfolio, earliest.late
         self.first_at = earliest.log_began
         for account in accounts:
             self.adopt(account)
@@ -96,7 +98,7 @@ class Lane:
         account = self.accounts.get(entry.account_id)
         if account is None:
             account = Account(entry.account_id, self.program, self.first_at or entry.recorded_at)
-            account.portfolio = self.portfolio
+            account.portfolio, account.late = self.portfolio, self.late
             self.accounts[entry.account_id] = account
         facts = account.take(entry, self._history)
         self._schedule(account)
@@ -107,6 +109,8 @@ class Lane:
             return self._activate(entry)
         if entry.kind == "portfolio.measured":
             return self._measured(entry)
+        if entry.kind in {"source.late", "source.well"}:
+            return self._source(entry)
         account = self.accounts.get(entry.account_id or "")
         if account is not None and entry.kind in {"outreach.expired", "outreach.rejected"}:
             account.position = entry.position
@@ -116,10 +120,13 @@ class Lane:
     def _activate(self, entry: EngineEntry) -> list[Fact]:
         self.program = self._programs(entry.body["fingerprint"])
         self.parts = Parts()
+        named = {source.name for source in self.program.book.policy.sources}
+        self.late = tuple(name for name in self.late if name in named)
         facts: list[Fact] = []
         for account in self._in_order():
             if account.program is not self.program and account.position < entry.position:
                 account.position = entry.position
+                account.late = self.late
                 facts += account.switch(self.program, entry.recorded_at, self._history)
                 self._schedule(account)
         return facts
@@ -130,10 +137,12 @@ class Lane:
             whole = self.accounts.get(PORTFOLIO)
             if not isinstance(whole, Whole):
                 whole = Whole(self.program, self.first_at or entry.recorded_at)
+                whole.late = self.late
                 self.accounts[PORTFOLIO] = whole
             if whole.position < entry.position:
                 whole.position = entry.position
                 facts += whole.measured(entry.body, entry.body["at"])
+                self._schedule(whole)
         if entry.body.get("daily"):
             self.portfolio = {name: number(value) for name, value in entry.body["accounts"].items()}
             for account in self._in_order():
@@ -147,6 +156,26 @@ class Lane:
     def daily_totals(self, account: Account, at: Instant) -> list[Fact]:
         """An account gets the portfolio's new totals and is looked at."""
         return account.look(at)
+
+    def _source(self, entry: EngineEntry) -> list[Fact]:
+        """A source became late or well: mails that rest on its silence wait, or are asked again."""
+        late = entry.kind == "source.late"
+        rest = {name for name in self.late if name != entry.body["source"]}
+        self.late = tuple(sorted(rest | {entry.body["source"]} if late else rest))
+        facts: list[Fact] = []
+        for account in self._in_order():
+            if account.position >= entry.position:
+                continue
+            account.position, account.late = entry.position, self.late
+            if account.open:
+                facts += self.weighed(account, entry.recorded_at, look=not late)
+                self._schedule(account)
+        return facts
+
+    def weighed(self, account: Account, at: Instant, *, look: bool) -> list[Fact]:
+        """What its open mails must do now that other sources are late; with ``look`` it is looked at first."""
+        facts = account.look(at) if look else []
+        return facts + account.weigh_holds(at)
 
     def _in_order(self) -> Iterator[Account]:
         return (self.accounts[key] for key in sorted(self.accounts))

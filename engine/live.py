@@ -44,6 +44,8 @@ class LiveKeeper(Keeper):
         """
         known = self._known([one for part in parts for one in part])
         self._steps_until(at)
+        for letter in letters:
+            self._hear(letter)
         done = []
         for part in parts:
             taken = Taken()
@@ -53,6 +55,12 @@ class LiveKeeper(Keeper):
                     self._event(self._of(fresh.event.account_id), fresh, at)
             done.append(taken)
         return done, self._write(list(letters), at=at)
+
+    def _hear(self, letter: DeadLetter) -> None:
+        """Count a dead letter in the lane it belongs to, or in any: it makes its source late all the same."""
+        kept = self._of(letter.account_id) if letter.account_id else next(iter(self.kept.values()))
+        if kept.ear is not None:
+            kept.ear.letter(letter.raw)
 
     def tick(self, read_until: Instant, *, at: Instant) -> tuple[int, bool]:
         """Take the inbox in and move the clocks, as far as every event that arrived by ``read_until`` is taken.

@@ -47,7 +47,8 @@ class EngineEntry(msgspec.Struct, frozen=True, gc=False):
     kind and body:
     ``rulebook.activated`` {fingerprint}; ``portfolio.measured`` {at, values: {name: number | null}, things};
     ``outreach.withdrawn`` ``outreach.expired`` ``outreach.rejected`` {decision_id, outreach_id} with an account;
-    ``source.late`` ``source.well`` {source}. ``account_id`` is None for entries that concern the whole lane.
+    ``source.late`` {source, why, since}, ``source.well`` {source}. ``account_id`` is None for what concerns the whole
+    lane.
     """
 
     position: int

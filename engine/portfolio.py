@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from typing import Any
 
-from engine.instants import DAY, Instant
+from engine.instants import DAY, HOUR, Instant
 from engine.lane import Lane
 from engine.numbers import MILLION, Exact, plain
 from engine.parts import Things, exact_of
@@ -13,12 +13,19 @@ from engine.rulebook.book import Rulebook
 
 
 class Steps:
-    """The fixed instants at which portfolio rules are looked at: full steps of ``every`` in UTC."""
+    """The fixed instants at which all lanes are looked at together, in UTC.
 
-    def __init__(self, book: Rulebook, after: Instant | None) -> None:
+    Full steps of ``every`` of portfolio rules, midnights for portfolio values, full hours for the policy's sources.
+    """
+
+    def __init__(self, book: Rulebook, after: Instant | None, *, sources: bool = True) -> None:
         over_all = [rule.every for rule in book.rules if book.over_all(rule)]
         used = any(measure.verb == "portfolio" for measure in book.measures.values())
-        self._spans = sorted({*over_all, *([DAY] if used else [])})
+        self._measured = {*over_all, *([DAY] if used else [])}
+        self.totals = bool(self._measured)
+        """Are there portfolio values at all?"""
+        self.sources = book.policy.sources if sources else ()
+        self._spans = sorted({*self._measured, *([HOUR] if self.sources else [])})
         self.any = bool(self._spans)
         self._after = after
 
@@ -35,6 +42,14 @@ class Steps:
                 return
             self._after = step
             yield step
+
+    def measures(self, step: Instant) -> bool:
+        """Is the portfolio measured at this instant?"""
+        return any(step % span == 0 for span in self._measured)
+
+    def counts(self, step: Instant) -> bool:
+        """Does an hour of the sources end at this instant?"""
+        return bool(self.sources) and step % HOUR == 0
 
 
 def is_daily(step: Instant) -> bool:

@@ -10,6 +10,7 @@ from engine.logic import FUNCTIONS, Truth
 from engine.measures.counts import Counting
 from engine.measures.dates import HeldDays, MovedLater, Since
 from engine.measures.measure import Kept, Moment, hour_turns, matches
+from engine.rulebook.absence import owed
 from engine.rulebook.book import Rulebook
 from engine.rulebook.expressions import COMPARISONS, Term, shown, source
 from engine.rulebook.spec import Line, Measure, Rule, Test, Thing, Types, fingerprint
@@ -171,6 +172,19 @@ class ThingProgram:
         return KeptOfThing(at, self.shape.kept[at])
 
 
+def waiting_for(book: Rulebook) -> dict[str, list[str]]:
+    """For each source of the policy, the rules that could fire because its events are missing: they wait for it."""
+    mailing = [rule for rule in book.rules if rule.outreach is not None]
+    return {one.name: [rule.id for rule in mailing if owed(book, rule, one.types)] for one in book.policy.sources}
+
+
+def _waiters(book: Rulebook) -> dict[str, frozenset[str]]:
+    """For each rule that waits, the names of the sources it waits for."""
+    found = waiting_for(book)
+    rules = {rule for waiting in found.values() for rule in waiting}
+    return {rule: frozenset(name for name, waiting in found.items() if rule in waiting) for rule in rules}
+
+
 class Program:
     """A rulebook ready to run; made once, used for every account.
 
@@ -202,6 +216,7 @@ class Program:
         self.shape = Shape(kept, kinds)
         self.rules = [self._rule(rule) for rule in book.rules]
         self.holding = [rule for rule in book.rules if rule.holds_for]
+        self.waits = _waiters(book)
         self.whole = [measure for measure in book.measures.values() if measure.verb == "portfolio"]
         for measure in self.whole:
             self.slot(measure.prop)

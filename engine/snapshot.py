@@ -14,7 +14,7 @@ from engine.things import Row
 from engine.whole import Whole
 from engine.zones import zone
 
-VERSION = "5"
+VERSION = "6"
 
 
 class Packed(msgspec.Struct):
@@ -30,6 +30,7 @@ class Packed(msgspec.Struct):
     truths: dict[str, dict[str, Memory]]
     used: Occasions
     open: dict[str, dict[str, Planned]]
+    late: tuple[str, ...] = ()
     wide: bool = False
     """Are numbers beyond 64 bits among what measures keep, so that all of it is packed as JSON values are?"""
 
@@ -64,6 +65,7 @@ def freeze(account: Account) -> bytes:
         account.truths,
         account.used,
         account.open,
+        account.late,
     )
     try:
         return _encode(packed)
@@ -86,7 +88,7 @@ def thaw(account_id: str, position: int, program: Program, state: bytes) -> Acco
     account.clock, account.next_at, account.position = packed.clock, packed.next_at, position
     account.state = _each_kept(packed.state, unpack) if packed.wide else packed.state
     _unpack_raw(account.state)
-    account.portfolio = packed.portfolio
+    account.portfolio, account.late = packed.portfolio, packed.late
     used = {shared(world): rows for world, rows in packed.used.items()}
     account.truths, account.used, account.open = packed.truths, used, packed.open
     return account

@@ -5,7 +5,7 @@ from typing import Any, Literal, Protocol, TypeVar
 
 import msgspec
 
-from engine.decision import Decision, Ended, MailState
+from engine.decision import Decision, Fact, MailState
 from engine.instants import Instant
 from engine.log import EngineEntry, Entry, Event, Recorded
 
@@ -163,10 +163,13 @@ class Batch(msgspec.Struct):
 
     ``facts`` are applied in order: a new ``Decision`` is inserted with its mails; one whose id exists is replaced (a
     revival: its mails go back to their first state if still ``withdrawn`` or ``expired``; or a withdrawal: the outcome
-    and ``withdrawn_at`` change). ``Ended`` moves one mail from an open state to ``withdrawn``; if it is in none,
-    ``Conflict`` is raised and nothing is written. Mails are made for ``planned`` decisions only, ``in_review`` or
-    ``queued`` by their mode. With ``history`` true, after all facts, mails of the lane still open with ``due_at`` at or
-    before ``clock_at`` become ``past``, as of their ``due_at``. Inbox rows up to ``inbox_seq`` are taken in, and go.
+    and ``withdrawn_at`` change). ``Ended`` moves one mail from an open state to ``withdrawn`` or ``expired``, ``Held``
+    to ``held``, ``Released`` to its first state; if it is on its way or gone, ``Conflict`` is raised and nothing is
+    written; one that was ``suppressed``, has ``failed`` or is ``in_doubt`` stays as it is. Mails are made for
+    ``planned`` decisions only: ``held``, or ``in_review`` or ``queued`` by their mode. While one is held, the end of
+    the hold stands as its ``due_at`` and ``expires_at``, so that no sender lets it leave. With ``history`` true, after
+    all facts, mails of the lane still open with ``due_at`` at or before ``clock_at`` become ``past``, as of their
+    ``due_at``. Inbox rows up to ``inbox_seq`` are taken in, and go.
     ``letters`` are left in the inboxes of other lanes. What ``follow`` names is left in the outbox to be published:
     each change of a decision (none with ``history``: what is past is not news), each dead letter that is new.
     """
@@ -177,7 +180,7 @@ class Batch(msgspec.Struct):
     first_at: Instant | None
     events: list[NewEvent] = msgspec.field(default_factory=list)
     entries: list[EngineEntry] = msgspec.field(default_factory=list)
-    facts: list[Decision | Ended] = msgspec.field(default_factory=list)
+    facts: list[Fact] = msgspec.field(default_factory=list)
     traits: list[Trait] = msgspec.field(default_factory=list)
     touches: list[Touch] = msgspec.field(default_factory=list)
     dead_letters: list[DeadLetter] = msgspec.field(default_factory=list)

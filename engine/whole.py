@@ -3,9 +3,11 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from engine.account import PORTFOLIO, Account, History, thing_key
+from engine.account import PORTFOLIO, Account, History, Planned, thing_key
 from engine.decision import Fact
+from engine.holding import expire, next_end, release, waits
 from engine.instants import Instant
+from engine.measures.measure import Happening
 from engine.program import Program, RuleProgram
 from engine.values import Value
 from engine.views import AccountView, ThingView
@@ -47,13 +49,31 @@ class Whole(Account):
             for kind, rows in body["things"].items()
         }
         view = self.view(at)
-        facts: list[Fact] = []
+        facts = expire(self, at)
         for rule in self._rules():
             if at % rule.rule.every == 0:
                 for key, subject in self._subjects(rule, view):
                     self.consider(rule, key, subject, view, facts)
+                for planned in list(self.open.get(rule.rule.id, {}).values()):
+                    if planned.held and not waits(self, rule.rule.id):
+                        release(self, rule, planned, view, facts)
         self.clock = at
+        self.schedule(view)
         return facts
+
+    def look(self, at: Instant, happening: Happening | None = None) -> list[Fact]:
+        """Between its instants only what is held too long comes to its end."""
+        del happening
+        facts = expire(self, at)
+        self.schedule(self.view(at))
+        return facts
+
+    def schedule(self, view: AccountView) -> None:
+        """When something that is held expires: nothing else happens between its instants."""
+        self.next_at = next_end(self, view.moment.at)
+
+    def ask_again(self, planned: Planned, view: AccountView, facts: list[Fact]) -> None:
+        """Wait for the rule's next instant: until then the totals are those of the time before."""
 
     def switch(self, program: Program, at: Instant, history: History) -> list[Fact]:
         """Go over to another rulebook; what a new rule is true for now stays silent."""
@@ -65,7 +85,7 @@ class Whole(Account):
         for rule in self._rules():
             if before.get(rule.rule.id) != rule.fingerprint:
                 self.settle(rule, view)
-        return facts
+        return facts + self.weigh_holds(at)
 
     def _rules(self) -> list[RuleProgram]:
         return [rule for rule in self.program.rules if rule.way == "whole"]

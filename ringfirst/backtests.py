@@ -132,7 +132,7 @@ class Found:
         trial = side.trial
         decided = sorted(trial.decisions.values(), key=lambda one: (one.at, one.decision_id))
         inside = [one for one in decided if self.period.holds(one.at)]
-        mails = rehearse(inside, trial.taken_back, side.post)
+        mails = rehearse(trial, inside, side.post)
         ground = Ground(self.story.lives(trial.zone_of), self.outcome, self.period) if self.outcome else None
         unknown = trial.unknown()
         fires: dict[str, list[Decision]] = {}

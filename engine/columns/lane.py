@@ -709,7 +709,7 @@ class ColumnLane(Lane):
         if fresh and program is not None and printed_of(program) is not None:
             if account is None:
                 account = Account(entry.account_id, program, self.first_at or entry.recorded_at)
-                account.portfolio = self.portfolio
+                account.portfolio, account.late = self.portfolio, self.late
                 self.accounts[entry.account_id] = account
             self.seat(account, entry.recorded_at)
             return self._event(entry)
@@ -864,6 +864,15 @@ class ColumnLane(Lane):
             return []
         self._read_all(seat, totals, account.view(at))
         return self._whole_look(account, at)
+
+    def weighed(self, account: Account, at: Instant, *, look: bool) -> list[Fact]:
+        """What its open mails must do now that other sources are late; with ``look`` it is looked at first."""
+        if account.seat is None:
+            return super().weighed(account, at, look=look)
+        facts = self._whole_look(account, at) if look else []
+        facts += account.weigh_holds(at)
+        self._restless(account, on=self._needs_whole_looks(account))
+        return facts
 
     def _read_all(self, seat: Seat, touched: Touched | None, view: AccountView) -> None:
         """Read these cached values and trends anew, of the account and of all its things."""

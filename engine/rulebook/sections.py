@@ -9,7 +9,7 @@ from engine.rulebook.contact import read_contact
 from engine.rulebook.findings import Place, listed, suggestion
 from engine.rulebook.nodes import Node
 from engine.rulebook.reading import Reading
-from engine.rulebook.spec import EVER, Hours, Measure, Part, Policy, Score, Segment, Thing, Types, Window
+from engine.rulebook.spec import EVER, Hours, Measure, Part, Policy, Score, Segment, Source, Thing, Types, Window
 from engine.rulebook.words import (
     ATTRIBUTES,
     HOURS,
@@ -20,6 +20,7 @@ from engine.rulebook.words import (
     POLICY,
     SCORE,
     SEGMENT,
+    SOURCE,
     SPELL_NAMES,
     STAFF,
     THING,
@@ -310,7 +311,33 @@ def read_policy(reading: Reading, node: Node) -> Policy:
         _hours(reading, keys["hours"]) if "hours" in keys else default.hours,
         reading.span(keys["hold_for"], "hold_for") if "hold_for" in keys else default.hold_for,
         read_contact(reading, keys),
+        _sources(reading, keys["sources"]) if "sources" in keys else default.sources,
     )
+
+
+def _sources(reading: Reading, node: Node) -> tuple[Source, ...]:
+    found = [_stream(reading, name, at, inner) for name, at, inner in reading.named(node, "sources")]
+    return tuple(one for one in found if one is not None)
+
+
+def _stream(reading: Reading, name: str, at: Place, node: Node) -> Source | None:
+    what = f"source {name}"
+    keys = reading.mapping(node, what, SOURCE)
+    if "events" not in keys:
+        return None
+    types = reading.types(keys["events"], f"{what}: events")
+    if not types.exact and not types.beginnings:
+        reading.error(keys["events"], f"{what}: 'events' names no event type; write those that come by this stream")
+        return None
+    default = Source(name, types)
+    late_after = reading.span(keys["late_after"], f"{what}: late_after") if "late_after" in keys else default.late_after
+    least = reading.share(keys["least"], f"{what}: least") if "least" in keys else default.least
+    # What is no span and no share was told already.
+    if late_after == 0 and keys["late_after"].text.startswith("0"):
+        reading.error(keys["late_after"], f"{what}: 'late_after' should be longer; every record is older; write 2h")
+    if least == 0 and keys["least"].text.startswith("0"):
+        reading.error(keys["least"], f"{what}: 'least' should be above 0%; no count is below that; write 50%")
+    return Source(name, types, late_after, least, at)
 
 
 def _hours(reading: Reading, node: Node) -> Hours:

@@ -245,6 +245,22 @@ class ContactPolicy:
 
 
 @dataclass(frozen=True, slots=True)
+class Source:
+    """A stream of events whose silence must not be read as silent customers; ``late_after`` in milliseconds."""
+
+    name: str
+    types: Types
+    late_after: int = 2 * HOUR
+    least: float = 0.5
+    at: Place = field(default=Place(""), compare=False)
+
+    @property
+    def mark(self) -> str:
+        """Under this name its events are counted; one that has other types begins anew."""
+        return fingerprint(repr(self.types))
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """What holds for all rules; spans in milliseconds."""
 
@@ -254,6 +270,7 @@ class Policy:
     hours: Hours = Hours()
     hold_for: int = 3 * DAY
     contact: ContactPolicy = ContactPolicy()
+    sources: tuple[Source, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

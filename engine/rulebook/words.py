@@ -177,7 +177,7 @@ POLICY: Shape = {
     "breaker": Key("later", "When a rule is stopped."),
     "canary": Key("later", "The first mails wait for review."),
     "calendars": Key("later", "Working hours and holidays."),
-    "sources": Key("later", "When a stream counts as silent."),
+    "sources": Key("map of source", "Streams whose silence must not be read as silent customers."),
 }
 LATER_POLICY = "this part of the policy comes with delivery, later; take it out for now"
 HOURS: Shape = {
@@ -193,6 +193,11 @@ CAPS: Shape = {
 EXCLUDE: Shape = {
     "domains": Key("list of text", "Addresses of these domains, and of those below them."),
     "accounts": Key("literals", "Accounts with one of these traits, as `test: true`."),
+}
+SOURCE: Shape = {
+    "events": Key("types", "The event types that come by this stream.", required=True),
+    "late_after": Key("span", "Late when a live record of it was this old when it was taken in; default 2h."),
+    "least": Key("share", "Late below this share of the usual number of events in 24 hours; default 50%."),
 }
 STAFF: Shape = {"domains": Key("list of text", "Our own mail domains.", required=True)}
 CASE: Shape = {
@@ -289,6 +294,7 @@ SHAPES: dict[str, Shape] = {
     "caps": CAPS,
     "exclude": EXCLUDE,
     "staff": STAFF,
+    "source": SOURCE,
     "case": CASE,
     "given": GIVEN,
     "expect": EXPECT,

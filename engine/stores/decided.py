@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import sqlalchemy as sa
 
-from engine.decision import OPEN_STATES, Decision, Ended, Mail, MailState, Subject
+from engine.decision import OPEN_STATES, Decision, Ended, Held, Mail, MailState, Released, Subject
 from engine.errors import Conflict
 from engine.instants import Instant
 from engine.store import Batch
@@ -18,6 +18,8 @@ from engine.stores.tables import decisions, outreach, outreach_changes
 
 TAKEN_BACK: frozenset[str] = frozenset({"withdrawn", "expired"})
 """The ends from which a revived decision brings its mail back."""
+UNTOLD: frozenset[str] = frozenset({"suppressed", "failed", "in_doubt"})
+"""Ends of a mail of which the engine hears nothing: it may go on holding, or take back, what has come to one."""
 ENGINE = "engine"
 _CHUNK = 1_000
 _DUE = (
@@ -42,7 +44,9 @@ class _Mail(msgspec.Struct):
     why: str | None
     state_at: Instant
     steps: int
-    stored: bool
+    due_at: Instant
+    expires_at: Instant
+    stored: bool = False
     plan: Mail | None = None
     decision: Decision | None = None
     changed: bool = False
@@ -68,12 +72,10 @@ class _Desk:
             self.decisions[row["decision_id"]] = decision(row)
             self.revisions[row["decision_id"]] = row["revision"]
         # Locked before anything is decided on them: a sender that claims one meanwhile waits, and then finds it gone.
-        mails = sa.select(*outreach.c["outreach_id", "state", "why", "state_at", "steps"])
+        mails = sa.select(*outreach.c["outreach_id", "state", "why", "state_at", "steps", "due_at", "expires_at"])
         mails = mails.where(outreach.c.decision_id.in_(ids)).order_by(outreach.c.outreach_id).with_for_update()
-        for mail in connection.execute(mails):
-            self.mails[mail.outreach_id] = _Mail(
-                mail.outreach_id, mail.state, mail.why, mail.state_at, mail.steps, stored=True
-            )
+        for mail in connection.execute(mails).mappings():
+            self.mails[mail["outreach_id"]] = _Mail(**mail, stored=True)
 
     def plan(self, fact: Decision) -> None:
         """Take a decision in: new, revived or withdrawn."""
@@ -89,26 +91,52 @@ class _Desk:
                 self._begin(fact, mail)
 
     def _begin(self, fact: Decision, mail: Mail) -> None:
-        first: MailState = "in_review" if mail.mode == "review" else "queued"
+        first, why = ("held", mail.held) if mail.held else _going(mail)
         row = self.mails.get(mail.outreach_id)
         if row is None:
-            row = _Mail(mail.outreach_id, first, mail.why, fact.at, steps=0, stored=False)
+            row = _Mail(mail.outreach_id, first, why, fact.at, 0, mail.due_at, mail.expires_at)
             self.mails[mail.outreach_id] = row
-            self._step(row, None, first, at=fact.at, why=mail.why)
+            self._step(row, None, first, at=fact.at, why=why)
         elif row.state in TAKEN_BACK:
-            self._step(row, row.state, first, at=fact.at, why=mail.why)
+            self._step(row, row.state, first, at=fact.at, why=why)
         else:
             return
         row.plan, row.decision = mail, fact
+        row.due_at, row.expires_at = mail.due_at, mail.expires_at
+        if mail.held_until is not None:
+            row.due_at = row.expires_at = mail.held_until
 
     def end(self, fact: Ended) -> None:
-        """Take a mail back. Raises ``Conflict`` when it is on its way already."""
-        row = self.mails.get(fact.outreach_id)
+        """Take a mail back, or let it expire. Raises ``Conflict`` when it is on its way already."""
+        row = self._open(fact.outreach_id)
+        if row is not None:
+            self._step(row, row.state, fact.state, at=fact.at, why=fact.why)
+
+    def hold(self, fact: Held) -> None:
+        """Let a mail wait: no sender asks for it before the hold's end. Raises ``Conflict`` as ``end`` does."""
+        row = self._open(fact.outreach_id)
+        if row is not None:
+            self._step(row, row.state, "held", at=fact.at, why=fact.why)
+            row.due_at = row.expires_at = fact.until
+
+    def release(self, fact: Released) -> None:
+        """Let a mail go on. Raises ``Conflict`` as ``end`` does."""
+        row = self._open(fact.mail.outreach_id)
+        if row is not None:
+            state, why = _going(fact.mail)
+            self._step(row, row.state, state, at=fact.at, why=why)
+            row.due_at, row.expires_at = fact.mail.due_at, fact.mail.expires_at
+
+    def _open(self, outreach_id: str) -> _Mail | None:
+        """A mail that has not left; None for one that never will, though the engine was not told."""
+        row = self.mails.get(outreach_id)
+        if row is not None and row.state in UNTOLD:
+            return None
         if row is None or row.state not in OPEN_STATES:
             found = "is not there" if row is None else f"is {row.state}"
-            msg = f"outreach {fact.outreach_id}: it cannot be taken back; it {found}; load the lane again"
+            msg = f"outreach {outreach_id}: it cannot be taken back; it {found}; load the lane again"
             raise Conflict(msg)
-        self._step(row, row.state, "withdrawn", at=fact.at, why=fact.why)
+        return row
 
     def _step(self, row: _Mail, before: MailState | None, after: MailState, *, at: Instant, why: str | None) -> None:
         row.steps += 1
@@ -134,6 +162,10 @@ def apply(connection: sa.Connection, driver: Driver, batch: Batch) -> None:
         for fact in batch.facts:
             if isinstance(fact, Decision):
                 desk.plan(fact)
+            elif isinstance(fact, Held):
+                desk.hold(fact)
+            elif isinstance(fact, Released):
+                desk.release(fact)
             else:
                 desk.end(fact)
         desk.write(connection, driver)
@@ -238,8 +270,8 @@ def _mail_row(lane: int, row: _Mail) -> tuple[Any, ...]:
         mail.mail_class,
         mail.mode,
         fact.at,
-        mail.due_at,
-        mail.expires_at,
+        row.due_at,
+        row.expires_at,
         mail.priority,
         row.state,
         row.why,
@@ -252,13 +284,18 @@ def _mail_row(lane: int, row: _Mail) -> tuple[Any, ...]:
     )
 
 
+def _going(mail: Mail) -> tuple[MailState, str | None]:
+    """The state in which a mail waits for its time, and why."""
+    return ("in_review" if mail.mode == "review" else "queued"), mail.why
+
+
 def _rewrite(connection: sa.Connection, table: sa.Table, rows: Sequence[tuple[Any, ...]]) -> None:
     _, *rest = columns(table)
     _update(connection, table, [{"the_key": row[0], **dict(zip(rest, row[1:], strict=True))} for row in rows])
 
 
 def _restate(connection: sa.Connection, mails: Sequence[_Mail]) -> None:
-    names = "state", "why", "state_at", "steps"
+    names = "state", "why", "state_at", "steps", "due_at", "expires_at"
     _update(
         connection,
         outreach,

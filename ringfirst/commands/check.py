@@ -72,6 +72,7 @@ def check(
 
 
 def _say(findings: "list[Finding]", book: "Rulebook | None") -> None:
+    from engine.program import waiting_for
     from ringfirst.answers import plural, print_findings, talk
 
     print_findings(findings)
@@ -84,6 +85,9 @@ def _say(findings: "list[Finding]", book: "Rulebook | None") -> None:
             plural(len(findings), "finding"),
         ]
         talk(f"the rulebook is whole: {', '.join(words)}")
+        for source, rules in waiting_for(book).items():
+            told = f"{plural(len(rules), 'rule')} wait: {', '.join(rules)}" if rules else "no rule waits for it"
+            talk(f"while source {source} is late, {told}")
 
 
 def _plain(one: "Finding") -> dict[str, Any]:

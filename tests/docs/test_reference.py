@@ -89,6 +89,8 @@ _OTHERS = {
     ("policy", "timezone"): "Europe/Berlin",
     ("policy", "settle"): "1h",
     ("policy", "hold_for"): "1d",
+    ("source", "late_after"): "3h",
+    ("source", "least"): "30%",
     ("hours", "from"): "09:00",
     ("hours", "until"): "17:00",
     ("hours", "days"): "mon-fri",
@@ -117,7 +119,7 @@ def _read(table: str, keys: dict[str, Any]) -> Any:
         "things": {"ticket": {"id": "ticket_id", "opened_by": "ticket.opened", "closed_by": "ticket.solved"}},
         "measures": {"used": count, "all": {"portfolio": "used"} | take},
         "scores": {"health": part("score", parts=parts)},
-        "policy": part("policy", hours=part("hours")),
+        "policy": part("policy", hours=part("hours"), sources={"product": part("source", events="feature.used")}),
         "rules": [rule],
     }
     template = "for: customer\nclass: relationship\n" if table == "send" else "for: staff\n"

@@ -32,6 +32,25 @@ NO_PLACE = f"has no place in a condition; {USE}"
 
 WRONG = [
     pytest.param(
+        "policy: {sources: {a: {}, b: {events: []}, c: {events: x, leest: 5%}, d: {events: x, least: 0%}}}\n",
+        [
+            "1:23: error: source a: 'events' is missing; add it (the event types that come by this stream)",
+            "1:39: error: source b: 'events' names no event type; write those that come by this stream",
+            "1:59: error: source c: unknown key 'leest'; did you mean 'least'?",
+            "1:93: error: source d: 'least' should be above 0%; no count is below that; write 50%",
+        ],
+        id="sources",
+    ),
+    pytest.param(
+        "policy:\n  sources:\n    a: {events: x, least: 120%}\n    b: {events: x, late_after: soon}\n    c: {events: x, late_after: 0h}\n",
+        [
+            "3:27: error: source a: least: should be a share such as 10%; found 120%",
+            "4:32: error: source b: late_after: should be a span such as 15m, 36h, 3d or 2w; found soon",
+            "5:32: error: source c: 'late_after' should be longer; every record is older; write 2h",
+        ],
+        id="numbers of sources",
+    ),
+    pytest.param(
         'segments:\n  a:\n    when:\n    - {plan == "pro"}\n',
         ["4:7: error: segment a: a mapping where a condition belongs; write the condition without { }"],
         id="a condition in braces",

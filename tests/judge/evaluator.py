@@ -14,10 +14,13 @@ from fractions import Fraction
 from typing import Any, NamedTuple, cast
 
 from engine.decision import decision_id
+from engine.rulebook.absence import owed
+from engine.rulebook.spec import Types
 from tests.judge import expression
 from tests.judge.days import MINUTE, due_at, duration, iso
 from tests.judge.kinds import plain
 from tests.judge.picture import Happening, Picture, Thing, happening
+from tests.judge.product import book_of
 from tests.judge.turning import Turns, all_measures
 from tests.judge.view import View
 
@@ -40,10 +43,17 @@ class Mail:
     due_at: int
     state: str = "planned"
     ended: bool = False
+    until: int | None = None
+    """It waits for a late source; at this instant it expires."""
 
     def may_leave(self, at: int) -> bool:
         """Whether it can still be taken back at an instant."""
-        return self.state == "planned" and not self.ended and at < self.due_at
+        return self.state == "planned" and not self.ended and at < (self.until or self.due_at)
+
+    @property
+    def shown(self) -> str:
+        """Its state in words."""
+        return "held" if self.state == "planned" and self.until is not None else self.state
 
 
 @dataclass
@@ -61,6 +71,8 @@ class Decision:
     event: Happening | None = None
     withdrawn_at: int | None = None
     given_back: bool = False
+    expires_at: int = 0
+    waits: bool = False
 
     @property
     def world(self) -> str:
@@ -88,6 +100,7 @@ class Account:
     clock: int = 0
     truths: dict[tuple[str, Subject | None], Memory] = field(default_factory=dict)
     decisions: dict[str, Decision] = field(default_factory=dict)
+    late: frozenset[str] = frozenset()
     picture: Picture = field(init=False)
     turns: Turns = field(init=False)
 
@@ -104,7 +117,9 @@ class Account:
         waiting = self.turns.fixed_instants(self.picture, self.clock, until)
         while True:
             waiting |= self.turns.mixed_instants(View(self.picture, self.clock))
-            ahead = [at for at in (*waiting, *self._ends_of_holds()) if self.clock < at <= until]
+            ahead = [
+                at for at in (*waiting, *self._ends_of_holds(), *self._ends_of_waits()) if self.clock < at <= until
+            ]
             if not ahead:
                 return
             self._look(min(ahead))
@@ -119,6 +134,7 @@ class Account:
     def switch(self, books: dict, at: int) -> None:
         """Go over to another rulebook and look with it."""
         before, self.books, self.turns = self.books, books, Turns(books)
+        self.late &= frozenset((books.get("policy") or {}).get("sources") or {})
         if not self.events:
             return
         self.picture = Picture(books, self.events, self.log_began)
@@ -131,6 +147,78 @@ class Account:
                 self._start_over(view, rule)
                 self._withdraw_of_other_kinds(rule, at)
         self._look(at)
+        self._weigh(at)
+
+    # waiting for late sources
+
+    def stream(self, entry: dict, at: int) -> None:
+        """A source became late or well."""
+        rest = self.late - {entry["source"]}
+        self.late = rest | {entry["source"]} if entry["kind"] == "late" else rest
+        if self.events:
+            self._look(at)
+            self._weigh(at)
+
+    def _waits(self, rule: dict) -> bool:
+        """Whether the rule could be true because events of a late source are missing."""
+        sources = (self.books.get("policy") or {}).get("sources") or {}
+        return any(rule["id"] in owing(self.books, tuple(sources[name]["events"])) for name in self.late & set(sources))
+
+    def _hold_until(self, at: int) -> int:
+        return at + max(duration((self.books.get("policy") or {}).get("hold_for", "3d")), 1)
+
+    def _ends_of_waits(self) -> Iterator[int]:
+        for decision in self.decisions.values():
+            if decision.waits:
+                yield from (mail.until for mail in decision.mails if mail.until and mail.state == "planned")
+
+    def _weigh(self, at: int) -> None:
+        """Everything that has not left either has to wait now, or is asked once more."""
+        by_id = {rule["id"]: rule for rule in rules(self.books)}
+        for decision in self.decisions.values():
+            mails = [mail for mail in decision.mails if mail.may_leave(at)]
+            if decision.outcome != "planned" or not mails:
+                continue
+            waits = self._waits(by_id[decision.rule])
+            if waits and not decision.waits:
+                decision.waits = True
+                for mail in mails:
+                    mail.until = self._hold_until(at)
+            elif decision.waits and not waits:
+                self._ask_once_more(by_id[decision.rule], decision, mails, View(self.picture, at))
+
+    def _ask_once_more(self, rule: dict, decision: Decision, mails: list[Mail], view: View) -> None:
+        if decision.event is not None:
+            true = view.holds(rule.get("when") or [], decision.event) is True
+            true = true and self._others_hold(view, rule, decision.event)
+        else:
+            about = decision.subject
+            thing = self.picture.things(about.kind).get(about.id) if about else None
+            true = self._is_true(view, rule, about, thing)
+        if not true:
+            withdraw(decision, view.at)
+            return
+        anew = {mail.to: mail.due_at for mail in self._mails(view, rule, [mail.to for mail in mails], waited=True)}
+        if decision.event is not None and any(decision.expires_at <= anew[mail.to] for mail in mails):
+            self._expire(decision, mails)
+            return
+        decision.waits = False
+        for mail in mails:
+            mail.due_at, mail.until = anew[mail.to], None
+
+    def _expire_waiting(self, at: int) -> None:
+        for decision in self.decisions.values():
+            mails = [mail for mail in decision.mails if mail.state == "planned" and not mail.ended and mail.until]
+            if decision.waits and any((mail.until or 0) <= at for mail in mails):
+                self._expire(decision, mails)
+
+    @staticmethod
+    def _expire(decision: Decision, mails: list[Mail]) -> None:
+        for mail in mails:
+            mail.state, mail.ended = "expired", True
+        decision.waits = False
+        if all(mail.ended or mail.state == "withdrawn" for mail in decision.mails):
+            decision.given_back = True
 
     def _withdraw_of_other_kinds(self, rule: dict, at: int) -> None:
         """A rule that is about something else now keeps no mail about what it was about before."""
@@ -182,6 +270,7 @@ class Account:
 
     def _look(self, at: int, event: Happening | None = None) -> None:
         self.clock = at
+        self._expire_waiting(at)
         view = View(self.picture, at)
         for rule in rules(self.books):
             if is_event_rule(self.picture, rule):
@@ -292,10 +381,15 @@ class Account:
         if value is None and again.startswith("every ") and self._too_soon(rule, subject, world, view.at):
             return
         outcome = "draft" if draft else "held_out" if self._held_out(rule) else "planned"
-        mails = self._mails(view, rule, scope) if outcome == "planned" else []
+        mails = self._mails(view, rule, view.recipients(rule, scope)) if outcome == "planned" else []
         event = scope if isinstance(scope, Happening) else None
         values = {name: plain(view.name(name, scope)) for name in names_of(rule)}
-        self.decisions[id_] = Decision(id_, rule["id"], subject, occasion, view.at, outcome, values, mails, event)
+        decision = Decision(id_, rule["id"], subject, occasion, view.at, outcome, values, mails, event)
+        decision.expires_at = (event.at if event else view.at) + duration(rule.get("max_age", "1d"))
+        decision.waits = bool(mails) and self._waits(rule)
+        for mail in mails if decision.waits else ():
+            mail.until = self._hold_until(view.at)
+        self.decisions[id_] = decision
 
     def _too_soon(self, rule: dict, subject: Subject | None, world: str, at: int) -> bool:
         found = re.fullmatch(r"every (\d+\s*[smhdw])", rule["re_entry"])
@@ -317,13 +411,14 @@ class Account:
         digest = hashlib.sha256(f"{rule['id']}\0{self.id}".encode()).digest()
         return Fraction(int.from_bytes(digest[:8], "big"), 2**64) < share
 
-    def _mails(self, view: View, rule: dict, scope: Thing | Happening | None) -> list[Mail]:
+    def _mails(self, view: View, rule: dict, readers: list[str], *, waited: bool = False) -> list[Mail]:
+        """Mails to these readers; if they waited, even those that are due at once settle first."""
         at_once = "send" not in rule or rule["send"].get("class") == "transactional"
         policy = self.books.get("policy") or {}
         settle, hours = duration(policy.get("settle", "15m")), policy.get("hours") or {}
+        at = view.at + settle if waited else view.at
         return [
-            Mail(to, view.at if at_once else due_at(view.at, settle, hours, self.picture.person_zone(to)))
-            for to in view.recipients(rule, scope)
+            Mail(to, at if at_once else due_at(view.at, settle, hours, self.picture.person_zone(to))) for to in readers
         ]
 
 
@@ -336,6 +431,22 @@ def withdraw(decision: Decision, at: int) -> None:
         mail.state = "withdrawn"
     if all(mail.ended or mail.state == "withdrawn" for mail in decision.mails):
         decision.outcome, decision.withdrawn_at, decision.given_back = "withdrawn", at, True
+
+
+def owing(books: dict, types: tuple[str, ...]) -> frozenset[str]:
+    """The rules that could fire because events of these types are missing; ``test_absence`` judges who tells it."""
+    key = json.dumps([books, types], sort_keys=True, default=str)
+    if key not in _OWING:
+        missing = Types(
+            tuple(sorted({one for one in types if not one.endswith("*")})),
+            tuple(sorted({one[:-1] for one in types if one.endswith("*")})),
+        )
+        book = book_of(books)
+        _OWING[key] = frozenset(rule.id for rule in book.rules if owed(book, rule, missing))
+    return _OWING[key]
+
+
+_OWING: dict[str, frozenset[str]] = {}
 
 
 def rules(books: dict) -> list[dict]:
@@ -422,17 +533,27 @@ def judge(books: dict, log: list, until: int) -> list[dict]:
     """
     accounts: dict[str, Account] = {}
     active: dict = {}
+    late: frozenset[str] = frozenset()
     for entry in log:
         at = entry["recorded_at"]
         if "rulebook" in entry:
             active = entry["rulebook"] if isinstance(entry["rulebook"], dict) else books[entry["rulebook"]]
+            late &= frozenset((active.get("policy") or {}).get("sources") or {})
             for account in accounts.values():
                 account.advance(at)
                 account.switch(active, at)
             continue
+        if "stream" in entry:
+            late = late - {entry["stream"]["source"]}
+            late |= {entry["stream"]["source"]} if entry["stream"]["kind"] == "late" else set()
+            for account in accounts.values():
+                account.advance(at)
+                account.stream(entry["stream"], at)
+            continue
         about = entry.get("ended") or entry["event"]
         if about["account_id"] not in accounts:
-            accounts[about["account_id"]] = Account(about["account_id"], active, log[0]["recorded_at"])
+            fresh = Account(about["account_id"], active, log[0]["recorded_at"], late=late)
+            accounts[about["account_id"]] = fresh
         account = accounts[about["account_id"]]
         account.advance(at)
         if "ended" in entry:
@@ -458,7 +579,7 @@ def _written(account: Account, decision: Decision) -> dict:
         "withdrawn_at": decision.withdrawn_at,
         "values": decision.values,
         "mails": [
-            {"to": mail.to, "due_at": mail.due_at, "state": mail.state}
+            {"to": mail.to, "due_at": mail.due_at, "state": mail.shown}
             for mail in sorted(decision.mails, key=lambda mail: mail.to)
         ],
     }

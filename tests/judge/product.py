@@ -6,7 +6,7 @@ from typing import Any
 import yaml
 
 from engine.account import Account
-from engine.decision import Decision, Ended
+from engine.decision import Decision, Ended, Held, Mail, Released
 from engine.lane import Lane
 from engine.log import EngineEntry, Entry, Event, Recorded
 from engine.program import Program
@@ -41,21 +41,22 @@ def decide(
 
     lane = kind(programs.__getitem__, history)
     decisions: dict[str, Decision] = {}
-    gone: set[str] = set()
+    mails: dict[str, tuple[str, int]] = {}
     for row in log:
         entry = _entry(row, programs)
         if isinstance(entry, Recorded):
             stored.setdefault(entry.account_id, []).append(entry)
-        _note(lane.take(entry), decisions, gone)
+        _note(lane.take(entry), decisions, mails)
         if entry.position in thaw_at:
             lane = _again(lane, programs, history)
-    _note(lane.advance(until), decisions, gone)
-    return sorted((_shown(one, gone) for one in decisions.values()), key=lambda one: (one["at"], one["decision_id"]))
+    _note(lane.advance(until), decisions, mails)
+    return sorted((_shown(one, mails) for one in decisions.values()), key=lambda one: (one["at"], one["decision_id"]))
 
 
 def _again(lane: Lane, programs: dict[str, Program], history: Any) -> Lane:
     again = type(lane)(programs.__getitem__, history)
     again.program, again.clock, again.first_at = lane.program, lane.clock, lane.first_at
+    again.late = lane.late
     for account in lane.accounts.values():
         restored = thaw(account.id, account.position, account.program, freeze(account))
         assert isinstance(restored, Account)
@@ -69,6 +70,9 @@ def _entry(row: dict[str, Any], programs: dict[str, Program]) -> Entry:
         book = book_of(row["rulebook"])
         programs[book.fingerprint] = Program(book)
         return EngineEntry(position, at, "rulebook.activated", None, {"fingerprint": book.fingerprint})
+    if "stream" in row:
+        stream = row["stream"]
+        return EngineEntry(position, at, f"source.{stream['kind']}", None, {"source": stream["source"]})
     if "ended" in row:
         ended = row["ended"]
         return EngineEntry(position, at, f"outreach.{ended['why']}", ended["account_id"], ended)
@@ -97,20 +101,28 @@ def exact(value: Any) -> Any:
     return [exact(item) for item in value] if isinstance(value, list) else value
 
 
-def _note(facts: list[Any], decisions: dict[str, Decision], gone: set[str]) -> None:
+def _note(facts: list[Any], decisions: dict[str, Decision], mails: dict[str, tuple[str, int]]) -> None:
+    """Keep each decision, and of each of its mails its state and when it is due."""
     for fact in facts:
         if isinstance(fact, Ended):
-            gone.add(fact.outreach_id)
-            continue
-        decisions[fact.decision_id] = fact
-        if fact.outcome == "planned":
-            gone -= {mail.outreach_id for mail in fact.mails}
+            mails[fact.outreach_id] = (fact.state, mails[fact.outreach_id][1])
+        elif isinstance(fact, Held):
+            mails[fact.outreach_id] = ("held", mails[fact.outreach_id][1])
+        elif isinstance(fact, Released):
+            mails[fact.mail.outreach_id] = _begun(fact.mail)
+        else:
+            decisions[fact.decision_id] = fact
+            mails.update((mail.outreach_id, _begun(mail)) for mail in fact.mails if fact.outcome == "planned")
 
 
-def _shown(one: Decision, gone: set[str]) -> dict[str, Any]:
+def _begun(mail: Mail) -> tuple[str, int]:
+    return ("planned" if mail.held is None else "held"), mail.due_at
+
+
+def _shown(one: Decision, mails: dict[str, tuple[str, int]]) -> dict[str, Any]:
     subject = {"kind": one.subject.kind, "id": one.subject.id} if one.subject else None
-    mails = [
-        {"to": mail.to, "due_at": mail.due_at, "state": "withdrawn" if mail.outreach_id in gone else "planned"}
+    shown = [
+        {"to": mail.to, "due_at": mails[mail.outreach_id][1], "state": mails[mail.outreach_id][0]}
         for mail in sorted(one.mails, key=lambda mail: mail.to)
     ]
     return {
@@ -123,7 +135,7 @@ def _shown(one: Decision, gone: set[str]) -> dict[str, Any]:
         "outcome": one.outcome,
         "withdrawn_at": one.withdrawn_at,
         "values": one.values,
-        "mails": mails,
+        "mails": shown,
     }
 
 

@@ -23,6 +23,8 @@ PLANS = ("pro", "free", "trial")
 TICKETS = ("t1", "t2")
 MEETINGS = ("m1", "m2")
 FEATURES = ("reports", "automations")
+SOURCES = {"product": ["feature.used", "session.started"], "support": ["ticket.*"], "contract": ["account.updated"]}
+SOME_SOURCES = (("product",), ("product", "support"), ("support",), ("product", "contract"))
 SCENES = (
     ("UTC", "2026-03-27T00:00Z"),
     ("Europe/Berlin", "2026-03-25T12:00Z"),
@@ -451,6 +453,10 @@ def policies(draw: Draw) -> dict:
         policy["hours"] = {"from": begins, "until": ends}
         if draw(st.booleans()):
             policy["hours"]["days"] = draw(one_of("mon-fri", "sat", ["mon", "thu"], "mon-sun"))
+    if draw(st.booleans()):
+        policy["sources"] = {name: {"events": SOURCES[name]} for name in draw(one_of(*SOME_SOURCES))}
+        if seldom(draw):
+            policy["hold_for"] = draw(one_of("0h", "1h", "1d"))
     return policy
 
 
@@ -514,6 +520,8 @@ def mutations(draw: Draw, books: dict) -> dict:
             _change_window(draw, books)
         elif edit == "policy":
             books["policy"] |= {"settle": draw(one_of("15m", "2h"))}
+            if draw(st.booleans()) and books["policy"].pop("sources", None) is None:
+                books["policy"]["sources"] = {"product": {"events": SOURCES["product"]}}
         elif edit == "segment" and "paying" in books.get("segments", {}):
             books["segments"]["paying"]["when"] = draw(one_of('plan in ["pro"]', 'known(plan) and plan != "pro"'))
         elif rules and edit != "segment":
@@ -724,7 +732,29 @@ def histories(draw: Draw, rulebook: dict) -> list[dict]:
         entries.append({"recorded_at": recorded, "event": {"id": f"e{index}"} | event})
     for _ in range(draw(st.sampled_from((0, 0, 0, 1, 2)))):
         _switch(draw, entries)
+    if any("sources" in entry["rulebook"].get("policy", {}) for entry in entries if "rulebook" in entry):
+        for _ in range(draw(st.integers(1, 4))):
+            _stream(draw, entries)
     return [{"position": position} | entry for position, entry in enumerate(entries)]
+
+
+def _stream(draw: Draw, entries: list[dict]) -> None:
+    """Put the word that a source is late somewhere into the log, and mostly that it is well again some time later."""
+    source = draw(one_of("product", "product", "support"))
+    at = _put(draw, entries, draw(st.integers(1, len(entries))), {"kind": "late", "source": source})
+    well = at + draw(one_of(0, HOUR, 6 * HOUR, 30 * HOUR))
+    if draw(st.integers(0, 3)):
+        later = [place for place, entry in enumerate(entries) if entry["recorded_at"] > well]
+        place = later[0] if later else len(entries)
+        entries.insert(place, {"recorded_at": well, "stream": {"kind": "well", "source": source}})
+
+
+def _put(draw: Draw, entries: list[dict], place: int, stream: dict) -> int:
+    before = entries[place - 1]["recorded_at"]
+    after = entries[place]["recorded_at"] if place < len(entries) else before + DAY
+    at: int = draw(st.sampled_from((before, after, (before + after) // 2)))
+    entries.insert(place, {"recorded_at": at, "stream": stream})
+    return at
 
 
 def _switch(draw: Draw, entries: list[dict]) -> None:

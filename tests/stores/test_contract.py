@@ -12,8 +12,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from engine.decision import Subject
+from engine.decision import Ended, Held, Released, Subject
 from engine.errors import Conflict, Fenced, LaneTaken, StoreError
+from engine.instants import DAY, HOUR
 from engine.store import Share, Snapshot, Store, Touch, Trait
 from engine.stores import open_store
 from tests.stores.made import (
@@ -403,6 +404,62 @@ def test_a_mail_on_its_way_cannot_be_taken_back_and_nothing_of_the_batch_stays(s
     assert len(store.outreach()) == 1
     assert (list(store.entries(0)), store.offsets(), store.people(ACME), store.touches(ACME)) == ([], {}, {}, [])
     assert (store.dead_letters(), store.shares(), store.lane_infos(at=T0)[0].position) == ([], [], 0)
+
+
+def test_a_mail_is_held_and_released_with_its_new_times(store: Store) -> None:
+    planned = decision(review=True)
+    name = planned.mails[0].outreach_id
+    claim = committed(store, claimed(store), facts=[planned])
+    claim = committed(store, claim, facts=[Held(planned.decision_id, name, T0 + 1, "source a is late", T0 + DAY)])
+    (row,) = store.outreach()
+    assert (row.state, row.why, row.due_at, row.expires_at) == ("held", "source a is late", T0 + DAY, T0 + DAY)
+    assert store.outreach(due_by=T0 + DAY - 1) == [], "no sender asks for it"
+    anew = msgspec.structs.replace(planned.mails[0], due_at=T0 + 5, expires_at=T0 + 9)
+    committed(store, claim, facts=[Released(planned.decision_id, T0 + 2, anew)])
+    (row,) = store.outreach()
+    assert (row.state, row.why, row.due_at, row.expires_at) == ("in_review", "looks odd", T0 + 5, T0 + 9)
+    assert [(c.before, c.after, c.at, c.why) for c in store.changes(name)] == [
+        (None, "in_review", T0, "looks odd"),
+        ("in_review", "held", T0 + 1, "source a is late"),
+        ("held", "in_review", T0 + 2, "looks odd"),
+    ]
+
+
+def test_a_mail_that_is_born_held_waits_and_history_does_not_let_it_pass(store: Store) -> None:
+    planned = decision()
+    mail = msgspec.structs.replace(planned.mails[0], held="source a is late", held_until=T0 + DAY)
+    planned = msgspec.structs.replace(planned, mails=(mail,))
+    claim = committed(store, claimed(store), facts=[planned], clock_at=T0 + HOUR, history=True)
+    (row,) = store.outreach()
+    assert (row.state, row.why, row.due_at, row.expires_at) == ("held", "source a is late", T0 + DAY, T0 + DAY)
+    assert store.decisions() == [planned]
+    gone = Ended(planned.decision_id, mail.outreach_id, T0 + DAY, "held too long", "expired")
+    claim = committed(store, claim, facts=[gone], clock_at=T0 + 2 * DAY, history=True)
+    assert [(row.state, row.why) for row in store.outreach()] == [("expired", "held too long")]
+    committed(store, claim, facts=[decision(at=T0 + 2 * DAY, due_at=T0 + 3 * DAY)])
+    assert [(row.state, row.due_at) for row in store.outreach()] == [("queued", T0 + 3 * DAY)]
+
+
+@pytest.mark.parametrize("state", ["claimed", "posting", "accepted", "past"])
+def test_a_mail_on_its_way_cannot_be_held(store: Store, state: Any) -> None:
+    planned = decision()
+    name = planned.mails[0].outreach_id
+    claim = committed(store, claimed(store), facts=[planned])
+    store.move(name, ["queued"], state, at=T0 + 1, by="sender")
+    with pytest.raises(Conflict, match=f"it is {state}"):
+        committed(store, claim, facts=[Held(planned.decision_id, name, T0 + 1, "source a is late", T0 + DAY)])
+
+
+@pytest.mark.parametrize("state", ["suppressed", "failed", "in_doubt"])
+def test_what_ended_without_a_word_to_the_engine_stops_no_lane(store: Store, state: Any) -> None:
+    planned = decision()
+    mail = planned.mails[0]
+    claim = committed(store, claimed(store), facts=[planned])
+    store.move(mail.outreach_id, ["queued"], state, at=T0 + 1, by="sender", why="said no")
+    claim = committed(store, claim, facts=[Held(planned.decision_id, mail.outreach_id, T0 + 1, "late", T0 + DAY)])
+    claim = committed(store, claim, facts=[Released(planned.decision_id, T0 + 2, mail)])
+    committed(store, claim, facts=[ended(planned, T0 + 3), withdrawn(planned, T0 + 3)])
+    assert [(row.state, row.why) for row in store.outreach()] == [(state, "said no")]
 
 
 def test_a_mail_that_was_never_planned_cannot_be_taken_back(store: Store) -> None:
