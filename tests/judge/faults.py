@@ -478,9 +478,9 @@ FAULTS: tuple[Fault, ...] = (
     Fault(
         "a quarter of an hour is rounded down", zones.round_up_quarter, "-(-at // (15 * MINUTE))", "at // (15 * MINUTE)"
     ),
-    Fault("a window over midnight belongs to the day it ends", hours.due_at, "range(today - 1,", "range(today,"),
-    Fault("the last minute of the hours is inside", hours.due_at, "if ready < end and", "if ready <= end and"),
-    Fault("mail goes out on every day", hours.due_at, "date_of(day).weekday() not in hours.days", "False"),
+    Fault("a window over midnight belongs to the day it ends", hours.opens, "range(today - 1,", "range(today,"),
+    Fault("the last minute of the hours is inside", hours.opens, "if ready < end and", "if ready <= end and"),
+    Fault("mail goes out on every day", hours.opens, "date_of(day).weekday() not in hours.days", "False"),
     Fault("a mail does not settle", hours.due_at, "round_up_quarter(at + settle)", "round_up_quarter(at)"),
     Fault(
         "a wall clock that a gap skips is an hour early",
