@@ -182,9 +182,10 @@ class AssignedKeeper(Keeper):
     def _advance(self, kept: Kept, until: Instant) -> Instant:
         """Take the inbox in and move the clock, at most by a day; gives where it stands."""
         clock = kept.lane.clock
-        if clock is not None:
-            self._inbox(kept, clock)
         step = until if clock is None else min(until, clock + DAY)
+        if clock is not None:
+            self._inbox(kept, clock, step)
+            clock = kept.lane.clock
         self._shares_until(kept, step)
         if clock is None or clock < step:
             kept.facts += kept.lane.advance(step)
@@ -262,6 +263,9 @@ class AssignedKeeper(Keeper):
             if kept.ear is not None and steps.counts(step):
                 values[SOURCES] = written(kept.ear.turn())
             kept.shares.append(Share(kept.claim.lane, step, values))
+
+    def _pass_steps(self, kept: Kept, time: Instant) -> None:
+        self._shares_until(kept, time)
 
     def measure(self, *, at: Instant) -> tuple[int, bool]:
         """Put together what the lanes have told, up to where the last of them stands: sources and the portfolio.

@@ -12,11 +12,11 @@ from typing import Any, Self
 
 import msgspec
 
-from engine import portfolio
+from engine import inbox, portfolio
 from engine.account import PORTFOLIO, Account
 from engine.columns.lane import ColumnLane
 from engine.decision import Decision, Fact
-from engine.events import Arrived, BadEvent, decode, decode_properties, digest, encode_properties, split_personal
+from engine.events import Arrived, digest, encode_properties, split_personal
 from engine.instants import Instant
 from engine.lane import Lane
 from engine.lanes import lane_of, recorded_at
@@ -26,7 +26,7 @@ from engine.rulebook.book import Rulebook
 from engine.rulebook.words import CONTACTS
 from engine.snapshot import freeze, thaw
 from engine.sources import REMEMBERED, SOURCES, Hour, Ledger, Listener, hour_after, written
-from engine.store import Batch, Claim, DeadLetter, InboxRow, LaneInfo, NewEvent, Share, Snapshot, Store, Touch, Trait
+from engine.store import Batch, Claim, DeadLetter, LaneInfo, NewEvent, Share, Snapshot, Store, Touch, Trait
 from engine.stored import stored_program
 
 SNAPSHOT_EVERY = 100_000
@@ -73,6 +73,8 @@ class Kept:
         self.inbox_seq: int | None = None
         self.ear: Listener | None = None
         """Counts what is heard of the policy's sources, if it names some."""
+        self.retried: list[str] = []
+        self.back: list[inbox.Retried] = []
 
     @property
     def changed(self) -> bool:
@@ -102,6 +104,8 @@ class Kept:
             dead_letters,
             shares=self.shares,
             inbox_seq=self.inbox_seq,
+            retried=self.retried,
+            back=[(one.arrived.event.account_id, "retry", one.body) for one in self.back],
             history=history,
         )
 
@@ -109,7 +113,7 @@ class Kept:
         """The transaction is through."""
         self.claim = claim
         self.events, self.entries, self.facts, self.traits, self.touches, self.shares = [], [], [], [], [], []
-        self.inbox_seq = None
+        self.inbox_seq, self.retried, self.back = None, [], []
         if self.ear is not None:
             self.ear.changed = False
 
@@ -172,10 +176,18 @@ class Keeper:
                 self._remember(min(clocks))
 
     # -- taking in -------------------------------------------------------------------------------------------------
-    def take(self, arrived: Sequence[Arrived], letters: Sequence[DeadLetter] = (), *, at: Instant) -> Taken:
+    def take(
+        self,
+        arrived: Sequence[Arrived],
+        letters: Sequence[DeadLetter] = (),
+        *,
+        at: Instant,
+        retried: Sequence[str] = (),
+    ) -> Taken:
         """Take a batch in and write it: new events, decisions, mails, clocks and dead letters in one transaction.
 
-        Event times are the arrival times (``history``). ``at`` is the wall clock, for leases.
+        Event times are the arrival times (``history``). ``at`` is the wall clock, for leases. The dead letters
+        ``retried`` go in the same transaction: their events are among these.
         """
         taken, known, steps = Taken(), self._known(arrived), self._steps.any
         for one in arrived:
@@ -185,7 +197,7 @@ class Keeper:
                 if steps:
                     self._steps_until(time)
                 self._event(self._of(fresh.event.account_id), fresh, time)
-        taken.decisions = self._write(list(letters), at=at)
+        taken.decisions = self._write(list(letters), at=at, retried=retried)
         return taken
 
     def finish(self, *, at: Instant) -> Taken:
@@ -209,6 +221,10 @@ class Keeper:
     # -- one event -------------------------------------------------------------------------------------------------
     def _known(self, arrived: Sequence[Arrived]) -> Known:
         stored = self.store.existing([(one.event.account_id, one.event.id) for one in arrived])
+        for kept in self.kept.values():  # taken in already, and not yet written: out of an inbox
+            for new in kept.events:
+                event = new.recorded.event
+                stored[event.account_id, event.id] = new.digest
         if not self.store.forgot_anybody():
             return Known(stored, frozenset(), {})
         return Known(
@@ -310,39 +326,55 @@ class Keeper:
         kept.facts += kept.lane.take(entry)
 
     # -- inbox and portfolio ---------------------------------------------------------------------------------------
-    def _inbox(self, kept: Kept, clock: Instant) -> None:
+    def _inbox(self, kept: Kept, clock: Instant, until: Instant | None = None) -> None:
         """Take what lies in the inbox, before anything else and as of the lane's clock.
 
         What became of a mail must be known before older events are looked at: else the engine would take back a mail
         that is out, and the store would refuse it. A row dated later than the clock counts from then (DESIGN 4).
+
+        A dead letter that is tried again counts from its own time, as if it had been good. Everything recorded by
+        ``until`` is taken in (None: by the clock); what happened later goes back into the inbox until it is.
         """
         read = kept.claim.inbox_seq if kept.inbox_seq is None else kept.inbox_seq  # read already, but not yet written
-        for row in self.store.inbox(kept.claim.lane, after=read):
-            kept.inbox_seq = row.seq
-            self._row(kept, row, clock)
+        rows = self.store.inbox(kept.claim.lane, after=read)
+        notes, kept.back = [*kept.back, *(inbox.opened(row) for row in rows)], []
+        if not notes:
+            return
+        arrived = [note.arrived for note in notes if isinstance(note, inbox.Brought | inbox.Retried)]
+        known = self._known(arrived)
+        for note in notes:
+            if note is not None and not isinstance(note, inbox.Retried):
+                self._note(kept, note, known, clock)
+        again = [note for note in notes if isinstance(note, inbox.Retried)]
+        for note in sorted(again, key=lambda one: one.arrived.event.time):
+            self._retry(kept, note, known, clock if until is None else max(clock, until))
+        kept.inbox_seq = rows[-1].seq if rows else kept.inbox_seq
 
-    def _row(self, kept: Kept, row: InboxRow, clock: Instant) -> None:
-        if row.kind == "entry":
-            body = decode_properties(row.body)
-            self._entry(kept, str(body.pop("kind")), body.get("account_id"), body, clock)
+    def _note(self, kept: Kept, note: inbox.Brought | inbox.Told | DeadLetter, known: Known, clock: Instant) -> None:
+        if isinstance(note, inbox.Told):
+            self._entry(kept, note.kind, note.account_id, note.body, clock)
+        elif isinstance(note, DeadLetter):
+            self._new_on_lane.append(note)
+        else:
+            fresh = self._fresh(note.arrived, known, Taken())
+            if fresh is not None:
+                self._event(kept, fresh, clock)
+
+    def _retry(self, kept: Kept, note: inbox.Retried, known: Known, until: Instant) -> None:
+        event = note.arrived.event
+        if event.time > until:
+            kept.back.append(note)
             return
-        arrived = decode(row.body, wall=row.at, from_inbox=True)
-        if isinstance(arrived, BadEvent):
-            self._new_on_lane.append(
-                DeadLetter(
-                    f"inbox-{kept.claim.lane}-{row.seq}",
-                    "inbox",
-                    f"{kept.claim.lane}:{row.seq}",
-                    arrived.reason,
-                    row.body,
-                    row.at,
-                    arrived.account_id,
-                )
-            )
-            return
-        fresh = self._fresh(arrived, self._known([arrived]), Taken())
+        fresh = self._fresh(note.arrived, known, Taken())
         if fresh is not None:
-            self._event(kept, fresh, clock)
+            if kept.lane.clock is not None and event.time > kept.lane.clock and self._steps.any:
+                self._pass_steps(kept, event.time)
+            self._event(kept, fresh, event.time)
+        kept.retried.append(note.dead_letter_id)
+
+    def _pass_steps(self, _kept: Kept, time: Instant) -> None:
+        """A lane is about to come to ``time``: the portfolio's instants until then come first."""
+        self._steps_until(time)
 
     def _steps_until(self, time: Instant) -> None:
         """The instants of all lanes up to ``time``: every lane comes there, and what holds of all enters the logs."""
@@ -410,16 +442,19 @@ class Keeper:
         self._ledger.add(step, [heard.get(info.lane, None if info.lane in begun else silent) for info in infos])
 
     # -- writing ---------------------------------------------------------------------------------------------------
-    def _write(self, letters: list[DeadLetter], *, at: Instant) -> int:
+    def _write(self, letters: list[DeadLetter], *, at: Instant, retried: Sequence[str] = ()) -> int:
         letters = letters + self._new_on_lane
         changed = [kept for kept in self.kept.values() if kept.changed]
         if not changed:
             if letters:
                 self.store.put_dead_letters(letters)
+            if retried:
+                self.store.drop_dead_letters(retried)  # their events were known already
             self._renew(at)
             self._new_on_lane = []
             return 0
         decisions = counted(kept.facts for kept in changed)
+        changed[0].retried += retried
         batches = [
             kept.batch(letters if number == 0 else [], history=self._history_mode)
             for number, kept in enumerate(changed)

@@ -71,7 +71,7 @@ class LiveKeeper(Keeper):
         until = min([read_until - SETTLE, *(clock + DAY for clock in self.clocks.values())])
         for kept in self.kept.values():
             if kept.lane.clock is not None:
-                self._inbox(kept, kept.lane.clock)
+                self._inbox(kept, kept.lane.clock, until)
         self._steps_until(until)
         for kept in self.kept.values():
             if kept.lane.clock is not None and kept.lane.clock < until:

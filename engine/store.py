@@ -86,6 +86,7 @@ class DeadLetter(msgspec.Struct, frozen=True):
     headers: tuple[tuple[str, bytes], ...] = ()
 
 
+InboxKind = Literal["event", "entry", "retry"]
 OutgoingKind = Literal["decision", "dead-letter"]
 
 
@@ -170,8 +171,9 @@ class Batch(msgspec.Struct):
     the hold stands as its ``due_at`` and ``expires_at``, so that no sender lets it leave. With ``history`` true, after
     all facts, mails of the lane still open with ``due_at`` at or before ``clock_at`` become ``past``, as of their
     ``due_at``. Inbox rows up to ``inbox_seq`` are taken in, and go.
-    ``letters`` are left in the inboxes of other lanes. What ``follow`` names is left in the outbox to be published:
-    each change of a decision (none with ``history``: what is past is not news), each dead letter that is new.
+    ``letters`` are left in the inboxes of other lanes. The dead letters ``retried`` go; what is in ``back``
+    (account id, kind, body) is left in this lane's own inbox once more. What ``follow`` names is left in the outbox to
+    be published: each change of a decision (none with ``history``: what is past is not news), each new dead letter.
     """
 
     claim: Claim
@@ -188,16 +190,21 @@ class Batch(msgspec.Struct):
     shares: list[Share] = msgspec.field(default_factory=list)
     letters: list[LaneLetter] = msgspec.field(default_factory=list)
     inbox_seq: int | None = None
+    retried: list[str] = msgspec.field(default_factory=list)
+    back: list[tuple[str, InboxKind, bytes]] = msgspec.field(default_factory=list)
     history: bool = False
     follow: frozenset[OutgoingKind] = frozenset()
 
 
 class InboxRow(msgspec.Struct, frozen=True):
-    """Something for a lane's owner to take in: an ``outreach.*`` event, or an engine entry ``kind`` with its body."""
+    """Something for a lane's owner to take in; ``engine.inbox`` reads it.
+
+    An ``outreach.*`` event, an engine entry with its body, or a dead letter's record that is tried again.
+    """
 
     lane: int
     seq: int
-    kind: Literal["event", "entry"]
+    kind: InboxKind
     at: Instant
     body: bytes
 
@@ -434,7 +441,7 @@ class Store(Protocol):
         at: Instant,
         by: str,
         why: str | None = None,
-        inbox: Sequence[tuple[str, Literal["event", "entry"], bytes]] = (),
+        inbox: Sequence[tuple[str, InboxKind, bytes]] = (),
     ) -> bool:
         """Move a mail from one of the states ``before`` to ``after``, in one transaction with rows for inboxes.
 
@@ -466,7 +473,7 @@ class Store(Protocol):
         ...
 
     # -- inbox, people, dead letters, audit ------------------------------------------------------------------------
-    def put_inbox(self, rows: Sequence[tuple[str, Literal["event", "entry"], bytes]], *, at: Instant) -> None:
+    def put_inbox(self, rows: Sequence[tuple[str, InboxKind, bytes]], *, at: Instant) -> None:
         """Leave something for the owner of each account's lane: (account id, kind, body)."""
 
     def inbox(self, lane: int, *, after: int) -> list[InboxRow]:
@@ -488,9 +495,18 @@ class Store(Protocol):
         """Contacts with the account, oldest first."""
         ...
 
-    def dead_letters(self, *, source: str | None = None, limit: int | None = None) -> list[DeadLetter]:
-        """Dead letters, oldest first."""
+    def dead_letters(
+        self, *, source: str | None = None, limit: int | None = None, begins: str | None = None
+    ) -> list[DeadLetter]:
+        """Dead letters, oldest first; ``begins``: whose id begins so."""
         ...
+
+    def dead_letter_ids(self) -> frozenset[str]:
+        """The ids of all dead letters."""
+        ...
+
+    def blame_dead_letters(self, reasons: Mapping[str, str]) -> None:
+        """Give dead letters other reasons, by id; one that is gone is no matter."""
 
     def put_dead_letters(self, letters: Sequence[DeadLetter]) -> int:
         """Keep dead letters that belong to no lane's batch; returns how many are new."""

@@ -1,20 +1,20 @@
 """What arrives beside the log: rows for a lane's inbox, and records that are no good events."""
 
 from collections import Counter
-from collections.abc import Sequence
-from typing import Any, Literal
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import msgspec
 import sqlalchemy as sa
 
 from engine.instants import Instant
 from engine.lanes import lane_of
-from engine.store import DeadLetter, InboxRow, LaneLetter
+from engine.store import DeadLetter, InboxKind, InboxRow, LaneLetter
 from engine.stores.codec import storable
 from engine.stores.driver import Driver
 from engine.stores.tables import dead_letters, inbox, inbox_heads
 
-Letter = tuple[str, Literal["event", "entry"], bytes]
+Letter = tuple[str, InboxKind, bytes]
 """Something for the owner of an account's lane: (account id, kind, body)."""
 WHOLE_LANE = "*"
 """In the place of an account's id: it concerns all accounts of the lane."""
@@ -68,11 +68,15 @@ def put_dead_letters(connection: sa.Connection, driver: Driver, letters: Sequenc
     return list(fresh.values())
 
 
-def read_dead_letters(connection: sa.Connection, source: str | None, limit: int | None) -> list[DeadLetter]:
+def read_dead_letters(
+    connection: sa.Connection, source: str | None, limit: int | None, begins: str | None
+) -> list[DeadLetter]:
     """Dead letters in the order in which they came."""
     query = sa.select(dead_letters).order_by(dead_letters.c.seq).limit(limit)
     if source is not None:
         query = query.where(dead_letters.c.source == source)
+    if begins is not None:
+        query = query.where(dead_letters.c.dead_letter_id.startswith(begins, autoescape=True))
     return [letter_of(row) for row in connection.execute(query)]
 
 
@@ -86,7 +90,19 @@ def letter_of(row: sa.Row[Any]) -> DeadLetter:
 
 def drop_dead_letters(connection: sa.Connection, ids: Sequence[str]) -> int:
     """Remove dead letters; returns how many were there."""
-    return int(connection.execute(sa.delete(dead_letters).where(dead_letters.c.dead_letter_id.in_(ids))).rowcount)
+    gone = 0
+    for at in range(0, len(ids), 1_000):
+        which = dead_letters.c.dead_letter_id.in_(ids[at : at + 1_000])
+        gone += connection.execute(sa.delete(dead_letters).where(which)).rowcount
+    return gone
+
+
+def blame_dead_letters(connection: sa.Connection, reasons: Mapping[str, str]) -> None:
+    """Give dead letters other reasons."""
+    rows = [{"the_id": name, "reason": storable(reason)} for name, reason in reasons.items()]
+    if rows:
+        which = dead_letters.c.dead_letter_id == sa.bindparam("the_id")
+        connection.execute(sa.update(dead_letters).where(which), rows)
 
 
 def _advance(connection: sa.Connection, wanted: Counter[int]) -> dict[int, int]:

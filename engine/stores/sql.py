@@ -110,12 +110,16 @@ class SqlStore:
         decided.apply(connection, self._driver, batch)
         persons.put_traits(connection, self._driver, batch.traits)
         persons.put_touches(connection, self._driver, batch.touches)
+        if batch.retried:
+            arrivals.drop_dead_letters(connection, batch.retried)
         fresh = arrivals.put_dead_letters(connection, self._driver, batch.dead_letters)
         if "dead-letter" in batch.follow:
             outbox.put_letters(connection, self._driver, fresh, lanes=self._lanes)
         kept.put_shares(connection, self._driver, batch.shares)
         if batch.inbox_seq is not None:
             arrivals.clear_inbox(connection, batch.claim.lane, until=batch.inbox_seq)
+        if batch.back:
+            arrivals.put_inbox(connection, self._driver, batch.back, lanes=self._lanes, at=batch.clock_at or 0)
         if batch.letters:
             arrivals.put_lane_letters(connection, self._driver, batch.letters, at=batch.clock_at or 0)
 
@@ -332,10 +336,22 @@ class SqlStore:
         with self._driver.reading() as connection:
             return persons.read_touches(connection, account_id, since)
 
-    def dead_letters(self, *, source: str | None = None, limit: int | None = None) -> list[DeadLetter]:
-        """Dead letters, oldest first."""
+    def dead_letters(
+        self, *, source: str | None = None, limit: int | None = None, begins: str | None = None
+    ) -> list[DeadLetter]:
+        """Dead letters, oldest first; ``begins``: whose id begins so."""
         with self._driver.reading() as connection:
-            return arrivals.read_dead_letters(connection, source, limit)
+            return arrivals.read_dead_letters(connection, source, limit, begins)
+
+    def dead_letter_ids(self) -> frozenset[str]:
+        """The ids of all dead letters."""
+        with self._driver.reading() as connection:
+            return frozenset(connection.execute(sa.select(tables.dead_letters.c.dead_letter_id)).scalars())
+
+    def blame_dead_letters(self, reasons: Mapping[str, str]) -> None:
+        """Give dead letters other reasons, by id."""
+        with self._driver.writing() as connection:
+            arrivals.blame_dead_letters(connection, reasons)
 
     def put_dead_letters(self, letters: Sequence[DeadLetter]) -> int:
         """Keep dead letters that belong to no lane's batch; returns how many are new."""

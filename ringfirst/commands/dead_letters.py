@@ -1,23 +1,22 @@
 """``ringfirst dead-letters``: records that were no good events."""
 
-from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
 from ringfirst.commands.options import active_book, checked_book, json_option, opened, rules_option, store_option
 
 if TYPE_CHECKING:
-    from engine.events import Arrived
     from engine.store import DeadLetter, Store
 
 _SHOWN = 60
+_ID = 12  # digits of an id that tell it from all others
 
 
-@click.group("dead-letters", short_help="List the records that were no good events, try them again, or drop them.")
+@click.group("dead-letters", short_help="The records that were no good events: list, show, try again, drop.")
 def dead_letters() -> None:
-    """List the records that were no good events, try them again, or drop them."""
+    """The records that were no good events: list them, show one, try them again, or drop them."""
 
 
 @dead_letters.command("list")
@@ -40,20 +39,56 @@ def list_(source: str | None, limit: int | None, store_url: str | None, *, as_js
         print_json([_plain(one) for one in letters])
         return
     print_table(
-        ["source", "where", "reason", "raw"],
-        [[one.source, one.where, one.reason, one.raw[:_SHOWN].decode(errors="replace")] for one in letters],
+        ["id", "source", "where", "reason", "raw"],
+        [
+            [one.dead_letter_id[:_ID], one.source, one.where, one.reason, one.raw[:_SHOWN].decode(errors="replace")]
+            for one in letters
+        ],
     )
     talk(plural(len(letters), "dead letter"))
 
 
 @dead_letters.command()
+@click.argument("letter")
+@store_option
+@json_option
+def show(letter: str, store_url: str | None, *, as_json: bool) -> None:
+    """Show one dead letter in full: reason, place, headers and all its bytes. LETTER is its id, or how that begins.
+
+    With --json: {"dead_letter_id", "source", "where", "reason", "at", "account_id", "headers", "raw", "raw_base64"}.
+    """
+    from ringfirst.answers import print_json
+    from ringfirst.letters import find, in_full
+
+    with opened(store_url) as store:
+        found = find(store, letter)
+    if as_json:
+        print_json(in_full(found))
+        return
+    for name, value in in_full(found).items():
+        if name == "headers":
+            for key, text in found.headers:
+                click.echo(f"header {_printable(key)}: {_printable(text.decode(errors='replace'))}")
+        elif name not in {"raw", "raw_base64"} and value is not None:
+            click.echo(f"{name}: {_printable(str(value))}")
+    click.echo()
+    click.echo(_printable(found.raw.decode(errors="replace")))
+
+
+@dead_letters.command()
+@click.argument("letters", nargs=-1, metavar="[LETTER]...")
 @click.option("--source", metavar="NAME", help="From this source only.")
+@click.option("--with", "mended", type=click.File("rb"), help="Take this in instead of the record: one letter, mended.")
+@click.option("--wait", default=10.0, show_default=True, help="Seconds for running workers to take them in.")
 @click.option("--take-over", is_flag=True, help="Take the lanes from another owner that is known to be dead.")
 @store_option
 @rules_option
 @json_option
 def retry(
+    letters: tuple[str, ...],
     source: str | None,
+    mended: BinaryIO | None,
+    wait: float,
     store_url: str | None,
     rules: Path | None,
     *,
@@ -62,42 +97,53 @@ def retry(
 ) -> None:
     """Read dead letters again, by what is accepted now; good ones come in as late events and leave the list.
 
-    With --json: {"tried", "taken", "left", "decisions"}.
+    All of them, those of a source, or the ones named by id. While workers or a server hold the lanes, and always where
+    events come from Kafka, the owners of the lanes take them in: the command leaves it to them, and waits a little.
+    With --json: {"tried", "taken", "left", "waiting", "decisions"}; decisions is null where the owners decide.
     """
     from ringfirst.answers import plural, print_json
+    from ringfirst.letters import chosen, retry_all
 
     with opened(store_url) as store:
-        answer = _retry(store, source, rules, take_over=take_over)
+        found = chosen(store, letters, source)
+        if not found and source is not None:
+            _say_no_source(store, source)
+        raw = None if mended is None else mended.read()
+        answer = retry_all(
+            store, found, raw, lambda: active_book(store) or checked_book(rules)[0], wait=wait, take_over=take_over
+        )
     if as_json:
         print_json(answer)
         return
-    click.echo(
-        f"{answer['taken']:,} of {plural(answer['tried'], 'dead letter')} taken in, {answer['left']:,} left, "
-        f"{plural(answer['decisions'], 'decision')}"
-    )
+    said = f"{answer['taken']:,} of {plural(answer['tried'] or 0, 'dead letter')} taken in, {answer['left']:,} left"
+    waiting, decisions = answer["waiting"], answer["decisions"]
+    said += f", {waiting:,} wait for the owners of their lanes" if waiting else ""
+    click.echo(said if decisions is None else f"{said}, {plural(decisions, 'decision')}")
 
 
 @dead_letters.command()
+@click.argument("letters", nargs=-1, metavar="[LETTER]...")
 @click.option("--source", metavar="NAME", help="From this source only.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @store_option
 @json_option
-def drop(source: str | None, store_url: str | None, *, yes: bool, as_json: bool) -> None:
+def drop(letters: tuple[str, ...], source: str | None, store_url: str | None, *, yes: bool, as_json: bool) -> None:
     """Drop dead letters that nobody will mend; the same file imported again brings them back.
 
-    With --json: {"dropped"}.
+    All of them, those of a source, or the ones named by id. With --json: {"dropped"}.
     """
     from ringfirst import owners
     from ringfirst.answers import plural, print_json
     from ringfirst.intake import now
+    from ringfirst.letters import chosen
 
     with opened(store_url) as store:
-        letters = store.dead_letters(source=source)
-        if not letters and source is not None:
+        found = chosen(store, letters, source)
+        if not found and source is not None:
             _say_no_source(store, source)
-        if letters and not yes:
-            click.confirm(f"Drop {plural(len(letters), 'dead letter')}? There is no way back.", abort=True, err=True)
-        dropped = store.drop_dead_letters([one.dead_letter_id for one in letters])
+        if found and not yes:
+            click.confirm(f"Drop {plural(len(found), 'dead letter')}? There is no way back.", abort=True, err=True)
+        dropped = store.drop_dead_letters([one.dead_letter_id for one in found])
         store.audit(at=now(), who=owners.owner_name(), what="drop dead letters", detail={"dropped": dropped})
     if as_json:
         print_json({"dropped": dropped})
@@ -112,39 +158,9 @@ def _say_no_source(store: "Store", source: str) -> None:
     say_none("source", source, "no dead letter is from it", sources)
 
 
-def _retry(store: "Store", source: str | None, rules: Path | None, *, take_over: bool) -> dict[str, int]:
-    from engine.errors import StoreError
-    from engine.events import Arrived
-    from ringfirst import owners
-    from ringfirst.intake import now
-
-    at = now()
-    letters = store.dead_letters(source=source)
-    if not letters and source is not None:
-        _say_no_source(store, source)
-    read = [(one.dead_letter_id, _decoded(one, at)) for one in letters]
-    good = [(mark, found) for mark, found in read if isinstance(found, Arrived)]
-    decisions = 0
-    if good:
-        book = active_book(store) or checked_book(rules)[0]
-        keeper = owners.keep(store, book, at=at, take_over=take_over)
-        try:
-            arrived = sorted((found for _, found in good), key=lambda one: one.event.time)
-            decisions = keeper.take(arrived, at=at).decisions + keeper.finish(at=now()).decisions
-            keeper.stop()
-        except BaseException:
-            with suppress(StoreError):
-                keeper.abandon()
-            raise
-        store.drop_dead_letters([mark for mark, _ in good])
-    return {"tried": len(letters), "taken": len(good), "left": len(letters) - len(good), "decisions": decisions}
-
-
-def _decoded(letter: "DeadLetter", at: int) -> "Arrived | None":
-    from engine.events import Arrived, decode
-
-    found = decode(letter.raw, wall=at, from_inbox=letter.source == "inbox")
-    return found if isinstance(found, Arrived) else None
+def _printable(text: str) -> str:
+    """What somebody sent cannot steer the terminal."""
+    return "".join(sign if sign.isprintable() or sign == "\n" else "\N{REPLACEMENT CHARACTER}" for sign in text)
 
 
 def _plain(one: "DeadLetter") -> dict[str, object]:

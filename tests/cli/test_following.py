@@ -7,6 +7,7 @@ from contextlib import closing
 
 import pytest
 
+from engine.lanes import lane_of
 from engine.stores import open_store
 from ringfirst.intake import now
 from tests.cli.given import BOOK, company, lines
@@ -138,3 +139,41 @@ def test_a_worker_that_died_leaves_its_news_to_the_next(topics, run, ask, place,
     assert until(lambda: len(told(kafka, "decisions")) == 2, 60, every=0.5)
     first, second = told(kafka, "decisions")
     assert (first.key(), first.value()) == (second.key(), second.value())
+
+
+def test_a_worker_that_runs_takes_in_the_dead_letters_that_are_tried_again(topics, run, ask, place, workers):
+    kafka = topics()
+    good = waiting("acme")
+    broken = waiting("birch").replace('"time"', '"when"')
+    key, stray = "cedar", waiting("cedar").strip().encode()
+    (place / "events.jsonl").write_text(good + broken + "no json\n")
+    run("publish", "events.jsonl", "--live")
+    wrong = next(name for name in ("a", "b", "c", "d", "e") if lane_of(name, LANES) != lane_of(key, LANES))
+    kafka.put(kafka.name("usage"), (wrong, stray, now()))
+    worker = workers.start()
+    assert until(lambda: "caught up" in workers.said(worker), 60), workers.said(worker)
+    letters = {row["raw"].strip(): row for row in ask("dead-letters", "list")}
+    assert len(letters) == 3
+    strayed = letters[stray.decode()]
+    assert "it belongs to partition" in ask("dead-letters", "show", strayed["dead_letter_id"][:10])["reason"]
+
+    found = ask("dead-letters", "retry")
+    assert found == {"tried": 3, "taken": 1, "left": 2, "waiting": 0, "decisions": None}, workers.said(worker)
+    mended = place / "mended.json"
+    mended.write_text(waiting("birch"))
+    found = ask("dead-letters", "retry", letters[broken.strip()]["dead_letter_id"], "--with", "mended.json")
+    assert found["taken"] == 1
+    assert [row["raw"] for row in ask("dead-letters", "list")] == ["no json"]
+    accounts = {"acme", "birch", "cedar"}
+    assert until(lambda: {row["account_id"] for row in ask("decisions", "list")} == accounts, 30, every=0.5)
+    assert until(lambda: {one["data"]["account_id"] for one in events(kafka)} == accounts, 30, every=0.5)
+    worker.send_signal(signal.SIGTERM)
+    assert worker.wait(15) == 0, workers.said(worker)
+    run("replay", "--verify")
+
+    (name,) = (row["dead_letter_id"] for row in ask("dead-letters", "list"))
+    mended.write_text(waiting("dune"))
+    said = run("dead-letters", "retry", name, "--with", "mended.json").stdout
+    assert "0 of 1 dead letter taken in, 0 left, 1 wait for the owners of their lanes" in said
+    workers.start()
+    assert until(lambda: ask("dead-letters", "list") == [], 60, every=0.5)

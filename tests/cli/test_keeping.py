@@ -1,5 +1,6 @@
 """dead-letters, forget, send and doctor."""
 
+import base64
 import json
 import subprocess
 import sys
@@ -7,6 +8,7 @@ from email import message_from_bytes, policy
 
 import pytest
 
+from engine.events import BadEvent
 from engine.lanes import lane_of
 from engine.store import DEFAULT_LANES
 from ringfirst import intake
@@ -36,10 +38,52 @@ def test_a_dead_letter_that_is_good_now_comes_in_as_a_late_event(ask, run, place
     assert [one["reason"].split(";")[0] for one in ask("dead-letters", "list", "--source", "late.jsonl")] == [
         "time: more than 24 h ahead of the clock"
     ]
-    assert ask("dead-letters", "retry") == {"tried": 2, "taken": 1, "left": 1, "decisions": 0}
+    assert ask("dead-letters", "retry") == {"tried": 2, "taken": 1, "left": 1, "waiting": 0, "decisions": 0}
     assert [one["source"] for one in ask("dead-letters", "list")] == ["most.jsonl"]
     assert state(place) == state(place, "good.db")
     assert "0 of 1 dead letter taken in, 1 left" in run("dead-letters", "retry").stdout
+
+
+def test_a_dead_letter_is_shown_in_full_and_found_by_how_its_id_begins(ask, run, place):
+    (place / "bad.jsonl").write_bytes(b'{"id": 7}\n\x1b[2Jmore \xff\n')
+    run("import", "bad.jsonl")
+    first, second = ask("dead-letters", "list")
+    assert ask("dead-letters", "show", first["dead_letter_id"][:12])["raw"] == '{"id": 7}'
+    shown = run("dead-letters", "show", second["dead_letter_id"])
+    assert "where: line 2" in shown.stdout
+    assert "reason: not an event" in shown.stdout
+    assert "\x1b" not in shown.stdout
+    told = ask("dead-letters", "show", second["dead_letter_id"])
+    assert base64.b64decode(told["raw_base64"]) == b"\x1b[2Jmore \xff"
+    assert "xyz: there is no such dead letter; " in run("dead-letters", "show", "xyz", code=2).stderr
+    said = run("dead-letters", "drop", "xyz", "--source", "a", "--yes", code=2).stderr
+    assert "say which ones by id or by source" in said
+    assert ask("dead-letters", "drop", first["dead_letter_id"], "--yes") == {"dropped": 1}
+    assert [row["where"] for row in ask("dead-letters", "list")] == ["line 2"]
+
+
+def test_a_mended_record_takes_the_place_of_one_dead_letter(ask, run, place):
+    (place / "bad.jsonl").write_text(lines(company()[:-1]) + "{}\nnot json\n")
+    run("import", "bad.jsonl")
+    letter = ask("dead-letters", "list")[0]["dead_letter_id"]
+    (place / "mended.json").write_text("{}")
+    said = run("dead-letters", "retry", letter, "--with", "mended.json", code=2).stderr
+    assert "--with: it is no good event either; " in said
+    assert "name the one by its id" in run("dead-letters", "retry", "--with", "mended.json", code=2).stderr
+    (place / "mended.json").write_text(lines(company()[-1:]))
+    assert ask("dead-letters", "retry", letter, "--with", "mended.json")["taken"] == 1
+    (place / "all.jsonl").write_text(lines(company()))
+    run("import", "all.jsonl", "--store", "sqlite:///good.db")
+    assert state(place) == state(place, "good.db")
+    assert len(ask("dead-letters", "list")) == 1
+
+
+def test_a_letter_that_is_still_bad_has_the_reason_of_now(ask, run, place, monkeypatch):
+    (place / "bad.jsonl").write_text("{}\n")
+    run("import", "bad.jsonl")
+    monkeypatch.setattr("ringfirst.letters.decode", lambda *_, **__: BadEvent("worse; found it so"))
+    assert ask("dead-letters", "retry")["left"] == 1
+    assert [row["reason"] for row in ask("dead-letters", "list")] == ["worse; found it so"]
 
 
 def test_dead_letters_are_listed_for_a_person(run, place):

@@ -715,6 +715,28 @@ def test_an_address_once_suppressed_stays_so_for_its_first_reason(store: Store) 
     assert store.suppressed(key) == "complained"
 
 
+def test_a_dead_letter_is_found_by_how_its_id_begins_and_may_get_another_reason(store: Store) -> None:
+    store.put_dead_letters([letter(1), letter(12), letter(2), letter(100)])
+    assert [one.dead_letter_id for one in store.dead_letters(begins="d1")] == ["d1", "d12", "d100"]
+    assert store.dead_letters(begins="%") == []
+    assert store.dead_letter_ids() == {"d1", "d12", "d2", "d100"}
+    store.blame_dead_letters({"d12": "still \0 no JSON", "d9": "gone"})
+    store.blame_dead_letters({})
+    assert [one.reason for one in store.dead_letters(begins="d1")] == ["no JSON", "still \\x00 no JSON", "no JSON"]
+
+
+def test_a_dead_letter_goes_with_the_batch_that_takes_it_in_or_not_at_all(store: Store) -> None:
+    store.put_dead_letters([letter(n) for n in range(1_200)])
+    retried = [f"d{n}" for n in range(1_100)]
+    claim = claimed(store)
+    claimed(store, take_over=True)
+    with pytest.raises(Fenced):
+        store.commit([batch(claim, events=[event(1)], retried=retried)])
+    assert len(store.dead_letter_ids()) == 1_200
+    committed(store, claimed(store, take_over=True), events=[event(1)], retried=[*retried, "d9999"])
+    assert (store.count_events(), len(store.dead_letter_ids())) == (1, 100)
+
+
 def test_a_dead_letter_is_kept_once_and_whole(store: Store) -> None:
     hostile = msgspec.structs.replace(letter(3, raw=b"\xff\x00{"), account_id="a\0b", reason="bad \ud800", where="\0")
     claim = committed(store, claimed(store), dead_letters=[letter(1), letter(2, source="b"), letter(1)])
