@@ -142,7 +142,7 @@ def explained() -> set[str]:
 
 
 def test_every_how_to_page_for_users_is_typed():
-    elsewhere = {"development", "run-the-server", "run-on-kafka"}  # by tests/server, and by tests/streams/test_page.py
+    elsewhere = {"development", "run-the-server", "run-on-kafka", "follow-decisions"}  # by tests/server, and by tests/streams/test_page.py
     assert {path.stem for path in (ROOT / "docs" / "how-to").glob("*.md")} == {*AFTER_IT, *elsewhere}
 
 
