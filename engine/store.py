@@ -124,13 +124,27 @@ class Heartbeat(msgspec.Struct, frozen=True):
 
 
 class Offset(msgspec.Struct, frozen=True):
-    """How far a source partition was taken in: moved from ``old`` (None = no row yet) to ``new`` by compare-and-set."""
+    """How far a source partition was taken in: moved from ``old`` (None = no row yet) to ``new`` by compare-and-set.
+
+    ``log`` is the id of the topic that the offsets count in: one that was deleted and made anew has another. None = it
+    was not told; what is known of it stays.
+    """
 
     source: str
     topic: str
     partition: int
     old: int | None
     new: int
+    log: str | None = None
+
+
+class Note(msgspec.Struct, frozen=True):
+    """A line of the audit: who did what by hand, and when."""
+
+    at: Instant
+    who: str
+    what: str
+    detail: Mapping[str, Any]
 
 
 class Share(msgspec.Struct, frozen=True):
@@ -170,10 +184,10 @@ class Batch(msgspec.Struct):
     ``planned`` decisions only: ``held``, or ``in_review`` or ``queued`` by their mode. While one is held, the end of
     the hold stands as its ``due_at`` and ``expires_at``, so that no sender lets it leave. With ``history`` true, after
     all facts, mails of the lane still open with ``due_at`` at or before ``clock_at`` become ``past``, as of their
-    ``due_at``. Inbox rows up to ``inbox_seq`` are taken in, and go.
-    ``letters`` are left in the inboxes of other lanes. The dead letters ``retried`` go; what is in ``back``
-    (account id, kind, body) is left in this lane's own inbox once more. What ``follow`` names is left in the outbox to
-    be published: each change of a decision (none with ``history``: what is past is not news), each new dead letter.
+    ``due_at``. Inbox rows up to ``inbox_seq`` are taken in, and go. ``letters`` are left in the inboxes of other lanes,
+    ``notes`` in the audit. The dead letters ``retried`` go; what is in ``back`` (account id, kind, body) is left in
+    this lane's own inbox once more. What ``follow`` names is left in the outbox to be published: each change of a
+    decision (none with ``history``: what is past is not news), each new dead letter.
     """
 
     claim: Claim
@@ -194,6 +208,7 @@ class Batch(msgspec.Struct):
     back: list[tuple[str, InboxKind, bytes]] = msgspec.field(default_factory=list)
     history: bool = False
     follow: frozenset[OutgoingKind] = frozenset()
+    notes: list[Note] = msgspec.field(default_factory=list)
 
 
 class InboxRow(msgspec.Struct, frozen=True):
@@ -367,6 +382,10 @@ class Store(Protocol):
 
     def offsets(self, source: str | None = None) -> dict[tuple[str, str, int], int]:
         """How far each (source, topic, partition) was taken in: the next offset to read."""
+        ...
+
+    def logs(self) -> dict[tuple[str, str, int], str]:
+        """The ids of the topics that these offsets count in, as far as they were told when the offsets were moved."""
         ...
 
     # -- rulebooks, snapshots, shares ------------------------------------------------------------------------------
@@ -611,6 +630,7 @@ __all__ = [
     "LaneLetter",
     "LetterCount",
     "NewEvent",
+    "Note",
     "Offset",
     "OutreachChange",
     "OutreachRow",

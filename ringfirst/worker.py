@@ -51,6 +51,7 @@ def work(opening: AbstractContextManager[Store], book: Rulebook, kafka: KafkaSet
             tally=tally,
             follow=frozenset(told),
         )
+        writer.logs = lambda: _ids(kafka)
         publisher = Publisher(store, kafka, told, lanes=lambda: writer.lanes)
         portrait = Portrait(tally, kafka.group)
         herald = Herald(store, owner, portrait.draw)
@@ -104,3 +105,9 @@ def _ends(kafka: KafkaSettings, lanes: int) -> Mapping[Partition, int]:
     places = [(topic, lane) for topic in kafka.topics.inbound for lane in range(lanes)]
     with admin.opened(kafka) as broker:
         return {Partition(*place): offset for place, offset in broker.next_offsets(places).items()}
+
+
+def _ids(kafka: KafkaSettings) -> Mapping[str, str | None]:
+    """Which topics they are: one that was deleted and made anew has another id."""
+    with admin.opened(kafka) as broker:
+        return {name: one.topic_id for name, one in broker.topics(kafka.topics.inbound).items()}

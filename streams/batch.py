@@ -89,7 +89,7 @@ class Handler(Protocol):
 
         Kafka has given them to this worker, whoever held them before. It is asked again for lanes that are held
         already, after a rebalance and after a batch that failed: what is in memory may stay if it is still what the
-        store has. Raises ``StoreError`` or ``LaneTaken``; the caller tries again.
+        store has. Raises ``StoreError``, ``StreamError`` or ``LaneTaken``; the caller tries again.
         """
         ...
 

@@ -26,6 +26,23 @@ def unfit(topic: str, lane: int, offset: int, first: int, end: int) -> str | Non
     return None
 
 
+def made_anew(topic: str, lane: int, known: str | None, found: str | None) -> str | None:
+    """Why a partition must not go on: its topic has another id than the one whose offsets the store has.
+
+    Where one of them is not told nothing is said: brokers before 2.8 have no ids.
+
+    >>> made_anew("usage-events", 2, "old", "old"), made_anew("usage-events", 2, "old", None)
+    (None, None)
+    """
+    if known is None or found is None or known == found:
+        return None
+    return (
+        f"{topic}[{lane}]: the topic was deleted and made anew; found the id {found}, the store's offset is of {known};"
+        f" bring the old one back, or begin the new one with '{way_out(topic, lane)}' (--all in place of {lane} does "
+        "every lane)"
+    )
+
+
 def other_sources(taken: Taken, topics: Collection[str], source: str) -> list[str]:
     """The logs other than ``source`` that these topics were read from."""
     return sorted({one for one, topic, _ in taken if topic in topics} - {source})

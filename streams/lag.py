@@ -41,15 +41,18 @@ def lag(
     peek: Peek,
     topics: Sequence[str],
     taken: Mapping[tuple[str, str, int], int],
+    logs: Mapping[tuple[str, str, int], str],
     *,
     at: Instant,
 ) -> list[PartitionLag]:
-    """Compare topics and store, by topic and lane. ``taken`` is all of ``Store.offsets``, ``at`` the clock.
+    """Compare topics and store, by topic and lane. ``at`` is the clock.
+
+    ``taken`` is all of ``Store.offsets``, ``logs`` of ``Store.logs``.
 
     Joins no consumer group and moves nothing. Raises ``StreamError`` for a topic that is not there.
     """
-    found = {(one.topic, one.lane): one for one in standings(admin, topics, taken)}
-    goes_on = {place: max(one.next_offset or 0, one.first) for place, one in found.items()}
+    found = {(one.topic, one.lane): one for one in standings(admin, topics, taken, logs)}
+    goes_on = {place: one.first if one.anew else max(one.next_offset or 0, one.first) for place, one in found.items()}
     behind = {place: offset for place, offset in goes_on.items() if offset < found[place].end}
     stamps = peek(behind) if behind else {}
     return [

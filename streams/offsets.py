@@ -7,7 +7,7 @@ import msgspec
 
 from engine.errors import StreamError, UsageError
 from streams.admin import Admin, Topic, places_of
-from streams.halts import other_log, other_sources, unfit
+from streams.halts import made_anew, other_log, other_sources, unfit
 
 Goal = Literal["earliest", "latest"] | int
 
@@ -16,7 +16,8 @@ class Standing(msgspec.Struct, frozen=True):
     """Where the store goes on in one partition of ``source``, the cluster. The partition's number is its lane's.
 
     ``next_offset`` is what the store takes next (None = nothing was taken so far), ``first`` the oldest offset that
-    Kafka keeps, ``end`` what it writes next. ``fault`` says why a worker halts there.
+    Kafka keeps, ``end`` what it writes next. ``fault`` says why a worker halts there. ``log`` is the topic's id (None =
+    Kafka does not tell); ``anew``: the offset is that of an older topic of this name, which is gone.
     """
 
     topic: str
@@ -26,6 +27,8 @@ class Standing(msgspec.Struct, frozen=True):
     first: int
     end: int
     fault: str | None
+    log: str | None = None
+    anew: bool = False
 
 
 class Skip(msgspec.Struct, frozen=True):
@@ -45,12 +48,21 @@ class Skip(msgspec.Struct, frozen=True):
     waiting: int
 
 
-def standings(admin: Admin, topics: Sequence[str], taken: Mapping[tuple[str, str, int], int]) -> list[Standing]:
+def standings(
+    admin: Admin,
+    topics: Sequence[str],
+    taken: Mapping[tuple[str, str, int], int],
+    logs: Mapping[tuple[str, str, int], str],
+) -> list[Standing]:
     """Compare topics and store, by topic and lane. ``taken`` is all of ``Store.offsets``: other logs count as faults.
+
+    ``logs`` is all of ``Store.logs``: so do topics that were made anew.
 
     Joins no consumer group and moves nothing. Raises ``StreamError`` for a topic that is not there.
     """
-    places = places_of(_found(admin, topics))
+    there = _found(admin, topics)
+    ids = {one.name: one.topic_id for one in there}
+    places = places_of(there)
     source = admin.cluster_id
     others = other_sources(taken, topics, source)
     ends, starts = admin.next_offsets(places), admin.first_offsets(places)
@@ -58,8 +70,11 @@ def standings(admin: Admin, topics: Sequence[str], taken: Mapping[tuple[str, str
     for topic, lane in places:
         first, end = starts[topic, lane], ends[topic, lane]
         offset = taken.get((source, topic, lane))
+        anew = made_anew(topic, lane, logs.get((source, topic, lane)), ids[topic])
         fault = other_log(source, others, [topic], lane) if offset is None else unfit(topic, lane, offset, first, end)
-        found.append(Standing(topic, lane, source, offset, first, end, fault))
+        found.append(
+            Standing(topic, lane, source, offset, first, end, anew or fault, ids[topic], anew=anew is not None)
+        )
     return found
 
 
@@ -75,7 +90,7 @@ def skip(one: Standing, to: Goal) -> Skip:
             f"--to {after}: {one.topic}[{one.lane}] does not hold that offset; it begins at {one.first} and goes on at "
             f"{one.end}; name one from {one.first} to {one.end}, or 'earliest' or 'latest'; nothing was done"
         )
-    before = one.first if one.next_offset is None else one.next_offset
+    before = one.first if one.next_offset is None or one.anew else one.next_offset
     begun = before if before <= one.end else one.first  # of a log that is shorter nobody knows what was read
     return Skip(
         topic=one.topic,

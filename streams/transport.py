@@ -15,7 +15,7 @@ from faust import Schema
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, AppT, EventT, Message
 
-from engine.errors import LaneTaken, StoreError
+from engine.errors import LaneTaken, StoreError, StreamError
 from engine.instants import Instant
 from streams.batch import Claimed, Clocks, LaneBatch, Partition
 from streams.consuming import ConsumerThread
@@ -205,7 +205,7 @@ class Consumer(driver.Consumer):
             work.tally.failed(err, lanes, retried="claim")
             work.store.away(f"lanes {listed(lanes)} cannot be claimed: {err}")
             self._put_off(lanes, generation, f"not claimed: {err}")
-        except (LaneTaken, KafkaError, TimeoutError) as err:
+        except (LaneTaken, StreamError, KafkaError, TimeoutError) as err:
             work.tally.failed(err, lanes, retried="claim")
             log.warning("lanes %s cannot be claimed: %s; trying again", listed(lanes), err)
             self._put_off(lanes, generation, f"not claimed: {err}")

@@ -13,7 +13,7 @@ from engine.rulebook.book import Rulebook
 from engine.store import DeadLetter, Offset, OutgoingKind, Store
 from streams.batch import Claimed, Headers, LaneBatch, Partition, Record
 from streams.files import dead_letter
-from streams.halts import other_log, other_sources
+from streams.halts import made_anew, other_log, other_sources
 from streams.tally import Tally
 
 RENEW_EVERY = 5 * SECOND
@@ -24,6 +24,10 @@ MAX_HEADERS = 64 * 1024
 
 Ends = Callable[[], Mapping[Partition, int]]
 """Asks the broker where every partition of the inbound topics ends."""
+
+
+Logs = Callable[[], Mapping[str, str | None]]
+"""Asks the broker for the id of each inbound topic; None = it tells none. Raises ``StreamError``."""
 
 
 def kept_headers(headers: Headers) -> tuple[tuple[str, bytes], ...]:
@@ -46,7 +50,8 @@ class LaneWriter:
     ``source`` names the log that the offsets belong to (the cluster), ``gives_way`` says of another owner's name
     whether it is a worker of this group, from which Kafka takes lanes as it likes. With ``history`` events count as
     recorded at their own time, and ``ends`` tells when all lanes of all workers are through. What ``follow`` names is
-    left in the outbox.
+    left in the outbox. Set ``logs``, and a topic that was made anew since it
+    was read halts its lanes when they are claimed.
     """
 
     def __init__(
@@ -67,6 +72,8 @@ class LaneWriter:
         self.tally = tally or Tally()
         self._store, self._source, self._now, self._gives_way = store, source, now, gives_way
         self._ends = ends
+        self.logs: Logs | None = None
+        self._ids: Mapping[str, str | None] = {}
         history = ends is not None
         self._keeper = AssignedKeeper(store, book, owner, source=source, at=now(), history=history, follow=follow)
         self._offsets: dict[Partition, int | None] = {}
@@ -79,17 +86,23 @@ class LaneWriter:
     # -- the contract ----------------------------------------------------------------------------------------------
     def claim(self, lanes: Sequence[int], topics: Sequence[str]) -> Mapping[int, Claimed]:
         """Become the owner of lanes, and say where each partition of them goes on."""
+        self._ids = self.logs() if self.logs is not None else {}
         at = self._now()
         self._mine.update(lanes)
         others = {info.owner for info in self._store.lane_infos(at=at) if info.lane in lanes and info.owner}
         over = all(self._gives_way(owner) for owner in others)
+        known = self._store.logs() if self._ids else {}
         claimed, elsewhere = {}, other_sources(self._store.offsets(), topics, self._source)
         for one in self._keeper.assign(lanes, at=at, take_over=over):
             offsets = {(Partition(topic, one.lane)): one.offsets.get((topic, one.lane)) for topic in topics}
             self._offsets.update(offsets)
             self._renewed[one.lane] = at
             never = [place.topic for place, offset in offsets.items() if offset is None]
-            claimed[one.lane] = Claimed(one.epoch, offsets, other_log(self._source, elsewhere, never, one.lane))
+            halted = other_log(self._source, elsewhere, never, one.lane)
+            for topic in topics:
+                stood = known.get((self._source, topic, one.lane))
+                halted = halted or made_anew(topic, one.lane, stood, self._ids.get(topic))
+            claimed[one.lane] = Claimed(one.epoch, offsets, halted)
         self._ended -= set(lanes)
         self._decoded = {key: value for key, value in self._decoded.items() if key[0].partition not in lanes}
         return claimed
@@ -251,5 +264,6 @@ class LaneWriter:
         for place, moved in batch.ranges.items():
             known = self._offsets.get(place)
             old = None if known is None else moved.start
-            moves.append(Offset(self._source, place.topic, place.partition, old, moved.end))
+            log = self._ids.get(place.topic)
+            moves.append(Offset(self._source, place.topic, place.partition, old, moved.end, log))
         return moves

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, TypeVar
 
-from engine.errors import Conflict, Fenced, RingfirstError, StoreError
+from engine.errors import Conflict, Fenced, RingfirstError, StoreError, StreamError
 from streams.absence import Absence
 from streams.batch import Claimed, Handler, LaneBatch
 from streams.held import HeldLanes
@@ -163,7 +163,7 @@ class Work:
             self.tally.failed(err, retried="between")
             self.store.away(f"between batches: {err}")
             self.held.tell_again()
-        except (Fenced, Conflict) as err:
+        except (Fenced, Conflict, StreamError) as err:
             self.tally.failed(err, retried="between")
             self.held.tell_again()
             log.warning("between batches: %s; its lanes are claimed again", err)

@@ -110,11 +110,11 @@ def move_offsets(connection: sa.Connection, driver: Driver, moves: Iterable[Offs
     for move in sorted(moves, key=lambda one: (one.source, one.topic, one.partition)):
         if move.old is None:
             cells = {"source": move.source, "topic": move.topic, "partition": move.partition, "next": move.new}
+            cells["log"] = move.log
             done = connection.execute(begin, cells, execution_options=COUNTED)
         else:
-            done = connection.execute(
-                _MOVE, {f"the_{name}": getattr(move, name) for name in _PLACE} | {"next": move.new}
-            )
+            cells = {f"the_{name}": getattr(move, name) for name in _PLACE} | {"next": move.new}
+            done = connection.execute(_MOVE, cells if move.log is None else cells | {"log": move.log})
         if done.rowcount != 1:
             raise Fenced(_moved(move))
 
@@ -125,6 +125,12 @@ def read_offsets(connection: sa.Connection, source: str | None) -> dict[tuple[st
     if source is not None:
         query = query.where(offsets.c.source == source)
     return {(row.source, row.topic, row.partition): row.next for row in connection.execute(query)}
+
+
+def read_logs(connection: sa.Connection) -> dict[tuple[str, str, int], str]:
+    """Which topic each offset counts in, where that is known."""
+    query = sa.select(offsets).where(offsets.c.log.is_not(None))
+    return {(row.source, row.topic, row.partition): row.log for row in connection.execute(query)}
 
 
 def hold_all(connection: sa.Connection) -> None:

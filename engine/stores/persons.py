@@ -1,12 +1,12 @@
 """People apart from events: their personal traits, when they were in contact, and where never to write again."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
 
 from engine.instants import Instant
-from engine.store import Touch, Trait
+from engine.store import Note, Touch, Trait
 from engine.stores.codec import decode, encode
 from engine.stores.driver import Driver
 from engine.stores.tables import audit, people, suppressions, touches
@@ -66,9 +66,9 @@ def suppressed(connection: sa.Connection, address_key: str) -> str | None:
     return connection.execute(query).scalar()
 
 
-def note(connection: sa.Connection, *, at: Instant, who: str, what: str, detail: Mapping[str, Any]) -> None:
+def note(connection: sa.Connection, one: Note) -> None:
     """Write down who did what by hand."""
-    connection.execute(sa.insert(audit).values(at=at, who=who, what=what, detail=encode(detail)))
+    connection.execute(sa.insert(audit).values(at=one.at, who=one.who, what=one.what, detail=encode(one.detail)))
 
 
 def _row(trait: Trait) -> dict[str, Any]:

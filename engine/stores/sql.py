@@ -21,6 +21,7 @@ from engine.store import (
     InboxRow,
     LaneInfo,
     LetterCount,
+    Note,
     Objection,
     Outgoing,
     OutgoingKind,
@@ -120,6 +121,8 @@ class SqlStore:
             arrivals.clear_inbox(connection, batch.claim.lane, until=batch.inbox_seq)
         if batch.back:
             arrivals.put_inbox(connection, self._driver, batch.back, lanes=self._lanes, at=batch.clock_at or 0)
+        for note in batch.notes:
+            persons.note(connection, note)
         if batch.letters:
             arrivals.put_lane_letters(connection, self._driver, batch.letters, at=batch.clock_at or 0)
 
@@ -166,6 +169,11 @@ class SqlStore:
         """How far each (source, topic, partition) was taken in."""
         with self._driver.reading() as connection:
             return ownership.read_offsets(connection, source)
+
+    def logs(self) -> dict[tuple[str, str, int], str]:
+        """The ids of the topics that these offsets count in, as far as they were told."""
+        with self._driver.reading() as connection:
+            return ownership.read_logs(connection)
 
     # -- rulebooks, snapshots, shares ------------------------------------------------------------------------------
     def put_rulebook(self, fingerprint: str, files: Mapping[str, str], *, at: Instant) -> None:
@@ -409,7 +417,7 @@ class SqlStore:
     def audit(self, *, at: Instant, who: str, what: str, detail: Mapping[str, Any]) -> None:
         """Write down who did what by hand."""
         with self._driver.writing() as connection:
-            persons.note(connection, at=at, who=who, what=what, detail=detail)
+            persons.note(connection, Note(at, who, what, detail))
 
     def key(self, text: str) -> str:
         """A keyed hash (HMAC-SHA256, hexadecimal) under the store's own secret."""

@@ -66,6 +66,7 @@ offsets = sa.Table(
     sa.Column("topic", TEXT, primary_key=True),
     sa.Column("partition", sa.Integer, primary_key=True, autoincrement=False),
     _must("next", BIG),
+    _may("log", TEXT),
 )
 
 # Clustered by (lane, position): a lane is read from front to back far more often than rows are looked up one by one.

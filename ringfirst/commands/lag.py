@@ -29,7 +29,7 @@ def lag(store_url: str | None, *, as_json: bool) -> None:
     from streams.lag import peeking
 
     with kafka() as (settings, admin), opened(store_url) as store:
-        found = measured(admin, peeking(settings), settings.topics.inbound, store.offsets(), at=now())
+        found = measured(admin, peeking(settings), settings.topics.inbound, store.offsets(), store.logs(), at=now())
         cluster = admin.cluster_id
     faults = [one.fault for one in found if one.fault is not None]
     records, seconds = sum(one.records for one in found), _longest(found)

@@ -45,7 +45,8 @@ def show(store_url: str | None, *, as_json: bool) -> None:
     Offsets of other clusters that the store has read stand below, without what is kept there. Joins no group and moves
     nothing. Ends with 1 when a lane would halt.
 
-    With --json: {"cluster", "lanes": [{"topic", "lane", "source", "next_offset", "first", "end", "fault"}],
+    With --json: {"cluster", "lanes": [{"topic", "lane", "source", "next_offset", "first", "end", "fault", "log",
+    "anew"}],
     "elsewhere": [{"topic", "lane", "source", "next_offset"}]}.
     """
     from ringfirst.answers import print_json, print_table, talk
@@ -53,7 +54,7 @@ def show(store_url: str | None, *, as_json: bool) -> None:
 
     with kafka() as (settings, admin), opened(store_url) as store:
         topics, cluster, taken = settings.topics.inbound, admin.cluster_id, store.offsets()
-        found = standings(admin, topics, taken)
+        found = standings(admin, topics, taken, store.logs())
     others = [
         {"topic": topic, "lane": lane, "source": source, "next_offset": offset}
         for (source, topic, lane), offset in sorted(taken.items())
@@ -117,9 +118,10 @@ def skip(
     _fitting(lane, why, every=every)
     with kafka() as (settings, admin), opened(store_url) as store:
         _known(topic, settings.topics.inbound)
-        found = [one for one in standings(admin, [topic], store.offsets()) if one.lane < store.lanes]
-        skips = [meant(one, to) for one in _chosen(found, topic, lane)]
-        skips = [one for one in skips if one.before != one.after]
+        found = standings(admin, [topic], store.offsets(), store.logs())
+        chosen = _chosen([one for one in found if one.lane < store.lanes], topic, lane)
+        skips = [one for one in (meant(one, to) for one in chosen if not one.anew) if one.before != one.after]
+        skips += [meant(one, to) for one in chosen if one.anew]
         if skips and not yes:
             for one in skips:
                 talk(_said(one))
@@ -127,7 +129,7 @@ def skip(
                 shown(f"Move the store in {topic}? Records given up are never taken in."), abort=True, err=True
             )
         if skips:
-            _move(store, admin.cluster_id, skips, why=why, take_over=take_over)
+            _move(store, skips, found, why=why, take_over=take_over)
         cluster = admin.cluster_id
     if as_json:
         print_json({"cluster": cluster, "moved": skips})
@@ -181,22 +183,18 @@ def _said(one: "Skip") -> str:
     )
 
 
-def _move(store: "Store", source: str, skips: "list[Skip]", *, why: str, take_over: bool) -> None:
-    """All lanes in one transaction; what was agreed to is what is done: an offset that moved meanwhile is refused."""
-    from engine.store import Batch, Offset
+def _move(store: "Store", skips: "list[Skip]", found: "list[Standing]", *, why: str, take_over: bool) -> None:
+    """All lanes in one transaction, with the audit; an offset that moved since it was agreed to is refused."""
+    from engine.store import Batch, Note, Offset
     from ringfirst import owners
     from ringfirst.intake import now
 
-    moves = {one.lane: one for one in skips}
+    moves, stood = {one.lane: one for one in skips}, {one.lane: one for one in found}
     claims = owners.claim(store, list(moves), at=now(), take_over=take_over)
     try:
         batches = []
         for claim in claims:
-            one = moves[claim.lane]
-            offset = Offset(source, one.topic, one.lane, one.before, one.after)
-            batches.append(Batch(claim, claim.position, claim.clock_at, claim.first_at, offsets=[offset]))
-        store.commit(batches)
-        for one in skips:
+            one, source = moves[claim.lane], stood[claim.lane].source
             detail = {
                 "source": source,
                 "topic": one.topic,
@@ -206,6 +204,9 @@ def _move(store: "Store", source: str, skips: "list[Skip]", *, why: str, take_ov
                 "given_up": one.given_up,
                 "why": why,
             }
-            store.audit(at=now(), who=owners.owner_name(), what="skip offsets", detail=detail)
+            offset = Offset(source, one.topic, one.lane, one.before, one.after, stood[one.lane].log)
+            note = Note(now(), owners.owner_name(), "skip offsets", detail)
+            batches.append(Batch(claim, claim.position, claim.clock_at, claim.first_at, offsets=[offset], notes=[note]))
+        store.commit(batches)
     finally:
         store.release(claims)

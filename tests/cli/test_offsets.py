@@ -11,6 +11,7 @@ import pytest
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 
+from engine.errors import StoreError
 from engine.instants import iso
 from engine.lanes import lane_of
 from engine.store import Batch, Offset
@@ -78,10 +79,10 @@ class Site:
         with opened(self.settings) as admin:
             places = [Partition(topic, lane) for topic in self.topics.inbound]
             firsts, ends = admin.first_offsets(places), admin.next_offsets(places)
+            ids = {name: one.topic_id for name, one in admin.topics(self.topics.inbound).items()}
+        writer = LaneWriter(self.store, book_of(), "w", source=self.cluster, now=now, gives_way=lambda _: False)
+        writer.logs = lambda: ids
         bounds = {place: Bounds(firsts[place], ends[place]) for place in places}
-        writer = LaneWriter(
-            self.store, book_of(), "w", source=self.cluster, now=now, gives_way=lambda _: False, threaded=False
-        )
         held = HeldLanes(self.topics.inbound)
         held.assigned(places, 1, 0.0)
         claimed = writer.claim([lane], held.topics)[lane]
@@ -176,6 +177,50 @@ def test_topics_that_moved_to_another_cluster_are_begun_by_the_commands_that_the
     assert site.store.offsets()[site.cluster, site.usage, 1] == 3
     assert set(before) < set(site.rows()["offsets"]), "what was read of the old one stays written"
     assert [one["fault"] for one in ask("offsets", "show")["lanes"]] == [None] * 6
+
+
+@pytest.mark.slow
+def test_a_topic_that_was_made_anew_halts_though_its_log_is_longer_and_is_begun_by_the_command(
+    real_kafka, place, monkeypatch, run, ask
+):
+    site = site_on(real_kafka, place, monkeypatch)
+    for lane in range(LANES):
+        site.put(3, lane)
+        assert site.worker(lane)[0] is None
+    admin = AdminClient({"bootstrap.servers": real_kafka.bootstrap})
+    admin.delete_topics([site.usage])[site.usage].result(20)
+    assert until(lambda: site.usage not in admin.list_topics(timeout=10).topics, 30)
+    real_kafka.topic("usage", LANES)
+    for lane in range(LANES):
+        site.put(9, lane)
+        trouble, _ = site.worker(lane)
+        assert "the topic was deleted and made anew; found the id " in trouble
+    (words,) = named_in(trouble)
+    faults = [one["fault"] for one in ask("lag", code=1)["lanes"] if one["fault"]]
+    assert trouble.removeprefix("halted: ") in faults
+    assert {one["records"] for one in ask("lag", code=1)["lanes"] if one["topic"] == site.usage} == {9}
+    assert "0 records given up, 0 read again, 9 waiting from there" in run(*words, stdin="y\n").stderr
+    trouble, positions = site.worker(1)
+    assert (trouble, positions[Partition(site.usage, 1)]) == (None, 0)
+    assert site.store.offsets()[site.cluster, site.usage, 1] == 9
+    assert "made anew" in str(site.worker(0)[0]), "nobody decided about this one"
+    run("offsets", "skip", site.usage, 0, "--to", 3, "--why", "where it stood is right", "--yes")
+    assert site.worker(0)[0] is None
+    site.store.close()
+
+
+def test_a_skip_and_its_line_in_the_audit_are_one_transaction(small, run, monkeypatch):
+    small.put(9)
+    small.read(4)
+    before = small.rows()
+
+    def fails(*_given):
+        raise StoreError("no room")
+
+    monkeypatch.setattr("engine.stores.persons.note", fails)
+    assert "no room" in run("offsets", "skip", small.usage, 1, "--to", 7, "--why", "x", "--yes", code=2).stderr
+    assert [small.rows()[table] for table in ("offsets", "audit")] == [before["offsets"], []]
+    assert small.store.offsets() == {(small.cluster, small.usage, 1): 4}
 
 
 def test_all_lanes_of_a_topic_move_in_one_go(site, ask):
@@ -350,7 +395,10 @@ def test_show_says_where_every_lane_goes_on_and_what_would_halt(site, run, ask):
     site.read(4)
     found = ask("offsets", "show")
     row = {"topic": site.usage, "lane": 1, "source": site.cluster, "next_offset": 4, "first": 0, "end": 9}
-    assert {**row, "fault": None} in found["lanes"]
+    with opened(site.settings) as admin:
+        row["log"] = admin.topics([site.usage])[site.usage].topic_id
+    assert (row["log"] is not None) == site.kafka.is_real
+    assert {**row, "fault": None, "anew": False} in found["lanes"]
     assert (found["cluster"], len(found["lanes"]), found["elsewhere"]) == (site.cluster, 6, [])
     site.read(70, lane=0)
     site.read(5, lane=0, source="old-cluster")

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from engine.decision import Ended, Held, Released, Subject
 from engine.errors import Conflict, Fenced, LaneTaken, StoreError
 from engine.instants import DAY, HOUR
-from engine.store import Share, Snapshot, Store, Touch, Trait
+from engine.store import Offset, Share, Snapshot, Store, Touch, Trait
 from engine.stores import open_store
 from tests.stores.made import (
     ACME,
@@ -861,3 +861,14 @@ def test_whatever_goes_in_comes_out_the_same(store: Store, bodies: list[tuple[st
     assert list(store.entries(0, after=claim.position)) == [one.recorded for one in sent]
     ids = [(one.recorded.account_id, one.recorded.event.id) for one in sent]
     assert store.existing(ids) == {pair: one.digest for pair, one in zip(ids, sent, strict=True)}
+
+
+def test_an_offset_remembers_the_topic_it_counts_in_until_it_is_told_another(store: Store) -> None:
+    claim = claimed(store)
+    claim = committed(store, claim, offsets=[Offset("k", "usage", 0, None, 3), Offset("k", "support", 0, None, 1, "a")])
+    assert store.logs() == {("k", "support", 0): "a"}
+    claim = committed(store, claim, offsets=[Offset("k", "usage", 0, 3, 4, "b"), Offset("k", "support", 0, 1, 2)])
+    assert store.logs() == {("k", "support", 0): "a", ("k", "usage", 0): "b"}
+    committed(store, claim, offsets=[Offset("k", "support", 0, 2, 0, "c")])
+    assert store.logs()["k", "support", 0] == "c"
+    assert store.offsets() == {("k", "support", 0): 0, ("k", "usage", 0): 4}

@@ -277,4 +277,4 @@ def test_every_public_method_of_the_contract_is_there() -> None:
 
 def test_a_row_to_insert_has_every_column_but_the_counting_one() -> None:
     assert columns(metadata.tables["touches"]) == ["account_id", "user_id", "at", "channel", "kind"]
-    assert columns(metadata.tables["offsets"]) == ["source", "topic", "partition", "next"]
+    assert columns(metadata.tables["offsets"]) == ["source", "topic", "partition", "next", "log"]

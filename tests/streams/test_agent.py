@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from engine.errors import Conflict, Fenced, StoreError
+from engine.errors import Conflict, Fenced, StoreError, StreamError
 from streams.app import Listening, make_app
 from streams.batch import Claimed, Clocks, Partition
 from streams.held import Bounds, Fetched
@@ -192,7 +192,7 @@ def test_a_history_is_finished_when_its_last_lane_is(tmp_path):
     assert (handler.taken[0].at_end, finished) == (True, [True])
 
 
-@pytest.mark.parametrize("error", [StoreError("away"), Fenced("lane 0: gone"), Conflict("moved")])
+@pytest.mark.parametrize("error", [StoreError("away"), StreamError("away"), Fenced("lane 0: gone"), Conflict("moved")])
 def test_after_a_fault_between_batches_a_history_at_its_end_says_so_again(tmp_path, error):
     handler = Handler()
     app = given_app(tmp_path, handler, history=True)

@@ -32,6 +32,11 @@ def test_what_is_given_up_and_what_is_read_again(next_offset, first, end, to, ex
     assert meant(next_offset, first, end, to) == expected
 
 
+def test_of_a_topic_that_was_made_anew_nothing_was_read():
+    found = skip(Standing("usage", 0, "a cluster", 4, 0, 9, "made anew", "b", anew=True), "earliest")
+    assert (found.before, found.after, found.given_up, found.again, found.waiting) == (4, 0, 0, 0, 9)
+
+
 @pytest.mark.parametrize("to", [2, 10])
 def test_an_offset_that_the_log_does_not_hold_is_refused(to):
     with pytest.raises(UsageError, match="name one from 3 to 9"):

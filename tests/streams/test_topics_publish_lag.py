@@ -53,7 +53,7 @@ def measured(settings, taken, at=NOON):
         by_source = {(admin.cluster_id, *place): offset for place, offset in taken.items()}
         return {
             (one.topic, one.lane): one
-            for one in lag(admin, peeking(settings), settings.topics.inbound, by_source, at=at)
+            for one in lag(admin, peeking(settings), settings.topics.inbound, by_source, {}, at=at)
         }
 
 
@@ -184,7 +184,7 @@ def test_offsets_of_another_cluster_count_for_nothing(wire, tmp_path):
     put(wire, tmp_path / "events.jsonl", line())
     mine = (wire.topics.usage, lane_of("acme", 4))
     with opened(wire) as admin:
-        found = lag(admin, peeking(wire), wire.topics.inbound, {("another", *mine): 1}, at=NOON)
+        found = lag(admin, peeking(wire), wire.topics.inbound, {("another", *mine): 1}, {}, at=NOON)
     assert sum(one.records for one in found) == 1
 
 
