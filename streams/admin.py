@@ -1,5 +1,6 @@
 """Asking Kafka about topics and offsets, and making topics: a small contract, and kafka-python behind it."""
 
+import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol, TypeVar
@@ -13,6 +14,8 @@ from streams.settings import KafkaSettings
 Place = tuple[str, int]
 """A topic and one of its partitions."""
 TIMEOUT_SECONDS = 10.0
+
+_ASK_SECONDS = 2.0  # after so long we look whether there is any use in asking on
 
 _EMBEDDED_VERSION = (2, 3)  # kafka-python cannot read how the embedded broker tells its versions
 _T = TypeVar("_T")
@@ -149,19 +152,38 @@ class KafkaAdmin:
 
 
 def cluster_id(settings: KafkaSettings, *, timeout_seconds: float = TIMEOUT_SECONDS) -> str:
-    """Which cluster answers there. Raises ``StreamError`` when none does, with what stood in the way."""
-    from confluent_kafka import KafkaException  # takes a tenth of a second
+    """Which cluster answers there. Raises ``StreamError`` when none does, with what stood in the way.
+
+    Who is not let in is told so at once; a broker that cannot be reached is waited for.
+    """
+    from confluent_kafka import KafkaError, KafkaException  # takes a tenth of a second
     from confluent_kafka.admin import AdminClient
 
-    said: list[str] = []
-    config = {**settings.for_confluent(), "log_level": 0, "error_cb": lambda err: said.append(str(err.str()))}
+    said: list[KafkaError] = []
+    config = {**settings.for_confluent(), "log_level": 0, "error_cb": said.append}
     client = AdminClient(config)
-    try:
-        found = client.list_topics(timeout=timeout_seconds).cluster_id
-    except KafkaException as err:
-        client.poll(0.1)  # what stood in the way is told to whoever asks
-        raise StreamError(unanswered(settings.where, said[0] if said else err.args[0].str())) from err
-    return str(found)
+    until = time.monotonic() + timeout_seconds
+    while True:
+        left = until - time.monotonic()
+        try:
+            return str(client.list_topics(timeout=max(0.1, min(_ASK_SECONDS, left))).cluster_id)
+        except KafkaException as err:
+            client.poll(0.1)  # what stood in the way is told to whoever asks
+            for one in said:
+                if one.code() in {KafkaError._AUTHENTICATION, KafkaError._SSL}:  # noqa: SLF001 - so they are called
+                    login = one.code() == KafkaError._AUTHENTICATION  # noqa: SLF001
+                    raise StreamError(_shut(settings.where, one.str(), login=login)) from err
+            if left <= _ASK_SECONDS:
+                raise StreamError(unanswered(settings.where, (said or [err.args[0]])[0].str())) from err
+
+
+def _shut(where: str, why: str, *, login: bool) -> str:
+    """The message for a broker that is there and lets us not in."""
+    if login:
+        names = "RINGFIRST_KAFKA_USER, RINGFIRST_KAFKA_PASSWORD and RINGFIRST_KAFKA_MECHANISM"
+        return f"{where}: Kafka lets nobody in by that name and password; {why}; are {names} right?"
+    names = "RINGFIRST_KAFKA_TLS, RINGFIRST_KAFKA_CA and RINGFIRST_KAFKA_CERTIFICATE"
+    return f"{where}: no safe connection to Kafka comes about; {why}; are {names} right?"
 
 
 def unanswered(where: str, why: object) -> str:

@@ -36,7 +36,6 @@ SETTINGS: Mapping[str, str] = {
     "node.id": "1",
     "controller.listener.names": "CONTROLLER",
     "inter.broker.listener.name": "PLAINTEXT",
-    "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,LOGIN:SASL_PLAINTEXT",
     "sasl.enabled.mechanisms": "PLAIN",
     # a topic made by accident has the wrong number of partitions, and the partitions are the lanes
     "auto.create.topics.enable": "false",
@@ -57,6 +56,9 @@ SETTINGS: Mapping[str, str] = {
 }
 LOGIN = ("ringfirst", "on-this-machine-only")
 """Name and password at the door that asks for them (SASL PLAIN); it stands open to this machine only."""
+
+DOORS: Mapping[str, str] = {"PLAINTEXT": "PLAINTEXT", "LOGIN": "SASL_PLAINTEXT"}
+"""Listeners for clients, each with its protocol."""
 
 _LOGGING = """\
 rootLogger.level = warn
@@ -134,8 +136,9 @@ def _java() -> str:
 class Broker:
     """One node with all its files in ``folder``, on loopback ports that stay the same over restarts.
 
-    ``port`` 0 takes a free one. ``settings`` go over those above. With ``quick`` it starts at half the cost and is
-    slower later (Java's first compiler alone). A folder that has a broker already keeps what it was made with.
+    ``port`` 0 takes a free one. ``doors`` are more listeners, ``settings`` go over those above. With ``quick`` it
+    starts at half the cost and is slower later (Java's first compiler alone). A folder that has a broker already
+    keeps what it was made with.
     """
 
     def __init__(
@@ -144,22 +147,24 @@ class Broker:
         *,
         port: int = 0,
         quick: bool = False,
+        doors: Mapping[str, str] | None = None,
         settings: Mapping[str, str] | None = None,
     ) -> None:
         self.folder = folder.resolve()
         self._port = port
         self._quick = quick
+        self._doors = {**DOORS, **(doors or {})}
         self._settings = dict(settings or {})
 
     @property
     def bootstrap(self) -> str:
         """``host:port`` for clients."""
-        return self._listener("PLAINTEXT")
+        return self.door("PLAINTEXT")
 
     @property
     def login(self) -> str:
         """``host:port`` of the door that asks for name and password."""
-        return self._listener("LOGIN")
+        return self.door("LOGIN")
 
     @property
     def pid(self) -> int | None:
@@ -220,7 +225,8 @@ class Broker:
                 return
             time.sleep(0.05)
 
-    def _listener(self, name: str) -> str:
+    def door(self, name: str) -> str:
+        """``host:port`` of a listener."""
         found = re.search(rf"^advertised.listeners=.*{name}://([^,\s]+)", self._properties(), re.MULTILINE)
         if found is None:
             raise Unavailable(f"{self.folder / _PROPERTIES}: names no {name} listener; remove the folder, start anew")
@@ -233,14 +239,17 @@ class Broker:
         """Write the settings and format the log folder, once."""
         if (self.folder / _PROPERTIES).exists():
             return
-        plain, login, controller = _free_ports(self._port)
+        controller, *ports = _free_ports(0, self._port, *[0] * (len(self._doors) - 1))
         name, password = LOGIN
-        doors = f"PLAINTEXT://127.0.0.1:{plain},LOGIN://127.0.0.1:{login}"
+        doors = ",".join(f"{door}://127.0.0.1:{port}" for door, port in zip(self._doors, ports, strict=True))
         module = "org.apache.kafka.common.security.plain.PlainLoginModule"
         settings = {
             **SETTINGS,
             "listeners": f"{doors},CONTROLLER://127.0.0.1:{controller}",
             "advertised.listeners": doors,
+            "listener.security.protocol.map": ",".join(
+                f"{door}:{protocol}" for door, protocol in {**self._doors, "CONTROLLER": "PLAINTEXT"}.items()
+            ),
             "controller.quorum.bootstrap.servers": f"127.0.0.1:{controller}",
             "listener.name.login.plain.sasl.jaas.config": f'{module} required user_{name}="{password}";',
             "log.dirs": str(self.folder / "data"),
@@ -303,9 +312,9 @@ def answers(bootstrap: str) -> bool:
     return len(reply) == 12 and struct.unpack(">iii", reply)[2] > 0  # noqa: PLR2004 - length, correlation, brokers
 
 
-def _free_ports(wanted: int) -> list[int]:
-    """Three ports of loopback; all are held until all are known, so that they differ."""
-    held = [socket.create_server(("127.0.0.1", port)) for port in (wanted, 0, 0)]
+def _free_ports(*wanted: int) -> list[int]:
+    """Ports of loopback, free ones for 0; all are held until all are known, so that they differ."""
+    held = [socket.create_server(("127.0.0.1", port)) for port in wanted]
     ports = [one.getsockname()[1] for one in held]
     for one in held:
         one.close()
