@@ -15,6 +15,9 @@ from streams.settings import KafkaSettings
 if TYPE_CHECKING:
     from streams.admin import KafkaAdmin
 
+Taken = tuple[dict[tuple[str, str, int], int], dict[tuple[str, str, int], str]]
+"""Where the store goes on in each partition, and the ids of the topics that those offsets count in."""
+
 KAFKA_SECONDS = 3.0
 """How long a broker may take to answer."""
 LONGEST_LOOK = 5.0
@@ -97,14 +100,14 @@ class Lookout:
                 "shares": store.shares(after=max(clocks) - DAY) if clocks else [],
             }
             if self._kafka is not None:
-                found["offsets"] = store.offsets()
+                found["offsets"] = store.offsets(), store.logs()
         except StoreError as err:
             self._close_store()
             return {"store": str(err)}
         return found
 
     def _streamed(
-        self, kafka: KafkaSettings, offsets: dict[tuple[str, str, int], int] | None, *, stamps: bool
+        self, kafka: KafkaSettings, taken: Taken | None, *, stamps: bool
     ) -> tuple[list[PartitionLag] | None, str | None]:
         from streams.admin import KafkaAdmin
 
@@ -112,7 +115,7 @@ class Lookout:
             if self._admin is None:
                 self._admin = KafkaAdmin(kafka, timeout_seconds=KAFKA_SECONDS)
             peek = peeking(kafka, timeout_seconds=KAFKA_SECONDS) if stamps else lambda _places: {}
-            return lag(self._admin, peek, kafka.topics.inbound, offsets or {}, at=now()), None
+            return lag(self._admin, peek, kafka.topics.inbound, *(taken or ({}, {})), at=now()), None
         except RingfirstError as err:
             self._close_kafka()
             return None, str(err)
