@@ -13,10 +13,10 @@ FITS    := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info
 PYTHONS := python3.13 python3.12 python3.11 python3 python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-quick lint format bench chaos up down lock clean
+.PHONY: help setup demo test test-quick lint format bench bench-streams chaos up down lock clean
 
 help: ## list these words
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
 
 setup: $(STAMP) ## make .venv with the ringfirst command in it; quick when nothing changed
 	@:
@@ -61,6 +61,9 @@ format: setup ## let ruff mend and format FILES (default: everything)
 
 bench: setup ## measure the speed on this machine
 	@$(BIN)/python -m bench $(ARGS)
+
+bench-streams: setup ## measure workers on a real Kafka, beside stock Faust and bare clients
+	@$(BIN)/python -m bench.streams $(ARGS)
 
 chaos: setup ## kill it at random moments and compare what is left
 	@$(BIN)/python -m pytest tests/chaos -m chaos $(ARGS)

@@ -1,10 +1,9 @@
-"""What an event costs on its way from Kafka to the handler: ``python -m bench.kafka``.
+"""What an event costs on its way from Kafka to a handler that does nothing: the readers of ``bench.streams``.
 
-The batch transport with a handler that does nothing, beside stock Faust and aiokafka, in one run on one broker; each
-in a process of its own, whose CPU is counted from its first records to its last.
+The batch transport beside stock Faust, aiokafka and confluent-kafka, on one broker; each in a process of its own,
+whose CPU is counted from its first records to its last.
 """
 
-import argparse
 import asyncio
 import json
 import os
@@ -15,9 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
-
-from bench.table import figure, row, section
+from typing import Any, NamedTuple
 
 ROOT = Path(__file__).resolve().parents[1]
 LANES = 8
@@ -123,13 +120,92 @@ def client(told: dict[str, Any], meter: Meter) -> None:
     asyncio.run(read())
 
 
-KINDS: dict[str, Callable[[dict[str, Any], Meter], None]] = {"batches": batches, "stock": stock, "client": client}
+def librdkafka(told: dict[str, Any], meter: Meter) -> None:
+    """The client that is written in C."""
+    from confluent_kafka import Consumer
+
+    group = f"{told['topics'][0]}-librdkafka"
+    settings = {"bootstrap.servers": told["kafka"], "group.id": group, "auto.offset.reset": "earliest"}
+    consumer = Consumer(settings)
+    consumer.subscribe(told["topics"])
+    while True:
+        if records := consumer.consume(2_000, timeout=0.2):
+            meter.count(len(records))
+
+
+def taken(told: dict[str, Any], meter: Meter) -> None:
+    """Stock Faust in bundles, with the same handler over the same store and rules as a worker has."""
+    import faust
+
+    from bench.workers import writer_of
+
+    handler, known, lanes = writer_of(told["kafka"], told["url"]), dict[int, int](), range(LANES)
+    with tempfile.TemporaryDirectory() as folder:
+        app = faust.App(
+            f"{told['topics'][0]}-taken",
+            broker=f"kafka://{told['kafka']}",
+            datadir=folder,
+            store="memory://",
+            topic_allow_declare=False,
+            topic_disable_leader=True,
+            stream_wait_empty=False,
+            consumer_auto_offset_reset="earliest",
+            web_enabled=False,
+            value_serializer="raw",
+        )
+
+        @app.agent(app.topic(*told["topics"], value_serializer="raw"))
+        async def in_bundles(stream: Any) -> None:
+            async for events in stream.noack_take(500, within=0.1):
+                if not known:
+                    claims = handler.claim(lanes, told["topics"])
+                    known.update({lane: claim.epoch for lane, claim in claims.items()})
+                handler.commit(_by_lane(events, known))
+                for event in events:
+                    event.ack()
+                meter.count(len(events))
+
+        faust.Worker(app, loglevel="WARNING", quiet=True).execute_from_commandline()
+
+
+class _Record(NamedTuple):
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[()] = ()
+
+
+def _by_lane(events: Sequence[Any], epochs: Mapping[int, int]) -> list[Any]:
+    """What a bundle holds of each lane, as a worker would get it."""
+    from streams.batch import LaneBatch, Partition, Range
+
+    records: dict[int, list[_Record]] = {}
+    ranges: dict[int, dict[Partition, Range]] = {}
+    for event in events:
+        one = event.message
+        record = _Record(one.topic, one.partition, one.offset, int(one.timestamp * 1000), one.key, one.value)
+        records.setdefault(one.partition, []).append(record)
+        moved, place = ranges.setdefault(one.partition, {}), Partition(one.topic, one.partition)
+        moved[place] = Range(moved[place].start if place in moved else one.offset, one.offset + 1)
+    return [LaneBatch(lane, epochs[lane], 1, found, ranges[lane]) for lane, found in records.items()]
+
+
+KINDS: dict[str, Callable[[dict[str, Any], Meter], None]] = {
+    "batches": batches,
+    "stock": stock,
+    "client": client,
+    "librdkafka": librdkafka,
+    "taken": taken,
+}
 
 
 def alone(kind: str, told: dict[str, Any]) -> dict[str, float]:
     """One reader in a process of its own; its CPU in microseconds an event, and its rate."""
-    words = [sys.executable, "-m", "bench.kafka", "--as", kind, "--told", json.dumps(told)]
-    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=600, check=False)
+    words = [sys.executable, "-m", "bench.kafka", kind, json.dumps(told)]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=900, check=False)
     answers = re.findall(r'\{"events".*\}', done.stdout)
     if done.returncode or not answers:
         raise SystemExit(f"{kind}: ended with {done.returncode}\n{done.stdout[-1000:]}{done.stderr[-1000:]}")
@@ -137,25 +213,37 @@ def alone(kind: str, told: dict[str, Any]) -> dict[str, float]:
     return {"us": found["cpu"] / found["events"] * 1e6, "rate": found["events"] / found["wall"]}
 
 
-def filled(kafka: str, name: str, events: int) -> list[str]:
-    """Three topics with so many events of 139 bytes in all, published one topic after the other."""
-    from confluent_kafka import Producer
+def topics_made(kafka: str, name: str) -> list[str]:
+    """Three topics whose records stay, and no two runs share one."""
     from confluent_kafka.admin import AdminClient
     from confluent_kafka.cimpl import NewTopic
 
     topics = [f"{name}-{word}" for word in WORDS]
     admin = AdminClient({"bootstrap.servers": kafka})
-    for made in admin.create_topics([NewTopic(topic, LANES, 1) for topic in topics]).values():
+    new = [NewTopic(topic, LANES, 1, config={"retention.ms": "-1"}) for topic in topics]
+    for made in admin.create_topics(new).values():
         made.result(30)
-    producer = Producer(
+    return topics
+
+
+def producer_of(kafka: str) -> Any:
+    """A producer that keeps the order and puts keys where Kafka's own would."""
+    from confluent_kafka import Producer
+
+    return Producer(
         {
             "bootstrap.servers": kafka,
             "enable.idempotence": True,
             "partitioner": "murmur2_random",
             "queue.buffering.max.messages": 1_000_000,
-            "linger.ms": 50,
+            "linger.ms": 20,
         }
     )
+
+
+def filled(kafka: str, name: str, events: int) -> list[str]:
+    """Three topics with so many events of 139 bytes in all, published one topic after the other."""
+    topics, producer = topics_made(kafka, name), producer_of(kafka)
     base = int(time.time() * 1000) - 3_000_000
     for number, topic in enumerate(topics):
         for turn in range(events // len(topics)):
@@ -167,34 +255,6 @@ def filled(kafka: str, name: str, events: int) -> list[str]:
     return topics
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m bench.kafka", description=__doc__)
-    parser.add_argument("--kafka", help="host:port of a broker; without it one is started by Maven and Java")
-    parser.add_argument("--events", type=int, default=240_000)
-    parser.add_argument("--stock-events", type=int, default=30_000, help="how many of them stock Faust reads")
-    parser.add_argument("--as", dest="kind", choices=KINDS, help=argparse.SUPPRESS)
-    parser.add_argument("--told", type=json.loads, help=argparse.SUPPRESS)
-    asked = parser.parse_args()
-    if asked.kind:
-        KINDS[asked.kind](asked.told, Meter(asked.told["events"]))
-        return
-    kafka = asked.kafka or started()
-    told = {"kafka": kafka, "topics": filled(kafka, f"bench-{os.getpid()}", asked.events), "events": asked.events}
-    section(f"From Kafka to a handler that does nothing: {asked.events:,} events of 139 bytes, 3 topics of {LANES}")
-    few = min(asked.stock_events, asked.events)
-    found = {kind: alone(kind, told | {"events": few if kind == "stock" else asked.events}) for kind in KINDS}
-    ours = found["batches"]["us"]
-    stock_ratio = found["stock"]["us"] / ours
-    row("aiokafka getmany", shown(found["client"]))
-    row("Faust with the batch transport", shown(found["batches"]))
-    row(f"stock Faust, async for, {few:,} of them", shown(found["stock"]), ratio=stock_ratio, at_least=15)
-    figure("the batch transport", ours, "us/event", at_most=6)
-
-
-def shown(one: dict[str, float]) -> str:
-    return f"{one['us']:.1f} us, {one['rate']:,.0f}/s"
-
-
 def started() -> str:
     """A broker that lives as long as this process."""
     from tools.kafka.broker import start_beside
@@ -203,4 +263,5 @@ def started() -> str:
 
 
 if __name__ == "__main__":
-    main()
+    TOLD = json.loads(sys.argv[2])
+    KINDS[sys.argv[1]](TOLD, Meter(TOLD["events"]))

@@ -120,7 +120,8 @@ def run(app: App, *, loglevel: str | int | None = "INFO", limits: Limits | None 
     """Run a worker until a signal, or the end of its history; returns its exit code.
 
     ``loglevel`` lets Faust set logging up; None leaves it as it is. A process that no longer works ends with 70, one
-    that cannot stop in 10 s with 143; both are safe at any moment.
+    that cannot stop in 10 s with 143; both are safe at any moment. After a signal the 10 s go on until the process has
+    ended: whoever called has things to close too, and they may hang as well.
     """
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
@@ -141,7 +142,6 @@ def run(app: App, *, loglevel: str | int | None = "INFO", limits: Limits | None 
         if not worker.signalled:  # nobody waits: what the handler still has to write may take its time
             worker.deadline.cancel()
         app.work.close()
-        worker.deadline.cancel()
     log.info("stopped; %d records were taken in", app.work.records)
     return code
 

@@ -1,5 +1,6 @@
 """What a worker does with a lane's batch: decode it, and write it with all it causes in one transaction."""
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
@@ -7,7 +8,7 @@ import msgspec
 from engine.assigned import Arrival, AssignedKeeper, LanePart
 from engine.errors import Fenced, StoreError
 from engine.events import MAX_BYTES, Arrived, BadEvent, decode
-from engine.instants import SECOND, Instant
+from engine.instants import DAY, SECOND, Instant
 from engine.lanes import lane_of
 from engine.rulebook.book import Rulebook
 from engine.store import DeadLetter, Offset, OutgoingKind, Store
@@ -18,6 +19,9 @@ from streams.tally import Tally
 
 RENEW_EVERY = 5 * SECOND
 """How often an owner says that it is alive; its lease runs for 30 seconds."""
+
+CLOCK_SECONDS = 2.0
+"""How long clocks are moved on at a time: years of nights take minutes, and nothing else happens meanwhile."""
 
 MAX_HEADERS = 64 * 1024
 """So many bytes of a record's headers are kept with a dead letter; one that does not fit any more is left out."""
@@ -117,12 +121,8 @@ class LaneWriter:
         self._count(parts)
         for batch in batches:
             self._offsets.update({place: moved.end for place, moved in batch.ranges.items()})
-        for batch in batches:
-            until, clock = batch.read_until, self._keeper.clock(batch.lane)
-            if until is not None and (clock is None or clock < until):
-                self._keeper.move_clock(batch.lane, until)
-            if batch.at_end:
-                self._ended.add(batch.lane)
+        self._move_clocks({batch.lane: batch.read_until for batch in batches if batch.read_until is not None})
+        self._ended.update(batch.lane for batch in batches if batch.at_end)
 
     def _count(self, parts: Sequence[LanePart]) -> None:
         """Count what is in the store now."""
@@ -131,6 +131,15 @@ class LaneWriter:
                 self.tally.consumed[letter.source, "dlq"] += 1
         if self._ends is None:
             self.tally.took([one for part in parts for one in part.arrivals], self._now())
+
+    def _move_clocks(self, wanted: Mapping[int, Instant]) -> None:
+        """Bring clocks on, a day in each transaction, as far as the time allows; the next call goes on from there."""
+        end = time.monotonic() + CLOCK_SECONDS
+        for lane, until in wanted.items():
+            while (clock := self._keeper.clock(lane)) is None or clock < until:
+                self._keeper.move_clock(lane, until if clock is None else min(until, clock + DAY))
+                if time.monotonic() >= end:
+                    return
 
     def _must_hold(self, batch: LaneBatch, at: Instant) -> None:
         """Hold the lane under the batch's epoch, and say that its owner is alive."""
@@ -207,8 +216,7 @@ class LaneWriter:
         if self._ends is None or not self._through():
             return False
         until = max((info.clock_at for info in self._store.lane_infos(at=at) if info.clock_at is not None), default=0)
-        for lane in sorted(self._keeper.kept):
-            self._keeper.move_clock(lane, until)
+        self._move_clocks(dict.fromkeys(sorted(self._keeper.kept), until))
         clocks = [info.clock_at for info in self._store.lane_infos(at=at)]
         if more or any(clock is None or clock < until for clock in clocks):
             return False  # another worker's lanes are not there yet: the portfolio's last totals wait for them

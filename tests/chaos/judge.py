@@ -26,6 +26,8 @@ from tests.chaos import tables
 from tests.chaos.scene import DAY, Row, Scene
 
 SHOWN = 3
+OURS = "outreach."
+"""What a sender says of its mails is an event too, and nobody published it."""
 
 
 def judge(scene: Scene, *, calm: str | None = None) -> list[str]:
@@ -38,7 +40,7 @@ def events(scene: Scene) -> Iterator[str]:
     """I1 and I2: each published event is there once, with what it said; positions count up without holes."""
     wanted = {(row["account_id"], row["id"]): row for row in scene.unique()}
     query = "SELECT account_id, id, type, time, body, lane, position FROM events ORDER BY lane, position"
-    stored = tables.rows(scene.url, query)
+    stored = [row for row in tables.rows(scene.url, query) if not row[1].startswith(OURS)]
     times = Counter((account, name) for account, name, *_ in stored)
     yield from told("I1 lost", wanted.keys() - times.keys())
     yield from told("I2 twice", [key for key, count in times.items() if count > 1])
@@ -74,6 +76,8 @@ def states(scene: Scene) -> Iterator[str]:
     days = Counter((row["account_id"], row["type"], (parse_instant(row["time"]) or 0) // DAY) for row in scene.unique())
     stored: Counter[Any] = Counter()
     for account, kind, time in tables.rows(scene.url, "SELECT account_id, type, time FROM events"):
+        if kind.startswith(OURS):
+            continue
         stored[account, kind, time // DAY] += 1
     yield from told("I3 days", [key for key in days.keys() | stored.keys() if days[key] != stored[key]])
 
@@ -158,7 +162,14 @@ def _history(store: Store, account: str, position: int) -> list[Recorded]:
 
 
 def _read(state: bytes) -> Any:
-    return msgspec.msgpack.decode(bytes(state))
+    """An account's state but for what an account may do later or earlier: look again when nothing has turned since,
+    and forget things that were closed long ago."""
+    found: dict[str, Any] = msgspec.msgpack.decode(bytes(state))
+    del found["clock"]
+    told = found["state"]
+    things = {kind: one for kind, one in told["things"].items() if kind != "ticket"}
+    found["state"] = {**{name: told[name] for name in ("first_event", "created", "traits", "kept")}, "things": things}
+    return found
 
 
 def equal(url: str, calm: str) -> Iterator[str]:

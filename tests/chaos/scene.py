@@ -9,8 +9,11 @@ import sys
 import time
 from bisect import insort
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from engine.instants import iso, parse_instant
 from engine.lanes import lane_of
@@ -65,8 +68,10 @@ def made(
             insort(pending, (answered, reply), key=_time)
             insort(pending, (solved, done), key=_time)
     last, told_rows = -1, []
-    for at, row in sorted(rows[:count], key=_time):
-        last = max(at, last + 1)
+    in_order = sorted(rows[:count], key=_time)
+    share = days * DAY / (in_order[-1][0] + count)
+    for at, row in in_order:
+        last = max(int(at * share), last + 1)
         told_rows.append({**row, "time": iso(start + last)})
     return _repeated(told_rows, chance, again)
 
@@ -122,6 +127,7 @@ class Scene:
         self.workers: list[subprocess.Popen[bytes]] = []
         self.names = {word: kafka.topic(word, lanes, retention_ms="-1") for word in WORDS}
         self.group = kafka.name("workers")
+        self._asker = Consumer({"bootstrap.servers": kafka.bootstrap, "group.id": kafka.name("asker")})
         self.environment = {key: value for key, value in os.environ.items() if not key.startswith("RINGFIRST_")}
         self.environment |= {
             "PYTHONPATH": str(ROOT),
@@ -151,7 +157,19 @@ class Scene:
     def ends(self) -> dict[tuple[str, int], int]:
         """Where every inbound partition ends."""
         inbound = [self.names[word] for word in ("usage", "support", "lifecycle")]
-        return {(topic, part): end for topic in inbound for part, (_, end) in self.kafka.watermarks(topic).items()}
+        places = [TopicPartition(topic, lane) for topic in inbound for lane in range(self.lanes)]
+        return {(place.topic, place.partition): self._end(place) for place in places}
+
+    def _end(self, place: TopicPartition) -> int:
+        """Where a partition ends; asked again while a new topic has no leader, or a broker is away."""
+        for left in reversed(range(30)):
+            try:
+                return int(self._asker.get_watermark_offsets(place, timeout=10)[1])
+            except KafkaException:
+                if not left:
+                    raise
+                time.sleep(1)
+        raise AssertionError
 
     # -- workers and commands --------------------------------------------------------------------------------------
     def start(self, *words: str, url: str | None = None, **told: Any) -> "subprocess.Popen[bytes]":
@@ -194,6 +212,8 @@ class Scene:
 
     def close(self) -> None:
         """End every worker."""
+        with suppress(RuntimeError):  # a test that kills its broker closes before that
+            self._asker.close()
         for worker in self.workers:
             if worker.poll() is None:
                 worker.send_signal(signal.SIGCONT)

@@ -191,6 +191,18 @@ def test_a_lane_of_an_import_that_is_alive_is_not_taken(store: Store) -> None:
         writer(store).claim([0], TOPICS)
 
 
+def test_a_clock_that_is_years_behind_comes_up_little_by_little(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streams.writer.CLOCK_SECONDS", 0.0)
+    ours = writer(store)
+    epoch = ours.claim([0], TOPICS)[0].epoch
+    clocks = []
+    for first in range(4):
+        records = rows(line("a")) if first == 0 else []
+        ours.commit([batch(epoch, records, read_until=MONDAY + 3 * DAY)])
+        clocks.append(store.lane_infos(at=WALL)[0].clock_at)
+    assert clocks == [MONDAY + 2 * DAY, MONDAY + 3 * DAY, MONDAY + 3 * DAY, MONDAY + 3 * DAY]
+
+
 def test_the_clock_goes_where_everything_is_read_until(store: Store) -> None:
     ours = writer(store)
     epoch = ours.claim([0], TOPICS)[0].epoch
