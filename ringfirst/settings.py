@@ -20,6 +20,7 @@ SECRETS = ("store", "token", "kafka_password")
 _NEAR = 0.85
 _TESTS = f"{PREFIX}TEST_"
 _SERVER = re.compile(r"[^\s,:]+:\d{1,5}|\[[0-9a-fA-F:]+\]:\d{1,5}")
+_HOST = re.compile(r"[^\s,:\[\]]+|\[[0-9a-fA-F:.]+\]")
 MOST_PORTS = 65_535
 _TOPIC = re.compile(r"(?!\.{1,2}$)[a-zA-Z0-9._-]{1,249}")
 
@@ -42,6 +43,13 @@ def _servers(text: str) -> str:
     return text
 
 
+def _place(text: str) -> str:
+    host, _, port = text.rpartition(":")
+    if not (port.isascii() and port.isdecimal() and int(port) <= MOST_PORTS) or (host and not _HOST.fullmatch(host)):
+        raise ValueError("it is no place to listen; write host:port, or a port of 127.0.0.1; 0 takes a free one")
+    return text if host else f"127.0.0.1:{port}"
+
+
 def _name(text: str) -> str:
     if not _TOPIC.fullmatch(text):
         raise ValueError("Kafka takes no such name; use letters, digits, dot, dash and underscore, at most 249")
@@ -57,7 +65,7 @@ class Settings(BaseModel):
 
     ``sender`` writes the mails (``Name <name@example.com>``), ``postal_address`` stands in each (CAN-SPAM, CASL).
     ``host``, ``port`` and ``token`` are the embedded server's; ``allowed_hosts`` are names it answers to, with commas.
-    ``log`` is how a worker and the server log.
+    ``health`` is where a worker shows how it is (``host:port``; port 0 takes a free one), ``log`` how all of them log.
     ``kafka`` names the brokers (``host:port``, with commas), ``kafka_...`` how to come in, ``topic_...`` what to read.
     """
 
@@ -73,6 +81,7 @@ class Settings(BaseModel):
     port: Annotated[int, Field(ge=0, le=MOST_PORTS)] = 8484
     token: SecretStr | None = None
     allowed_hosts: str = ""
+    health: Annotated[str, AfterValidator(_place)] | None = None
     log: Literal["text", "json"] = "text"
     kafka: Annotated[str, AfterValidator(_servers)] | None = None
     kafka_group: Name = "ringfirst"
@@ -169,6 +178,19 @@ def _secrets(environment: Mapping[str, str], faults: list[str]) -> Iterable[tupl
         except (OSError, UnicodeDecodeError) as err:
             why = err.strerror if isinstance(err, OSError) else "it is not text"
             faults.append(f"{variable}_FILE: the file cannot be read; {why}; name a file with the value in it")
+
+
+def health_place(text: str) -> tuple[str, int]:
+    """Host and port of ``health``. Raises ``UsageError`` for what names none.
+
+    >>> health_place("0.0.0.0:9464"), health_place("9464"), health_place("[::1]:0")
+    (('0.0.0.0', 9464), ('127.0.0.1', 9464), ('::1', 0))
+    """
+    try:
+        host, _, port = _place(text).rpartition(":")
+    except ValueError as err:
+        raise UsageError(f"--health {text}: {err}") from None
+    return host.strip("[]"), int(port)
 
 
 def _fault(found: Any) -> str:

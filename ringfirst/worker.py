@@ -11,7 +11,8 @@ from engine.rulebook.book import Rulebook
 from engine.store import OutgoingKind, Store
 from ringfirst import owners
 from ringfirst.intake import now
-from ringfirst.oncall.herald import Herald, Portrait
+from ringfirst.oncall.herald import STOCK_SECONDS, Herald, Portrait
+from ringfirst.oncall.pages import Place, pages_of
 from streams import admin, topics
 from streams.admin import Admin
 from streams.app import Listening, make_app, run
@@ -26,13 +27,22 @@ LAST_SECONDS = 1.0
 log = logging.getLogger(__name__)
 
 
-def work(opening: AbstractContextManager[Store], book: Rulebook, kafka: KafkaSettings, *, history: bool) -> int:
+def work(
+    opening: AbstractContextManager[Store],
+    book: Rulebook,
+    kafka: KafkaSettings,
+    *,
+    history: bool,
+    place: Place | None = None,
+) -> int:
     """Take the topics in until a signal; with ``history`` until everything in them is taken in. Gives the exit code.
 
     Kafka shares the lanes out among the workers of its group. The store is opened, and made, only when a broker has
-    answered. Raises ``StreamError`` when none does, or when the inbound topics do not fit the store's lanes.
+    answered. ``place`` is where pages show how the worker is (None: nowhere). Raises ``StreamError`` when no broker
+    answers, or when the inbound topics do not fit the store's lanes, and ``UsageError`` when ``place`` cannot be used.
     """
     with ExitStack() as stack:
+        listener = stack.enter_context(place.listening()) if place is not None else None
         with admin.opened(kafka) as broker:
             source = broker.cluster_id
             store = stack.enter_context(opening)
@@ -54,7 +64,7 @@ def work(opening: AbstractContextManager[Store], book: Rulebook, kafka: KafkaSet
         writer.logs = lambda: _ids(kafka)
         publisher = Publisher(store, kafka, told, lanes=lambda: writer.lanes)
         portrait = Portrait(tally, kafka.group)
-        herald = Herald(store, owner, portrait.draw)
+        herald = Herald(store, owner, portrait.draw, stock_seconds=None if place is None else STOCK_SECONDS)
 
         def last() -> None:
             try:
@@ -72,6 +82,10 @@ def work(opening: AbstractContextManager[Store], book: Rulebook, kafka: KafkaSet
             )
             app = make_app(listening, writer, beat=writer.tick, last=last, tally=tally)
             portrait.held = app.work.held
+            if place is not None and listener is not None:
+                pages = pages_of(app, tally, herald, portrait, clocks=writer.clocks, place=place, listener=listener)
+                stack.callback(pages.stop)
+                pages.start()
             publisher.start()
             herald.start()
             try:

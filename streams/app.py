@@ -56,8 +56,8 @@ class App(faust.App):
     logger = FAUST
     BootStrategy = _Boot
     work: Work
-    turns: Beat | None = None
-    """Tells any thread whether the event loop turns; None before it runs."""
+    turned_at: float | None = None
+    """When the watchdog last saw the event loop turn (monotonic); None before it runs."""
     lanes: Any
     """The agent that writes one round of batches after another."""
 
@@ -129,7 +129,6 @@ def run(app: App, *, loglevel: str | int | None = "INFO", limits: Limits | None 
     worker.spinner = None  # it would draw on standard output, which is for answers
     worker.deadline = Deadline()
     app.work.finished = lambda: _finished(worker)
-    app.turns = Beat(loop)
     watchdog = Watchdog(Eyes(app, loop).signs, limits)
     app.finalize()
     watchdog.start()
@@ -159,6 +158,7 @@ class Eyes:
         self._app = app
         self._loop = Beat(loop)
         self._thread: Beat | None = None
+        self._turned = -1.0
 
     def signs(self) -> Signs | None:
         """What there is to see now, from any thread; None when the worker stops: that has a deadline of its own."""
@@ -173,6 +173,8 @@ class Eyes:
         coordinator = getattr(running, "_coordinator", None)
         fetcher = getattr(running, "_fetcher", None)
         turned = time.monotonic() if work.claiming else self._loop.read()
+        if turned != self._turned:
+            self._turned, self._app.turned_at = turned, time.monotonic()
         idle = coordinator is None or self._app.rebalancing or work.writing_since is not None
         return Signs(
             loop_beat=turned,

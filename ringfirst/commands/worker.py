@@ -9,10 +9,17 @@ from ringfirst.commands.options import checked_book, opened, rules_option, setti
 
 if TYPE_CHECKING:
     from ringfirst.logs import LogFormat
+    from ringfirst.oncall.pages import Place
+    from ringfirst.settings import Settings
 
 
 @click.command(short_help="Take events in from Kafka, and decide as they come.")
 @click.option("--history", is_flag=True, help="Take in a complete log by the events' own time, and stop at its end.")
+@click.option(
+    "--health",
+    metavar="[HOST:]PORT",
+    help="Show /livez, /readyz, /metrics and /status.json there; 0 takes a free port.  [RINGFIRST_HEALTH, nowhere]",
+)
 @click.option(
     "--log-format",
     type=click.Choice(["text", "json"]),
@@ -23,6 +30,7 @@ if TYPE_CHECKING:
 @click.pass_context
 def worker(
     ctx: click.Context,
+    health: str | None,
     log_format: "LogFormat | None",
     store_url: str | None,
     rules: Path | None,
@@ -45,7 +53,19 @@ def worker(
 
     kafka = kafka_settings(found)
     _log(log_format or found.log)
-    ctx.exit(work(opened(store_url, create=True), book, kafka, history=history))
+    place = _place(found, health)
+    ctx.exit(work(opened(store_url, create=True), book, kafka, history=history, place=place))
+
+
+def _place(found: "Settings", asked: str | None) -> "Place | None":
+    from ringfirst.oncall.pages import Place
+    from ringfirst.settings import health_place
+
+    wanted = asked or found.health
+    if wanted is None:
+        return None
+    names = tuple(name.strip() for name in found.allowed_hosts.split(",") if name.strip())
+    return Place(*health_place(wanted), found.token.get_secret_value() if found.token is not None else None, names)
 
 
 def _log(form: "LogFormat") -> None:

@@ -3,14 +3,15 @@
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.metadata import version
+from typing import NamedTuple
 
 import msgspec
 
 from engine.errors import RingfirstError
 from engine.instants import DAY, Instant
-from engine.store import Heartbeat, Store
+from engine.store import Heartbeat, LetterCount, Store
 from ringfirst.intake import now
 from ringfirst.logs import redacted
 from ringfirst.oncall.told import ErrorTold, LaneTold, WorkerTold
@@ -20,6 +21,8 @@ from streams.tally import Said, Tally
 EVERY_SECONDS = 5.0
 LAST_WORD_SECONDS = 1.0
 """How long a worker that stops waits for its row to be gone."""
+STOCK_SECONDS = 30.0
+"""How often the pages of a worker look what the store holds: it is a count over all mails."""
 SHORT = 400
 _log = logging.getLogger(__name__)
 
@@ -27,10 +30,12 @@ _log = logging.getLogger(__name__)
 class Portrait:
     """Draws a worker as it is now, from what it counts and holds."""
 
-    def __init__(self, tally: Tally, group: str, *, health: Callable[[], str | None] = lambda: None) -> None:
+    def __init__(self, tally: Tally, group: str) -> None:
         self.held: HeldLanes | None = None
         """Known once the worker is made."""
-        self._tally, self._group, self._health = tally, group, health
+        self.health: str | None = None
+        """Where its pages are."""
+        self._tally, self._group = tally, group
         self._version = version("ringfirst")
 
     def draw(self) -> WorkerTold:
@@ -48,7 +53,7 @@ class Portrait:
             kafka_at=tally.succeeded.get("kafka"),
             committed_at=tally.succeeded.get("store"),
             error=_told(tally.last_error),
-            health=self._health(),
+            health=self.health,
         )
 
     def _lane(self, lane: int) -> LaneTold:
@@ -67,17 +72,33 @@ class Portrait:
         )
 
 
+class Stock(NamedTuple):
+    """What the store holds that somebody may have to look at."""
+
+    letters: Sequence[LetterCount]
+    mails: Mapping[str, int]
+
+
 class Herald(threading.Thread):
     """Writes a worker's portrait into the store every few seconds, in a transaction of its own.
 
-    A store that is away is asked again; nothing else waits for it. ``probed`` tells the last try.
+    A store that is away is asked again; nothing else waits for it. ``probed`` tells the last try. Every
+    ``stock_seconds`` it looks what the store holds (None: never).
     """
 
     def __init__(
-        self, store: Store, owner: str, draw: Callable[[], WorkerTold], *, every_seconds: float = EVERY_SECONDS
+        self,
+        store: Store,
+        owner: str,
+        draw: Callable[[], WorkerTold],
+        *,
+        every_seconds: float = EVERY_SECONDS,
+        stock_seconds: float | None = None,
     ) -> None:
         super().__init__(name="ringfirst-herald", daemon=True)
         self._store, self._owner, self._draw, self._every = store, owner, draw, every_seconds
+        self._stock_seconds = stock_seconds
+        self._stocked = float("-inf")
         self._over = threading.Event()
         self._gone = threading.Event()
         self.probed: tuple[float, str | None] | None = None
@@ -86,6 +107,8 @@ class Herald(threading.Thread):
         """When it last took a heartbeat (monotonic)."""
         self.current = True
         """Are the store's tables of this program's version?"""
+        self.stock: Stock | None = None
+        """What the store held when it was last looked into."""
 
     def run(self) -> None:
         """Speak until told to stop, then take the last words back."""
@@ -102,6 +125,7 @@ class Herald(threading.Thread):
         try:
             self._store.put_heartbeat(Heartbeat(self._owner, now(), msgspec.json.encode(self._draw())))
             self.current = self._store.is_current()
+            self._look()
         except RingfirstError as err:
             self.probed = time.monotonic(), str(err)
             _log.info("no word of this worker could be left in the store: %s", err)
@@ -111,6 +135,12 @@ class Herald(threading.Thread):
         else:
             self.wrote = time.monotonic()
             self.probed = self.wrote, None
+
+    def _look(self) -> None:
+        at = time.monotonic()
+        if self._stock_seconds is not None and at - self._stocked >= self._stock_seconds:
+            self.stock = Stock(self._store.dead_letter_counts(), self._store.mail_counts())
+            self._stocked = at
 
     def stop(self) -> None:
         """Take the last words back; waits for that no longer than a second."""

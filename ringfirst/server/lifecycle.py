@@ -20,12 +20,13 @@ from outreach.channel import Channel
 from outreach.context import Sender
 from outreach.templates import Template
 from ringfirst.server.app import make_app
-from ringfirst.server.door import GuardedProtocol, is_address
+from ringfirst.server.door import is_address
 from ringfirst.server.health import Health
 from ringfirst.server.metrics import Metrics
 from ringfirst.server.owner import Owner
 from ringfirst.server.sending import Sending
 from ringfirst.server.waiting import WaitingRoom
+from ringfirst.server.web import config, listening, shown
 
 STOP_SECONDS = 9.0
 """How long a clean stop may take; supervisors commonly kill after ten seconds."""
@@ -92,9 +93,12 @@ def serve(
     Raises ``LaneTaken`` when another owner is alive, ``Fenced`` when one took over, ``UsageError`` when the address
     cannot be used.
     """
-    with _listening(address) as listener, _asked_to_stop() as asked:
+    with (
+        listening(address.host, address.port, "RINGFIRST_HOST or RINGFIRST_PORT") as listener,
+        _asked_to_stop() as asked,
+    ):
         server = _Server(store, book, address, post, listener, take_over=take_over)
-        tell(f"listening on http://{_shown(listener)}")
+        tell(f"listening on http://{shown(listener)}")
         return server.run(asked, tell)
 
 
@@ -114,7 +118,7 @@ class _Server:
         self._health, self._room = Health(), WaitingRoom()
         metrics = Metrics(self._health, self._room)
         app = make_app(self._room, self._health, metrics, names=(address.host, *address.names), token=address.token)
-        self._web = uvicorn.Server(_config(app))
+        self._web = uvicorn.Server(config(app, stop_seconds=WEB_SECONDS))
         self._web_thread = threading.Thread(target=self._web.run, args=([listener],), name="web", daemon=True)
         self._owner = Owner(store, book, self._room, self._health, metrics, take_over=take_over)
         self._sending: Sending | None = None
@@ -165,54 +169,6 @@ class _Server:
     def _join(self, thread: threading.Thread, until: float) -> None:
         if thread.ident is not None:
             thread.join(max(0.0, until - time.monotonic()))
-
-
-def _config(app: object) -> uvicorn.Config:
-    return uvicorn.Config(
-        app,  # type: ignore[arg-type]
-        http=GuardedProtocol,
-        loop="asyncio",
-        ws="none",
-        lifespan="off",
-        interface="asgi3",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-        timeout_keep_alive=15,
-        timeout_graceful_shutdown=WEB_SECONDS,
-    )
-
-
-@contextmanager
-def _listening(address: Address) -> Iterator[socket.socket]:
-    """The socket, before anything else is touched: a wrong address shows at once."""
-    try:
-        found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        family, kind, protocol, _, place = found[0]
-        listener = socket.socket(family, kind, protocol)
-    except OSError as err:
-        raise _unusable(address, err) from err
-    with listener:
-        try:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind(place)
-            listener.listen(256)
-        except OSError as err:
-            raise _unusable(address, err) from err
-        yield listener
-
-
-def _unusable(address: Address, err: OSError) -> UsageError:
-    why = err.strerror or type(err).__name__
-    return UsageError(
-        f"{address.host}:{address.port}: cannot listen there; {why}; set RINGFIRST_HOST or RINGFIRST_PORT"
-    )
-
-
-def _shown(listener: socket.socket) -> str:
-    host, port = listener.getsockname()[:2]
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 @contextmanager

@@ -39,7 +39,10 @@ class Metrics:
         self._events = Counter("ringfirst_events", "Events received, by what became of them", ["result"], registry=home)
         self._decisions = Counter("ringfirst_decisions", "Decisions taken: planned, draft or held out", registry=home)
         self.batch_seconds = Histogram(
-            "ringfirst_batch_seconds", "Deciding and committing one batch", buckets=_BATCH_SECONDS, registry=home
+            "ringfirst_batch_transaction_seconds",
+            "Deciding and committing one batch",
+            buckets=_BATCH_SECONDS,
+            registry=home,
         )
         self._batch_events = Histogram(
             "ringfirst_batch_events", "Events in one batch", buckets=_BATCH_EVENTS, registry=home

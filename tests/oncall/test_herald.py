@@ -144,8 +144,8 @@ def given_portrait():
     tally.shared_out([0, 1])
     tally.begun({USAGE: 5})
     tally.ends({USAGE: 9, OTHER: 3}, {USAGE: 1_000})
-    portrait = Portrait(tally, "crew", health=lambda: "http://127.0.0.1:1")
-    portrait.held = held
+    portrait = Portrait(tally, "crew")
+    portrait.held, portrait.health = held, "http://127.0.0.1:1"
     return portrait, tally, held
 
 

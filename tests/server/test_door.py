@@ -16,10 +16,10 @@ from ringfirst.server import door
 from ringfirst.server.app import make_app
 from ringfirst.server.bodies import Parcel
 from ringfirst.server.health import Health
-from ringfirst.server.lifecycle import _config
 from ringfirst.server.metrics import Metrics
 from ringfirst.server.refused import busy
 from ringfirst.server.waiting import WaitingRoom
+from ringfirst.server.web import config
 from tests.server.given import JSON, event
 
 TOKEN = "0123456789abcdef0123456789abcdef"
@@ -33,7 +33,7 @@ class Web:
         self.health.say("owner", "holds all lanes")
         self.room.open()
         made = make_app(self.room, self.health, Metrics(self.health, self.room), names=names, token=token)
-        self._server = uvicorn.Server(_config(made))
+        self._server = uvicorn.Server(config(made, stop_seconds=4))
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.port = self._socket.getsockname()[1]
         self._thread = threading.Thread(target=self._server.run, args=([self._socket],))

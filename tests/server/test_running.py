@@ -55,7 +55,7 @@ def test_the_metrics_count_and_name_nobody(server: Server) -> None:
         r'ringfirst_events_total\{result="duplicate"\} [1-9]',
         r'ringfirst_events_total\{result="dead_letter"\} [1-9]',
         r'ringfirst_requests_total\{status="200"\} [1-9]',
-        r"ringfirst_batch_seconds_count [1-9]",
+        r"ringfirst_batch_transaction_seconds_count [1-9]",
         r"ringfirst_batch_events_sum [1-9]",
         r"ringfirst_waiting_events 0",
         r"ringfirst_ready 1",
