@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Literal
 
 LogFormat = Literal["text", "json"]
+_CARRIERS = ("aiokafka.conn", "aiokafka.consumer", "kafka", "psycopg", "sqlalchemy")
 _NAMED = r"(?i)(\b(?:\w*password|passwd|secret|token|api[_-]?key)['\"]?\s*[=:]\s*)"
 _RULES = (
     (re.compile(r"(?<=://)([^\s/:@]*):[^\s@]+@"), r"\1:***@"),  # passwords in addresses of databases
@@ -67,6 +68,7 @@ class JsonLines(logging.Formatter):
 def log_to_stderr(form: LogFormat, *ours: str) -> None:
     """Log to stderr from now on: of these loggers what is of interest, of all others only warnings."""
     handler = logging.StreamHandler(sys.stderr)
+    handler.addFilter(_without_contents)
     handler.setFormatter(JsonLines() if form == "json" else TextLines())
     root = logging.getLogger()
     for old in list(root.handlers):
@@ -74,6 +76,11 @@ def log_to_stderr(form: LogFormat, *ours: str) -> None:
     root.addHandler(handler)
     for name in ours:
         logging.getLogger(name).setLevel(logging.INFO)
+
+
+def _without_contents(record: logging.LogRecord) -> bool:
+    """At DEBUG some libraries write down what they carry: whole answers of a broker, rows of a table."""
+    return record.levelno > logging.DEBUG or not record.name.startswith(_CARRIERS)
 
 
 def _harmless(line: str) -> str:

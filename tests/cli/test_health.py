@@ -80,6 +80,7 @@ def test_no_customer_no_address_and_no_password_is_in_any_log_of_everything(
     monkeypatch.setenv("RINGFIRST_STORE", url.render_as_string(hide_password=False))
     (place / "events.jsonl").write_text(lines(company()))
     (place / "bad.jsonl").write_text('{"id": "ada", "account_id": "acme", "user": "ada@acme.example"}\n')
+    run("import", "events.jsonl")  # so that a worker has rows to read
     run("publish", "events.jsonl", "--live")
     run("publish", "bad.jsonl")
     (place / "everything.py").write_text(EVERYTHING)
