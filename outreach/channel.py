@@ -6,14 +6,15 @@ from typing import Literal, Protocol
 from engine.errors import RingfirstError
 from outreach.mail import Outgoing
 
-Verdict = Literal["later", "failed", "in_doubt"]
+Verdict = Literal["later", "failed", "in_doubt", "down"]
 
 
 class DeliveryError(RingfirstError):
     """A channel did not take a mail. The message says why, without an address.
 
     ``verdict`` is what is known: ``later`` = surely not taken, try again; ``failed`` = refused for good, look at the
-    mail; ``in_doubt`` = it may have been taken, so nobody tries again until that is settled.
+    mail; ``in_doubt`` = it may have been taken, so nobody tries again until that is settled; ``down`` = surely not
+    taken, and the channel takes no other mail now either.
     """
 
     def __init__(self, message: str, verdict: Verdict) -> None:

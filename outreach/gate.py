@@ -1,6 +1,6 @@
 """What a mail is asked before it leaves; the first no counts."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import msgspec
 
@@ -27,7 +27,8 @@ class Post(msgspec.Struct, frozen=True, kw_only=True):
     """What a sender works with: templates by name, who writes, the policy over all rules, who people are.
 
     ``key`` gives the key of an address, under which it is counted and suppressed; ``suppressed`` the reason why an
-    address is never written to, or None; ``contacts`` what contact with an account a rehearsal knows of.
+    address is never written to, or None; ``contacts`` what contact with an account a rehearsal knows of. Mails go
+    ``away`` from this machine, and then only to the domains of ``only_to``, if it names any.
     """
 
     templates: Mapping[str, Template]
@@ -37,6 +38,8 @@ class Post(msgspec.Struct, frozen=True, kw_only=True):
     key: Callable[[str], str] = str.casefold
     suppressed: Callable[[str], str | None] = _nothing
     contacts: Callable[[str], Sequence[Contact]] = _nobody
+    only_to: Collection[str] = ()
+    away: bool = False
 
 
 def judge(row: OutreachRow, post: Post, *, at: Instant) -> No | None:
@@ -53,6 +56,10 @@ def judge(row: OutreachRow, post: Post, *, at: Instant) -> No | None:
     no = no or _excluded(row, address, post.policy)
     if no is not None:
         return no
+    if post.only_to and not is_staff(address, post.only_to):
+        return No("held", "the domain is not among those that RINGFIRST_ONLY_TO names")
+    if post.away and row.mail_class == "marketing":
+        return No("held", "a marketing mail needs a link to unsubscribe, which comes later")
     reason = post.suppressed(address)
     if reason is not None:
         return No("suppressed", reason)

@@ -29,7 +29,9 @@ from outreach.templates import Template
 
 BEHIND = 5 * MINUTE
 """How far a lane's clock may stand behind the sender's before its mails wait."""
-_AFTER: dict[Verdict, MailState] = {"later": "queued", "failed": "failed", "in_doubt": "in_doubt"}
+AGAIN = 5 * MINUTE
+"""How long a mail waits that its channel did not take for now; some servers make every stranger come twice."""
+_AFTER: dict[Verdict, MailState] = {"later": "queued", "failed": "failed", "in_doubt": "in_doubt", "down": "queued"}
 _POSTED = re.compile(r"by (\S+) as (\S+)")
 _log = logging.getLogger("outreach.sender")
 
@@ -37,8 +39,9 @@ _log = logging.getLogger("outreach.sender")
 class SendReport(msgspec.Struct, frozen=True, kw_only=True):
     """What one run did. ``mails`` left, carrying ``rows`` decisions (joined ones are one mail); the rest counts rows.
 
-    ``waiting``: lane behind; ``later``: the channel did not take it, it will be tried again; ``elsewhere``: another
-    sender was faster; ``recovered``: left half done by an earlier run and settled; ``reasons``: why rows did not leave.
+    ``waiting``: lane behind, or not taken a moment ago; ``later``: the channel did not take it, it will be tried again;
+    ``elsewhere``: another sender was faster; ``recovered``: left half done by an earlier run and settled; ``reasons``:
+    why rows did not leave.
     """
 
     mails: int = 0
@@ -64,6 +67,7 @@ def send_due(  # noqa: PLR0913, each is a choice of its own that only the one wh
     at: Instant,
     by: str,
     policy: Policy | None = None,
+    only_to: Collection[str] = (),
     live: bool = False,
     lease_seconds: int = 300,
     limit: int | None = None,
@@ -71,9 +75,11 @@ def send_due(  # noqa: PLR0913, each is a choice of its own that only the one wh
 ) -> SendReport:
     """Send what is due at ``at``; ``by`` names this sender in ``outreach_changes``; ``stop`` ends it between two mails.
 
-    With ``live``, mails of a lane whose clock is more than 5 minutes behind wait. What another run left half done is
-    settled first: at once on a local channel (it lets in one run at a time), else when ``lease_seconds`` have passed.
-    Mails in review are never touched. Raises ``DeliveryError`` when the channel cannot be used at all.
+    With ``live``, mails wait whose lane is more than 5 minutes behind, or has not come to their time. What another run
+    left half done is settled first: at once on a local channel (it lets in one run at a time), else when
+    ``lease_seconds`` have passed. Mails in review are never touched. ``only_to`` are the domains that a channel which
+    leaves this machine may write to (none named: all). Raises ``DeliveryError`` when the channel cannot be used at all;
+    what it did not take waits.
     """
     post = Post(
         templates=templates,
@@ -82,18 +88,22 @@ def send_due(  # noqa: PLR0913, each is a choice of its own that only the one wh
         people=cached(store.people),
         key=lambda address: address_key(store.key, address),
         suppressed=lambda address: store.suppressed(address_key(store.key, address)),
+        only_to=only_to if not channel.local else (),
+        away=not channel.local,
     )
     run = _Run(store, post, channel, at, by)
     with channel.session():
         run.recover(lease_seconds * SECOND)
         rows = store.outreach(states=["queued", "held"], due_by=at, limit=limit)
-        behind = _lanes_behind(store, at) if live else frozenset()
-        asked = [row for row in rows if not stop() and run.ask(row, behind)]
+        clocks = {info.lane: info.clock_at for info in store.lane_infos(at=at)} if live else None
+        asked = [row for row in rows if not stop() and run.ask(row, clocks)]
         groups = join_rows(asked, post)
         for group in sorted(groups, key=lambda group: by_rank(group[0])):
-            if stop():
+            if stop() or run.down is not None:
                 break
             run.send(group)
+    if run.down is not None:
+        raise run.down
     return run.report()
 
 
@@ -104,6 +114,8 @@ class _Run:
         self._store, self._post, self._channel, self._at, self._by = store, post, channel, at, by
         self._tally: Counter[str] = Counter()
         self._reasons: Counter[str] = Counter()
+        self.down: DeliveryError | None = None
+        """Why the channel takes nothing any more."""
 
     def report(self) -> SendReport:
         return SendReport(**self._tally, reasons=dict(sorted(self._reasons.items())))
@@ -128,9 +140,16 @@ class _Run:
         """Was it left by an earlier run on this very channel? Another outbox may be at work on its own right now."""
         return self._channel.local and (row.state == "claimed" or _posted(row)[0] == self._channel.name)
 
-    def ask(self, row: OutreachRow, behind: Collection[int]) -> bool:
-        """Whether a mail may leave now; if not, it is moved to where it belongs."""
-        if row.lane in behind:
+    def ask(self, row: OutreachRow, clocks: Mapping[int, Instant | None] | None) -> bool:
+        """Whether a mail may leave now; if not, it is moved to where it belongs.
+
+        The engine must have looked at everything up to the mail's time, or it would take back what is on its way.
+        """
+        clock = self._at if clocks is None else clocks.get(row.lane)
+        if clock is None or clock < max(self._at - BEHIND, row.due_at):
+            self._tally["waiting"] += 1
+            return False
+        if row.state == "queued" and row.why is not None and self._at < row.state_at + AGAIN:
             self._tally["waiting"] += 1
             return False
         no = judge(row, self._post, at=self._at)
@@ -201,8 +220,9 @@ class _Run:
         try:
             self._channel.deliver(mail)
         except DeliveryError as err:
+            self.down = err if err.verdict == "down" else None
             for row in rows:
-                self._give_up(row, _AFTER[err.verdict], str(err))
+                self._give_up(row, _AFTER[err.verdict], None if self.down else str(err))
         except Exception as err:  # noqa: BLE001, the outermost loop: whatever it was, the mail may have left
             _log.error("mail %s is in doubt: %s", mail.mail_id, type(err).__name__)  # a traceback may hold an address
             for row in rows:
@@ -231,10 +251,10 @@ class _Run:
             self._reasons -= Counter([why])
             self._tally["elsewhere"] += 1
 
-    def _give_up(self, row: OutreachRow, state: MailState, why: str) -> None:
+    def _give_up(self, row: OutreachRow, state: MailState, why: str | None) -> None:
         if self._move(row, "posting", state, why):
             self._tally["later" if state == "queued" else state] += 1
-            self._reasons[why] += 1
+            self._reasons.update([why] if why else [])
 
     def _taken(self, row: OutreachRow, before: str, after: MailState, why: str | None) -> bool:
         moved = self._move(row, before, after, why)
@@ -244,11 +264,6 @@ class _Run:
     def _move(self, row: OutreachRow, before: str, after: MailState, why: str | None = None, inbox: Any = ()) -> bool:
         states: Any = [before]
         return self._store.move(row.outreach_id, states, after, at=self._at, by=self._by, why=why, inbox=inbox)
-
-
-def _lanes_behind(store: Store, at: Instant) -> frozenset[int]:
-    infos = store.lane_infos(at=at)
-    return frozenset(info.lane for info in infos if info.clock_at is None or info.clock_at < at - BEHIND)
 
 
 def _posted(row: OutreachRow) -> tuple[str, str]:

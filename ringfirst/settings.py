@@ -12,10 +12,11 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, Va
 
 from engine.errors import UsageError
 from outreach.addresses import clean_address
+from outreach.channels.smtp_server import Security
 from streams.settings import KafkaSettings, Mechanism, Topics
 
 PREFIX = "RINGFIRST_"
-SECRETS = ("store", "token", "kafka_password")
+SECRETS = ("store", "token", "kafka_password", "smtp_password")
 """Settings that are or may hold a password; each can also be read from the file that ``RINGFIRST_..._FILE`` names."""
 _NEAR = 0.85
 _TESTS = f"{PREFIX}TEST_"
@@ -50,6 +51,12 @@ def _place(text: str) -> str:
     return text if host else f"127.0.0.1:{port}"
 
 
+def _server(text: str) -> str:
+    if not _SERVER.fullmatch(text):
+        raise ValueError("it names no server; write host:port")
+    return text
+
+
 def _name(text: str) -> str:
     if not _TOPIC.fullmatch(text):
         raise ValueError("Kafka takes no such name; use letters, digits, dot, dash and underscore, at most 249")
@@ -64,6 +71,8 @@ class Settings(BaseModel):
     """Everything that can be set from outside. Paths are relative to the current folder.
 
     ``sender`` writes the mails (``Name <name@example.com>``), ``postal_address`` stands in each (CAN-SPAM, CASL).
+    ``smtp`` names the server that takes them (``host:port``); without it they go into the folder ``outbox``.
+    ``only_to`` are the domains that it may be given mails for, with commas.
     ``host``, ``port`` and ``token`` are the embedded server's; ``allowed_hosts`` are names it answers to, with commas.
     ``health`` is where a worker shows how it is (``host:port``; port 0 takes a free one), ``log`` how all of them log.
     ``kafka`` names the brokers (``host:port``, with commas), ``kafka_...`` how to come in, ``topic_...`` what to read.
@@ -77,6 +86,12 @@ class Settings(BaseModel):
     sender: Mailbox | None = None
     reply_to: Mailbox | None = None
     postal_address: Annotated[str, AfterValidator(_one_line)] | None = None
+    smtp: Annotated[str, AfterValidator(_server)] | None = None
+    smtp_security: Security = "starttls"
+    smtp_user: str | None = None
+    smtp_password: SecretStr | None = None
+    smtp_ca: Path | None = None
+    only_to: str = ""
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=MOST_PORTS)] = 8484
     token: SecretStr | None = None
@@ -106,7 +121,7 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
     told: dict[str, Any] = {name: text for name, text in found if text is not None}
     try:
         settings = Settings(**(told | dict(_secrets(environment, faults))))
-        faults += _kafka_faults(settings)
+        faults += [*_kafka_faults(settings), *_smtp_faults(settings)]
     except ValidationError as err:
         faults += [_fault(found) for found in err.errors()]
     faults += _unknown(environment)
@@ -141,6 +156,22 @@ def kafka_settings(settings: Settings) -> KafkaSettings:
         password=settings.kafka_password.get_secret_value() if settings.kafka_password else None,
         mechanism=settings.kafka_mechanism,
     )
+
+
+def _smtp_faults(settings: Settings) -> Iterable[str]:
+    """What does not fit together."""
+    if settings.smtp is None:
+        return
+    for name, why in (("sender", "who writes"), ("postal_address", "where you are (the law asks for it in each mail)")):
+        if getattr(settings, name) is None:
+            yield f"RINGFIRST_SMTP: mails would leave without {why}; found no {_variable(name)}; set it"
+    if (settings.smtp_user is None) != (settings.smtp_password is None):
+        lone, other = ("USER", "PASSWORD") if settings.smtp_password is None else ("PASSWORD", "USER")
+        yield f"RINGFIRST_SMTP_{lone}: is set alone; found no RINGFIRST_SMTP_{other}; set both or none"
+    if settings.smtp_password is not None and settings.smtp_security == "none":
+        yield "RINGFIRST_SMTP_PASSWORD: would go over the wire as it is; set RINGFIRST_SMTP_SECURITY to starttls or tls"
+    if settings.smtp_ca is not None and not settings.smtp_ca.is_file():
+        yield f"RINGFIRST_SMTP_CA: the file is not there; found {settings.smtp_ca}; name a PEM file"
 
 
 def _kafka_faults(settings: Settings) -> Iterable[str]:

@@ -50,8 +50,9 @@ def run(
 ) -> None:
     """Serve POST /v1/events, and /livez, /readyz, /metrics beside it, until Ctrl-C or a polite kill.
 
-    An event is acknowledged after it is committed, with everything it decided. Mails that are due are written into the
-    outbox folder. The rulebook becomes the active one. A second Ctrl-C stops at once; nothing acknowledged is lost.
+    An event is acknowledged after it is committed, with everything it decided. Mails that are due leave by the SMTP
+    server of RINGFIRST_SMTP, or into the outbox folder. The rulebook becomes the active one. A second Ctrl-C stops at
+    once; nothing acknowledged is lost.
     """
     found = settings()
     address = _address(found, host, port)
@@ -75,14 +76,14 @@ def _address(found: "Settings", host: str | None, port: int | None) -> "Address"
 
 
 def _post(found: "Settings", folder: "Folder", outbox: Path | None) -> "Post":
-    from outreach.channels.file import FileChannel
     from ringfirst.answers import talk
+    from ringfirst.leaving import channel_of, only_to
     from ringfirst.server.lifecycle import Post
 
     sender, ours = sender_of(found)
     if not ours:
         talk(f"no sender is set: the mails carry an example, {sender.address}; set RINGFIRST_SENDER")
-    return Post(folder.mail_templates[0], FileChannel(outbox or found.outbox), sender)
+    return Post(folder.mail_templates[0], channel_of(found, sender, outbox), sender, only_to(found))
 
 
 def _log(form: "LogFormat") -> None:

@@ -1,5 +1,6 @@
 """``ringfirst send``: mails that are due leave into the outbox folder."""
 
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,15 +19,20 @@ from ringfirst.commands.options import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from engine.rulebook.spec import Policy
     from engine.store import Store
+    from outreach.channel import Channel
     from outreach.channels.file import FileChannel
     from outreach.context import Sender
     from outreach.sender import SendReport
     from ringfirst.rulebooks import Folder
+    from ringfirst.settings import Settings
 
 
-@click.command(short_help="Write the mails that are due into the outbox folder.")
+@click.command(short_help="Let the mails that are due leave: into the outbox folder, or by SMTP.")
+@click.option("--watch", is_flag=True, help="Go on until stopped, beside workers.")
 @click.option("--simulate", is_flag=True, help="Walk through history instead: every mail at the time it was due.")
 @at_option("As if it were this instant (with --simulate: only mails due by then).")
 @click.option(
@@ -41,45 +47,52 @@ def send(
     store_url: str | None,
     rules: Path | None,
     *,
+    watch: bool,
     simulate: bool,
     as_json: bool,
 ) -> None:
-    """Render the mails that are due and write each as an .eml file into the outbox folder.
+    """Let the mails that are due leave: by the SMTP server of RINGFIRST_SMTP, else as .eml files into a folder.
 
-    With --simulate nothing in the store changes: past mails are written as they would have left. With --json: {"mails",
-    "rows", "held", "suppressed", "expired", "waiting", "later", "failed", "in_doubt", "elsewhere", "recovered",
-    "reasons"}.
+    With --outbox they become files in any case. With --watch it goes on until Ctrl-C or a polite kill, and mails wait
+    for the clock of their lane. With --simulate nothing in the store changes: past mails are written as they would have
+    left. With --json: {"mails", "rows", "held", "suppressed", "expired", "waiting", "later", "failed", "in_doubt",
+    "elsewhere", "recovered", "reasons"}.
     """
     found = settings()
     folder = folder_of(rules)
     from outreach.channels.file import FileChannel
     from ringfirst.answers import print_json, talk
+    from ringfirst.leaving import channel_of
 
     sender, ours = sender_of(found)
     if not ours:
         talk(f"no sender is set: the mails carry an example, {sender.address}; set RINGFIRST_SENDER")
     place = outbox or found.outbox
-    _not_ahead(at, simulate=simulate)
+    _must_fit(at, watch=watch, simulate=simulate, as_json=as_json)
     with opened(store_url) as store:
-        channel = FileChannel(place)
+        if watch:
+            _watch(store, folder, channel_of(found, sender, outbox), sender, found)
+            return
         report = (
-            rehearse(store, folder, channel, sender, until=at)
+            rehearse(store, folder, FileChannel(place), sender, until=at)
             if simulate
-            else _send(store, folder, channel, sender, at)
+            else _send(store, folder, channel_of(found, sender, outbox), sender, found, at)
         )
     if as_json:
         import msgspec
 
         print_json(msgspec.to_builtins(report))
     else:
-        _say(report, place)
+        _say(report, "by SMTP" if found.smtp and outbox is None and not simulate else f"in {place}/")
 
 
-def _not_ahead(at: int | None, *, simulate: bool) -> None:
+def _must_fit(at: int | None, *, watch: bool, simulate: bool, as_json: bool) -> None:
     """A real run in the future would let mails expire that have not had their time."""
     from engine.errors import UsageError
     from ringfirst.intake import now
 
+    if watch and (simulate or as_json or at is not None):
+        raise UsageError("send --watch: goes on by the wall clock; found --simulate, --json or --at; leave those out")
     if at is not None and not simulate and at > now():
         raise UsageError(
             "send --at: lies ahead; only --simulate may look at what is to come; leave --at out, or add it"
@@ -112,12 +125,17 @@ def rehearse(
 def _send(
     store: "Store",
     folder: "Folder",
-    channel: "FileChannel",
+    channel: "Channel",
     sender: "Sender",
+    found: "Settings",
     at: int | None,
+    *,
+    live: bool = False,
+    stop: "Callable[[], bool]" = lambda: False,
 ) -> "SendReport":
     from outreach.sender import send_due
     from ringfirst.intake import now
+    from ringfirst.leaving import only_to
     from ringfirst.owners import owner_name
 
     moment = now() if at is None else at
@@ -129,8 +147,26 @@ def _send(
         at=moment,
         by=f"send:{owner_name()}",
         policy=_policy(store),
-        live=not channel.local,
+        only_to=only_to(found),
+        live=live or not channel.local,
+        stop=stop,
     )
+
+
+def _watch(store: "Store", folder: "Folder", channel: "Channel", sender: "Sender", found: "Settings") -> None:
+    """Send until a signal comes; the mail at hand is finished."""
+    import signal
+    import threading
+
+    from ringfirst.commands.options import log_to_stderr
+    from ringfirst.leaving import keep_sending
+
+    log_to_stderr("ringfirst")
+    stopping = threading.Event()
+    for name in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(name, lambda *_: stopping.set())
+    logging.getLogger("ringfirst.leaving").info("sending by %s", channel.name)
+    keep_sending(lambda at: _send(store, folder, channel, sender, found, at, live=True, stop=stopping.is_set), stopping)
 
 
 def _policy(store: "Store") -> "Policy | None":
@@ -138,10 +174,10 @@ def _policy(store: "Store") -> "Policy | None":
     return book.policy if book else None
 
 
-def _say(report: "SendReport", place: Path) -> None:
+def _say(report: "SendReport", where: str) -> None:
     from ringfirst.answers import plural, shown
 
-    click.echo(f"{plural(report.mails, 'mail')} for {plural(report.rows, 'decision')} in {place}/")
+    click.echo(f"{plural(report.mails, 'mail')} for {plural(report.rows, 'decision')} {where}")
     for name in ("held", "suppressed", "expired", "waiting", "later", "failed", "in_doubt", "elsewhere", "recovered"):
         if getattr(report, name):
             click.echo(f"{name.replace('_', ' '):<11}{getattr(report, name):>7,}")

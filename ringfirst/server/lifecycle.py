@@ -44,6 +44,7 @@ class Post:
     templates: dict[str, Template]
     channel: Channel
     sender: Sender
+    only_to: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -131,6 +132,7 @@ class _Server:
                 self._health,
                 metrics,
                 policy=book.policy,
+                only_to=post.only_to,
             )
 
     def run(self, asked: threading.Event, tell: Callable[[str], None]) -> int:

@@ -14,16 +14,12 @@ from outreach.context import Sender
 from outreach.sender import send_due
 from outreach.templates import Template
 from ringfirst.intake import now
+from ringfirst.leaving import AFTER_FAILURE_SECONDS, EVERY_SECONDS, RESTS
 from ringfirst.owners import owner_name
 from ringfirst.server.health import Health
 from ringfirst.server.metrics import Metrics
 from ringfirst.server.owner import told
 
-EVERY_SECONDS = 2.0
-"""How often somebody looks for mails that are due."""
-RESTS = 9
-"""How many times as long as it took the sender rests: thousands of held mails are asked anew in each round."""
-AFTER_FAILURE_SECONDS = 30.0
 BEHIND = 5 * MINUTE
 _log = logging.getLogger("ringfirst.server.sending")
 
@@ -45,10 +41,11 @@ class Sending(threading.Thread):
         metrics: Metrics,
         *,
         policy: Policy | None = None,
+        only_to: Collection[str] = (),
     ) -> None:
         super().__init__(name="sender", daemon=True)
         self._store, self._templates, self._channel, self._sender = store, templates, channel, sender
-        self._health, self._metrics, self._policy = health, metrics, policy
+        self._health, self._metrics, self._policy, self._only_to = health, metrics, policy, only_to
         self._stopping = threading.Event()
 
     def stop(self) -> None:
@@ -81,6 +78,7 @@ class Sending(threading.Thread):
             at=at,
             by=f"run:{owner_name()}",
             policy=self._policy,
+            only_to=self._only_to,
             live=True,
             stop=self._stopping.is_set,
         )

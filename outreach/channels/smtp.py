@@ -1,0 +1,162 @@
+"""Mails over SMTP: one connection for a run, and for each mail an answer that says what is known of it.
+
+Facts: RFC 5321 (replies: 4.2.1, the transfer of responsibility at the end of DATA: 6.1), DELIVERY 5.
+"""
+
+import re
+import smtplib
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from outreach.channel import DeliveryError, Verdict
+from outreach.channels.smtp_server import SmtpServer
+from outreach.mail import Outgoing
+
+ANSWER_SECONDS = 15.0
+"""How long the server may take to answer anything but a whole mail."""
+TAKE_SECONDS = 60.0
+"""How long it may take to answer a whole mail; servers look for spam before they do."""
+_OK, _REFUSED, _CLOSING = 250, 500, 421
+_ENHANCED = re.compile(rb"(?:^|\s)([245]\.\d{1,3}\.\d{1,3})(?=\s|$)")
+
+
+class SmtpChannel:
+    """Hands mails to one SMTP server. ``sender`` is the address that bounces come back to."""
+
+    name = "smtp"
+    local = False
+
+    def __init__(self, server: SmtpServer, sender: str) -> None:
+        self._server, self._sender = server, sender
+        self._connection: smtplib.SMTP | None = None
+
+    @contextmanager
+    def session(self) -> Iterator[None]:
+        try:
+            yield
+        finally:
+            self._close()
+
+    def has(self, mail_id: str) -> bool:
+        """Nobody can ask a server of SMTP what it has taken."""
+        return False
+
+    def deliver(self, mail: Outgoing) -> None:
+        connection = self._begun()
+        try:
+            self._accepted(*connection.rcpt(mail.to), "the reader")
+        except (smtplib.SMTPException, OSError) as err:
+            self._close()
+            raise DeliveryError(f"smtp: the connection broke before the mail; {_told(err)}", "down") from err
+        self._hand_over(connection, mail)
+
+    def _hand_over(self, connection: smtplib.SMTP, mail: Outgoing) -> None:
+        """From here on the server may have the mail, whatever happens to its answer."""
+        if connection.sock is not None:
+            connection.sock.settimeout(TAKE_SECONDS)
+        try:
+            code, text = connection.data(mail.raw)
+        except smtplib.SMTPDataError as err:  # refused before the first byte of the mail
+            code, text = err.smtp_code, _bytes(err.smtp_error)
+        except (smtplib.SMTPException, OSError) as err:
+            self._close()
+            raise DeliveryError(f"smtp: no answer to the mail; {_told(err)}", "in_doubt") from err
+        if connection.sock is not None:
+            connection.sock.settimeout(ANSWER_SECONDS)
+        self._accepted(code, text, "the mail")
+
+    def _accepted(self, code: int, text: bytes, what: str) -> None:
+        """See that the server said yes; 4xx: not now, 5xx: never."""
+        if code // 10 == _OK // 10:
+            return
+        if code == _CLOSING or not 400 <= code < 600:  # noqa: PLR2004 - what RFC 5321 has as answers to a no
+            self._close()
+            raise DeliveryError(f"smtp: the server closes the connection ({_reply(code, text)})", "down")
+        with suppress(smtplib.SMTPException, OSError):
+            if self._connection is not None:
+                self._connection.rset()
+        verdict: Verdict = "failed" if code >= _REFUSED else "later"
+        raise DeliveryError(f"smtp: the server refused {what} ({_reply(code, text)})", verdict)
+
+    # -- the connection ------------------------------------------------------------------------------------------------
+    def _begun(self) -> smtplib.SMTP:
+        """A connection that has taken our address: the one at hand, or, if the server closed that, a new one."""
+        if self._connection is not None:
+            with suppress(smtplib.SMTPException, OSError):
+                if self._connection.mail(self._sender)[0] == _OK:
+                    return self._connection
+            self._close()
+        connection = self._connected()
+        try:
+            code, text = connection.mail(self._sender)
+        except (smtplib.SMTPException, OSError) as err:
+            self._close()
+            raise DeliveryError(f"smtp: the connection broke before the mail; {_told(err)}", "down") from err
+        if code != _OK:
+            self._close()
+            raise DeliveryError(f"smtp: the server does not take our sender's address ({_reply(code, text)})", "down")
+        return connection
+
+    def _connected(self) -> smtplib.SMTP:
+        server, domain = self._server, self._sender.rpartition("@")[2]
+        where = f"{server.host}:{server.port}"
+        try:
+            if server.security == "tls":
+                connection: smtplib.SMTP = smtplib.SMTP_SSL(
+                    server.host, server.port, domain, timeout=ANSWER_SECONDS, context=self._trust()
+                )
+            else:
+                connection = smtplib.SMTP(server.host, server.port, domain, timeout=ANSWER_SECONDS)
+            self._connection = connection
+            if server.security == "starttls":
+                connection.starttls(context=self._trust())
+            if server.user is not None:
+                connection.login(server.user, server.password or "")
+            connection.ehlo_or_helo_if_needed()
+        except smtplib.SMTPAuthenticationError as err:
+            self._close()
+            reply = _reply(err.smtp_code, _bytes(err.smtp_error))
+            message = f"smtp: {where} does not let us in ({reply}); look at RINGFIRST_SMTP_USER and its password"
+            raise DeliveryError(message, "down") from err
+        except ssl.SSLError as err:
+            self._close()
+            message = f"smtp: {where} cannot be trusted; {err.reason or 'TLS failed'}; look at RINGFIRST_SMTP_CA"
+            raise DeliveryError(message, "down") from err
+        except smtplib.SMTPNotSupportedError as err:
+            self._close()
+            message = f"smtp: {where} lacks what is asked; {err}; look at RINGFIRST_SMTP_SECURITY"
+            raise DeliveryError(message, "down") from err
+        except (smtplib.SMTPException, OSError) as err:
+            self._close()
+            raise DeliveryError(f"smtp: {where} cannot be reached; {_told(err)}", "down") from err
+        return connection
+
+    def _trust(self) -> ssl.SSLContext:
+        return ssl.create_default_context(cafile=self._server.ca)
+
+    def _close(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with suppress(smtplib.SMTPException, OSError):
+                connection.quit()
+            connection.close()
+
+
+def _reply(code: int, text: bytes) -> str:
+    """An answer's codes alone: its words often hold the address (RFC 3463 has what they mean)."""
+    found = _ENHANCED.search(text)
+    return f"{code} {found[1].decode()}" if found else str(code)
+
+
+def _told(err: BaseException) -> str:
+    """What broke, without the words of the server."""
+    if isinstance(err, smtplib.SMTPResponseException):
+        return _reply(err.smtp_code, _bytes(err.smtp_error))
+    if isinstance(err, OSError) and err.strerror and not isinstance(err, smtplib.SMTPException):
+        return err.strerror
+    return "it took too long" if isinstance(err, TimeoutError) else type(err).__name__
+
+
+def _bytes(text: bytes | str) -> bytes:
+    return text.encode() if isinstance(text, str) else text
