@@ -8,12 +8,14 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from aiosmtpd.smtp import SMTP
 from hypothesis import HealthCheck, settings
 from psycopg import sql
 from sqlalchemy import make_url
 
 from streams.embedded import EmbeddedBroker
 from tests.brokers import Kafka, chosen, real_bootstrap, told
+from tests.mailbox import Box, serving
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -128,3 +130,12 @@ def shared_data() -> Path:
     if not (folder / "learning_usage.jsonl.gz").is_file():
         pytest.skip("the real event streams are not here; set RINGFIRST_DATA to their folder to run this")
     return folder
+
+
+@pytest.fixture
+def mailbox() -> Iterator[Box]:
+    """A real SMTP server on this machine, without TLS or passwords, and what it has taken."""
+    box = Box()
+    with serving(lambda: SMTP(box, hostname="mx.test")) as port:
+        box.address = f"127.0.0.1:{port}"
+        yield box

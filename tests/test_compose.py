@@ -226,7 +226,6 @@ class Machine:
             "RINGFIRST_KAFKA": kafka,
             "RINGFIRST_STORE": store,
             "RINGFIRST_RULES": str(BOOK),
-            "RINGFIRST_OUTBOX": str(place / "outbox"),
             **dict(more),
         }
         self._running: list[subprocess.Popen[bytes]] = []
@@ -279,13 +278,18 @@ class Machine:
 
 
 @pytest.mark.slow
-def test_the_commands_of_the_services_take_events_in_and_write_mails(kafka, fresh_postgres, tmp_path):
+def test_the_commands_of_the_services_take_events_in_and_send_mails(kafka, fresh_postgres, tmp_path, mailbox):
     if not kafka.is_real:
         pytest.skip("an embedded broker makes no topics; Java 17 and Maven give a real one")
     words = ("usage", "support", "lifecycle", "decisions", "dead_letters")
     names = [(f"RINGFIRST_TOPIC_{word.upper()}", kafka.name(word)) for word in words]
     machine = Machine(
-        tmp_path, kafka.bootstrap, fresh_postgres, ("RINGFIRST_KAFKA_GROUP", kafka.name("workers")), *names
+        tmp_path,
+        kafka.bootstrap,
+        fresh_postgres,
+        ("RINGFIRST_KAFKA_GROUP", kafka.name("workers")),
+        ("RINGFIRST_SMTP", mailbox.address),
+        *names,
     )
     waits = time.time_ns() // 1_000_000 - 3 * 3_600_000
     ticket = event("e1", "acme", "ticket.opened", waits, "u1", ticket_id="t1", grade="red", subject="Help")
@@ -302,7 +306,7 @@ def test_the_commands_of_the_services_take_events_in_and_write_mails(kafka, fres
         published = machine.once("topics", ["ringfirst", "publish", "--live", "-"], json.dumps(ticket) + "\n")
         assert published.returncode == 0, published.stderr
         sender = machine.start("sender")
-        assert until(lambda: list(tmp_path.glob("outbox/*.eml")), 60), sender.read_text()
+        assert until(lambda: mailbox.mails, 60), sender.read_text()
         assert until(lambda: machine.is_healthy("sender"), 10)
     finally:
         machine.close()

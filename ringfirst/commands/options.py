@@ -175,10 +175,15 @@ def active_book(store: "Store") -> "Rulebook | None":
     """The rulebook that the store's lanes decide by; None before the first event."""
     from engine.stored import stored_book
 
+    mark = active_mark(store)
+    return stored_book(store, mark) if mark else None
+
+
+def active_mark(store: "Store") -> str | None:
+    """The fingerprint of that rulebook."""
     marks = {lane: store.active_rulebook(lane) for lane in range(store.lanes)}
     infos = sorted(store.lane_infos(at=0), key=lambda info: (info.clock_at or 0, info.lane), reverse=True)
-    mark = next((marks[info.lane] for info in infos if marks[info.lane]), None)
-    return stored_book(store, mark) if mark else None
+    return next((marks[info.lane] for info in infos if marks[info.lane]), None)
 
 
 def say_why_none(store: "Store", rule: str | None, account_id: str | None, *, what: str) -> None:

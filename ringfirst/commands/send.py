@@ -33,6 +33,12 @@ if TYPE_CHECKING:
 
 @click.command(short_help="Let the mails that are due leave: into the outbox folder, or by SMTP.")
 @click.option("--watch", is_flag=True, help="Go on until stopped, beside workers.")
+@click.option(
+    "--alive",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="With --watch: touched after each round that went well.",
+)
 @click.option("--simulate", is_flag=True, help="Walk through history instead: every mail at the time it was due.")
 @at_option("As if it were this instant (with --simulate: only mails due by then).")
 @click.option(
@@ -47,6 +53,7 @@ def send(
     store_url: str | None,
     rules: Path | None,
     *,
+    alive: Path | None,
     watch: bool,
     simulate: bool,
     as_json: bool,
@@ -71,12 +78,12 @@ def send(
     _must_fit(at, watch=watch, simulate=simulate, as_json=as_json)
     with opened(store_url) as store:
         if watch:
-            _watch(store, folder, channel_of(found, sender, outbox), sender, found)
+            _watch(store, folder, channel_of(found, sender, outbox), sender, found, alive)
             return
         report = (
             rehearse(store, folder, FileChannel(place), sender, until=at)
             if simulate
-            else _send(store, folder, channel_of(found, sender, outbox), sender, found, at)
+            else _send(store, folder, channel_of(found, sender, outbox), sender, found, at, policy=_policy(store))
         )
     if as_json:
         import msgspec
@@ -130,6 +137,7 @@ def _send(
     found: "Settings",
     at: int | None,
     *,
+    policy: "Policy | None",
     live: bool = False,
     stop: "Callable[[], bool]" = lambda: False,
 ) -> "SendReport":
@@ -146,27 +154,44 @@ def _send(
         sender=sender,
         at=moment,
         by=f"send:{owner_name()}",
-        policy=_policy(store),
+        policy=policy,
         only_to=only_to(found),
         live=live or not channel.local,
         stop=stop,
     )
 
 
-def _watch(store: "Store", folder: "Folder", channel: "Channel", sender: "Sender", found: "Settings") -> None:
+def _watch(
+    store: "Store", folder: "Folder", channel: "Channel", sender: "Sender", found: "Settings", alive: Path | None
+) -> None:
     """Send until a signal comes; the mail at hand is finished."""
     import signal
     import threading
+    from functools import lru_cache
 
-    from ringfirst.commands.options import log_to_stderr
+    from engine.stored import stored_book
+    from ringfirst.commands.options import active_mark
     from ringfirst.leaving import keep_sending
+    from ringfirst.logs import log_to_stderr
 
-    log_to_stderr("ringfirst")
+    log_to_stderr(found.log, "ringfirst")
     stopping = threading.Event()
     for name in (signal.SIGINT, signal.SIGTERM):
         signal.signal(name, lambda *_: stopping.set())
+
+    @lru_cache(maxsize=1)
+    def policy(mark: str | None) -> "Policy | None":
+        return stored_book(store, mark).policy if mark else None
+
+    def once(at: int) -> "SendReport":
+        now_active = policy(active_mark(store))
+        report = _send(store, folder, channel, sender, found, at, policy=now_active, live=True, stop=stopping.is_set)
+        if alive is not None:
+            alive.touch()
+        return report
+
     logging.getLogger("ringfirst.leaving").info("sending by %s", channel.name)
-    keep_sending(lambda at: _send(store, folder, channel, sender, found, at, live=True, stop=stopping.is_set), stopping)
+    keep_sending(once, stopping)
 
 
 def _policy(store: "Store") -> "Policy | None":

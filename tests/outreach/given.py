@@ -1,5 +1,6 @@
 """A store with decisions in it, and the starter templates, for the tests of the sending side."""
 
+from collections.abc import Sequence
 from email import message_from_bytes
 from email.policy import default
 from pathlib import Path
@@ -70,6 +71,7 @@ def planned(
     frozen: dict[str, Any] | None = None,
     audience: Any = "customer",
     mode: Any = "auto",
+    mail_class: Any = None,
     at: Instant = NOON,
     due_at: Instant = DUE,
     expires_at: Instant = NOON + DAY,
@@ -82,7 +84,7 @@ def planned(
         to=to,
         audience=audience,
         template=template,
-        mail_class="relationship" if audience == "customer" else "internal",
+        mail_class=mail_class or ("relationship" if audience == "customer" else "internal"),
         mode=mode,
         due_at=due_at,
         expires_at=expires_at,
@@ -103,10 +105,16 @@ def planned(
     )
 
 
-def keep(store: Store, *decisions: Decision, people: dict[str, dict[str, Any]] | None = None) -> None:
-    """Commit decisions and people's traits as a lane's owner does."""
+def keep(
+    store: Store,
+    *decisions: Decision,
+    people: dict[str, dict[str, Any]] | None = None,
+    clock: Instant = NOON,
+    accounts: Sequence[str] = (),
+) -> None:
+    """Commit decisions and people's traits as a lane's owner does, and move the clocks of their lanes."""
     people = {"u1": ADA} if people is None else people
-    accounts = sorted({decision.account_id for decision in decisions})
+    accounts = sorted({decision.account_id for decision in decisions} | set(accounts))
     for lane in sorted({lane_of(account, store.lanes) for account in accounts}):
         (claim,) = store.claim([lane], "given", at=NOON, take_over=True)
         here = [account for account in accounts if lane_of(account, store.lanes) == lane]
@@ -121,7 +129,7 @@ def keep(store: Store, *decisions: Decision, people: dict[str, dict[str, Any]] |
                 Batch(
                     claim=claim,
                     position=claim.position,
-                    clock_at=NOON,
+                    clock_at=clock,
                     first_at=NOON,
                     traits=traits,
                     facts=[decision for decision in decisions if decision.account_id in here],

@@ -1,0 +1,112 @@
+"""``ringfirst send`` by SMTP: once, and on and on beside whoever owns the lanes."""
+
+import os
+import signal
+import time
+from email import message_from_bytes
+
+import pytest
+
+from engine.instants import DAY, MINUTE
+from engine.stores import open_store
+from ringfirst.intake import now
+from tests.outreach.given import keep, planned
+
+
+@pytest.fixture
+def sends(place, monkeypatch, mailbox):
+    """A store with a mail that is due now, and the settings of a sender."""
+    for name, value in {
+        "SMTP": mailbox.address,
+        "SMTP_SECURITY": "none",
+        "SENDER": "Us <us@ringfirst.example>",
+        "POSTAL_ADDRESS": "A street 1, Town",
+    }.items():
+        monkeypatch.setenv(f"RINGFIRST_{name}", value)
+    store = open_store(f"sqlite:///{place / 'ringfirst.db'}")
+    at = now()
+    orientation = {"orientation.starts_at": "2026-03-12T09:00:00Z"}
+    fact = planned(at=at - MINUTE, due_at=at, expires_at=at + DAY, values=orientation, mail_class="transactional")
+    keep(store, fact, clock=at)
+    yield store
+    store.close()
+
+
+def until(true, seconds=30):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end and not true():
+        time.sleep(0.05)
+    return true()
+
+
+def test_send_gives_what_is_due_to_the_server_once(run, sends, mailbox):
+    said = run("send").stdout
+    assert said.startswith("1 mail for 1 decision by SMTP")
+    assert run("send").stdout.startswith("0 mails")
+    (found,) = mailbox.mails
+    assert found.mail_from == "us@ringfirst.example"
+    assert "A street 1, Town" in message_from_bytes(found.content).as_string()
+    assert [row.state for row in sends.outreach()] == ["accepted"]
+
+
+def test_a_server_that_is_away_is_said_and_the_mail_waits(run, sends, monkeypatch, mailbox):
+    monkeypatch.setenv("RINGFIRST_SMTP", "127.0.0.1:1")
+    said = run("send", code=2).stderr
+    assert "ringfirst: smtp: 127.0.0.1:1 cannot be reached" in said
+    assert [(row.state, row.why) for row in sends.outreach()] == [("queued", None)]
+
+
+def test_with_an_outbox_named_mails_become_files(run, sends, place, mailbox):
+    assert "in mails/" in run("send", "--outbox", "mails").stdout
+    assert (len(list((place / "mails").glob("*.eml"))), mailbox.mails) == (1, [])
+
+
+@pytest.mark.parametrize("more", ["--simulate", "--json", "--at=2026-03-01"])
+def test_watching_goes_by_the_wall_clock(run, sends, more):
+    assert "send --watch: goes on by the wall clock" in run("send", "--watch", more, code=2).stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
+def test_a_sender_goes_on_until_it_is_asked_to_stop(process, sends, place, mailbox, how):
+    sender = process("send", "--watch", "--alive", "alive")
+    assert until(lambda: mailbox.mails)
+    assert until((place / "alive").exists)
+    at = now()
+    keep(sends, planned(rule="another", at=at, due_at=at, expires_at=at + DAY, mail_class="transactional"), clock=at)
+    assert until(lambda: len(mailbox.mails) == 2)
+    os.kill(sender.pid, how)
+    _, said = sender.communicate(timeout=10)
+    assert sender.returncode == 0
+    assert b"sending by smtp" in said
+    assert b"@" not in said
+
+
+@pytest.mark.slow
+def test_a_sender_waits_for_the_clock_of_the_lane(process, sends, mailbox):
+    at = now()
+    soon = planned(rule="ahead", at=at, due_at=at + 2_000, expires_at=at + DAY, mail_class="transactional")
+    keep(sends, soon, clock=at)
+    sender = process("send", "--watch")
+    assert until(lambda: len(mailbox.mails) == 1)
+    time.sleep(5)
+    assert len(mailbox.mails) == 1, "its time has come, but the lane's clock has not"
+    keep(sends, clock=now(), accounts=["acme"])
+    assert until(lambda: len(mailbox.mails) == 2)
+    sender.terminate()
+    sender.communicate(timeout=10)
+
+
+def test_a_server_without_a_sender_s_name_is_refused(run, sends, monkeypatch):
+    monkeypatch.delenv("RINGFIRST_SENDER")
+    monkeypatch.delenv("RINGFIRST_POSTAL_ADDRESS")
+    monkeypatch.setenv("RINGFIRST_SMTP_PASSWORD", "secret word")
+    said = run("send", code=2).stderr
+    for words in (
+        "without who writes",
+        "without where you are",
+        "SMTP_PASSWORD: is set alone",
+        "go over the wire as it is",
+    ):
+        assert words in said
+    assert "secret word" not in said
