@@ -33,7 +33,11 @@ OURS = {name for name, service in SERVICES.items() if service["image"].startswit
 LASTING = {name for name, service in SERVICES.items() if service["restart"] != "no"}
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
-THEIRS = {"kafka": {"/opt/kafka/bin/kafka-broker-api-versions.sh"}, "postgres": {"pg_isready"}}
+THEIRS = {
+    "kafka": {"/opt/kafka/bin/kafka-broker-api-versions.sh"},
+    "postgres": {"pg_isready"},
+    "mailpit": {"/mailpit"},
+}
 """Commands of the images of others, which cannot be looked into here."""
 SLIM = {"sh", "find", "grep", "touch", "sleep"}
 """What our image has besides Python."""
