@@ -142,8 +142,8 @@ def explained() -> set[str]:
 
 
 def test_every_how_to_page_for_users_is_typed():
-    # By tests/server, tests/streams/test_page.py, and the tests of the compose file.
-    elsewhere = {"development", "run-the-server", "run-on-kafka", "run-with-compose", "follow-decisions"}
+    # By tests/server, tests/streams/test_page.py, the tests of the compose file, and tests/ops.
+    elsewhere = {"development", "run-the-server", "run-on-kafka", "run-with-compose", "follow-decisions", "be-on-call"}
     assert {path.stem for path in (ROOT / "docs" / "how-to").glob("*.md")} == {*AFTER_IT, *elsewhere}
 
 

@@ -6,15 +6,17 @@ import re
 import shutil
 import subprocess
 
+import click
 import pytest
 import yaml
 
 from engine.instants import HOUR
 from engine.store import LetterCount
+from ringfirst import cli
 from ringfirst.intake import now
 from ringfirst.oncall.herald import Stock
 from streams.batch import Partition
-from tests.docs.pages import ROOT
+from tests.docs.pages import ROOT, blocks
 from tests.oncall.test_pages import desk
 
 __all__ = ["desk"]  # a fixture
@@ -94,6 +96,30 @@ def test_the_page_has_no_entry_too_many():
     ]
 
 
+def test_what_the_page_says_to_type_can_be_typed():
+    main = click.Context(cli.main)
+    typed = re.findall(r"`?ringfirst ([a-z-]+)(?: ([a-z]+))?[^`\n]*?(--[a-z-]+)?", PAGE)
+    assert len(typed) > 8
+    for word, second, _ in typed:
+        command = cli.main.get_command(main, word)
+        assert command is not None, word
+        if isinstance(command, click.Group):
+            assert command.get_command(main, second) is not None, (word, second)
+    assert "--health" in [option for one in _worker().params for option in one.opts]
+
+
+def _worker():
+    command = cli.main.get_command(click.Context(cli.main), "worker")
+    assert command is not None
+    return command
+
+
+def test_the_settings_of_prometheus_on_the_page_read_our_rules():
+    (settings,) = [yaml.safe_load(block.text) for block in blocks(ROOT / "docs/how-to/be-on-call.md") if block.title]
+    assert settings["rule_files"] == [RULES.name]
+    assert settings["scrape_configs"][0]["static_configs"] == [{"targets": ["127.0.0.1:9464"]}]
+
+
 def test_the_panels_of_the_dashboard_lie_side_by_side():
     taken: set[tuple[int, int]] = set()
     for panel in PANELS:
@@ -111,5 +137,7 @@ def test_the_rules_are_whole_and_wake_whom_they_should():
     if tool is None:
         pytest.skip("promtool is not here; names, labels and structure are tested without it")
     for word, path in (("check", RULES), ("test", TESTS)):
-        done = subprocess.run([tool, word, "rules", str(path)], capture_output=True, text=True, check=False, cwd=RULES.parent)
+        done = subprocess.run(
+            [tool, word, "rules", str(path)], capture_output=True, text=True, check=False, cwd=RULES.parent
+        )
         assert done.returncode == 0, done.stdout + done.stderr
