@@ -66,7 +66,7 @@ bench-streams: setup ## measure workers on a real Kafka, beside stock Faust and 
 	@$(BIN)/python -m bench.streams $(ARGS)
 
 chaos: setup ## kill it at random moments and compare what is left
-	@$(BIN)/python -m pytest tests/chaos -m chaos $(ARGS)
+	@$(BIN)/python -m pytest tests/chaos tests/cli/test_bad_input.py -m chaos $(ARGS)
 
 up: ## all of it in Docker, on this machine only: Kafka, PostgreSQL, two workers, a sender
 	@docker compose up --detach --wait --build

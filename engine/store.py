@@ -527,8 +527,11 @@ class Store(Protocol):
     def blame_dead_letters(self, reasons: Mapping[str, str]) -> None:
         """Give dead letters other reasons, by id; one that is gone is no matter."""
 
-    def put_dead_letters(self, letters: Sequence[DeadLetter]) -> int:
-        """Keep dead letters that belong to no lane's batch; returns how many are new."""
+    def put_dead_letters(self, letters: Sequence[DeadLetter], *, follow: bool = False) -> int:
+        """Keep dead letters that belong to no lane's batch; returns how many are new.
+
+        With ``follow`` the new ones are left in the outbox to be published.
+        """
         ...
 
     def drop_dead_letters(self, ids: Sequence[str]) -> int:

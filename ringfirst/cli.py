@@ -16,6 +16,7 @@ WORDS = {
     "import": "importing:import_",
     "run": "run:run",
     "worker": "worker:worker",
+    "intake": "intake:intake",
     "topics": "topics:topics",
     "publish": "publish:publish",
     "status": "status:status",

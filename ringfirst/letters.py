@@ -7,14 +7,17 @@ from contextlib import suppress
 
 from engine import inbox
 from engine.errors import StoreError, UsageError
-from engine.events import Arrived, BadEvent, decode
+from engine.events import MAX_BYTES, Arrived, BadEvent, decode
 from engine.instants import Instant, iso
 from engine.rulebook.book import Rulebook
 from engine.store import DeadLetter, InboxKind, Store
 from ringfirst import owners
 from ringfirst.intake import now
+from streams.mapping import mapped
 
 Answer = dict[str, int | None]
+Good = tuple[DeadLetter, bytes, Arrived]
+"""A letter, and an event in it with its JSON."""
 _ASK_SECONDS = 0.2
 
 
@@ -58,24 +61,25 @@ def retry_all(
     mended: bytes | None,
     book: Callable[[], Rulebook],
     *,
+    foreign: str,
     wait: float,
     take_over: bool,
 ) -> Answer:
     """Read letters again; good ones come in as late events and go, the others stay with the reason they have now.
 
     ``mended`` stands for the record of the only letter. Where the lanes have owners they take the events in, each in
-    the transaction in which its letter goes: ``wait`` is how many seconds to look on.
+    the transaction in which its letter goes: ``wait`` is how many seconds to look on. Letters of the topic ``foreign``
+    are mapped as the intake does it.
     """
     if mended is not None and len(letters) != 1:
         raise UsageError(f"--with: it mends one dead letter; found {len(letters)}; name the one by its id")
     at = now()
-    good: list[tuple[DeadLetter, bytes, Arrived]] = []
+    good: list[Good] = []
     reasons: dict[str, str] = {}
     for one in letters:
-        raw = one.raw if mended is None else mended.strip()
-        found = _decoded(one, raw, at, whole=mended is not None)
-        if isinstance(found, Arrived):
-            good.append((one, raw, found))
+        found = _read(one, mended, foreign, at)
+        if not isinstance(found, BadEvent):
+            good += [(one, raw, arrived) for raw, arrived in found]
         elif mended is not None:
             raise UsageError(f"--with: it is no good event either; {found.reason}")
         else:
@@ -89,10 +93,21 @@ def retry_all(
     return answer | _handed_over(store, good, at, wait)
 
 
-def _decoded(letter: DeadLetter, raw: bytes, at: Instant, *, whole: bool) -> Arrived | BadEvent:
-    if not whole and (not raw or letter.reason.startswith("larger than 256 KB")):
-        return BadEvent(letter.reason)  # nothing is kept of it, or only its beginning
-    return decode(raw, wall=at, from_inbox=letter.source == inbox.OURS)
+def _read(
+    letter: DeadLetter, mended: bytes | None, foreign: str, at: Instant
+) -> Sequence[tuple[bytes, Arrived]] | BadEvent:
+    """A letter's events, each with its JSON; one of the intake is mapped again, and may hold several, or none."""
+    if mended is None and (letter.reason.startswith("larger than") or len(letter.raw) >= MAX_BYTES):
+        return BadEvent(letter.reason)  # only its beginning is kept
+    raw = letter.raw if mended is None else mended.strip()
+    if letter.source == foreign:
+        found = mapped(raw, letter.headers, at=letter.at, wall=at)
+        nothing = BadEvent("nothing in it is an event; it is known and of no use; drop it")
+        return found.bad or found.events or nothing
+    if not raw:
+        return BadEvent(letter.reason)
+    event = decode(raw, wall=at, from_inbox=letter.source == inbox.OURS)
+    return [(raw, event)] if isinstance(event, Arrived) else event
 
 
 def _left_to_owners(store: Store, at: Instant) -> bool:
@@ -101,9 +116,7 @@ def _left_to_owners(store: Store, at: Instant) -> bool:
     return bool(store.offsets()) or not all(owners.is_dead(owner) for owner in alive)
 
 
-def _taken_in(
-    store: Store, good: Sequence[tuple[DeadLetter, bytes, Arrived]], book: Rulebook, at: Instant, *, take_over: bool
-) -> Answer:
+def _taken_in(store: Store, good: Sequence[Good], book: Rulebook, at: Instant, *, take_over: bool) -> Answer:
     """Own all lanes and take the events in."""
     keeper = owners.keep(store, book, at=at, take_over=take_over)
     try:
@@ -115,10 +128,10 @@ def _taken_in(
         with suppress(StoreError):
             keeper.abandon()
         raise
-    return {"taken": len(good), "decisions": decisions}
+    return {"taken": len(set(retried)), "decisions": decisions}
 
 
-def _handed_over(store: Store, good: Sequence[tuple[DeadLetter, bytes, Arrived]], at: Instant, wait: float) -> Answer:
+def _handed_over(store: Store, good: Sequence[Good], at: Instant, wait: float) -> Answer:
     """Leave the events in the inboxes of their lanes, oldest first, and look on while somebody alive may take them."""
     rows: list[tuple[str, InboxKind, bytes]] = [
         (found.event.account_id, "retry", inbox.retry(letter, raw, at=at))

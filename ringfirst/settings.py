@@ -112,6 +112,7 @@ class Settings(BaseModel):
     topic_lifecycle: Name = "lifecycle-events"
     topic_decisions: Name = "outreach-decisions"
     topic_dead_letters: Name = "dead-letters"
+    topic_intake: Name = "intake-events"
 
 
 def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
@@ -147,6 +148,7 @@ def kafka_settings(settings: Settings) -> KafkaSettings:
             lifecycle=settings.topic_lifecycle,
             decisions=settings.topic_decisions,
             dead_letters=settings.topic_dead_letters,
+            intake=settings.topic_intake,
         ),
         tls=settings.kafka_tls,
         ca=settings.kafka_ca,

@@ -16,6 +16,7 @@ class Topics(msgspec.Struct, frozen=True):
     lifecycle: str = "lifecycle-events"
     decisions: str = "outreach-decisions"
     dead_letters: str = "dead-letters"
+    intake: str = "intake-events"
 
     @property
     def inbound(self) -> tuple[str, ...]:

@@ -30,10 +30,11 @@ class TopicState(msgspec.Struct, frozen=True):
     fault: str | None
 
 
-def wanted(topics: Topics, lanes: int) -> list[Wanted]:
-    """Every topic a worker needs: each inbound one with as many partitions as there are lanes."""
+def wanted(topics: Topics, lanes: int, *, intake: bool = False) -> list[Wanted]:
+    """Every topic a worker needs: each inbound one with as many partitions as there are lanes; and the intake's."""
     inbound = [Wanted(name, lanes) for name in topics.inbound]
-    return inbound + [Wanted(name, None) for name in topics.outbound]
+    others = (*topics.outbound, topics.intake) if intake else topics.outbound
+    return inbound + [Wanted(name, None) for name in others]
 
 
 def check(admin: Admin, asked: list[Wanted]) -> list[TopicState]:

@@ -361,10 +361,13 @@ class SqlStore:
         with self._driver.writing() as connection:
             arrivals.blame_dead_letters(connection, reasons)
 
-    def put_dead_letters(self, letters: Sequence[DeadLetter]) -> int:
+    def put_dead_letters(self, letters: Sequence[DeadLetter], *, follow: bool = False) -> int:
         """Keep dead letters that belong to no lane's batch; returns how many are new."""
         with self._driver.writing() as connection:
-            return len(arrivals.put_dead_letters(connection, self._driver, letters))
+            fresh = arrivals.put_dead_letters(connection, self._driver, letters)
+            if follow:
+                outbox.put_letters(connection, self._driver, fresh, lanes=self._lanes)
+            return len(fresh)
 
     def drop_dead_letters(self, ids: Sequence[str]) -> int:
         """Remove dead letters."""

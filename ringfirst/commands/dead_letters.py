@@ -5,7 +5,15 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
-from ringfirst.commands.options import active_book, checked_book, json_option, opened, rules_option, store_option
+from ringfirst.commands.options import (
+    active_book,
+    checked_book,
+    json_option,
+    opened,
+    rules_option,
+    settings,
+    store_option,
+)
 
 if TYPE_CHECKING:
     from engine.store import DeadLetter, Store
@@ -110,7 +118,13 @@ def retry(
             _say_no_source(store, source)
         raw = None if mended is None else mended.read()
         answer = retry_all(
-            store, found, raw, lambda: active_book(store) or checked_book(rules)[0], wait=wait, take_over=take_over
+            store,
+            found,
+            raw,
+            lambda: active_book(store) or checked_book(rules)[0],
+            foreign=settings().topic_intake,
+            wait=wait,
+            take_over=take_over,
         )
     if as_json:
         print_json(answer)

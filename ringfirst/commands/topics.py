@@ -14,6 +14,9 @@ _lanes = click.option(
     type=click.IntRange(1, 1_000),
     help="As many partitions for each inbound topic.  [the lanes of the store]",
 )
+_intake = click.option(
+    "--intake", is_flag=True, help="The topic of 'ringfirst intake' too, for events of other systems."
+)
 
 
 @click.group(short_help="Make the topics on Kafka, or compare them with what a worker needs.")
@@ -29,9 +32,12 @@ def topics() -> None:
 @_lanes
 @click.option("--replicas", type=click.IntRange(1, 32_767), help="Copies of each partition.  [the broker's default]")
 @click.option("--history", is_flag=True, help="Nothing in them ever expires (retention.ms -1): for events of the past.")
+@_intake
 @store_option
 @json_option
-def create(lanes: int | None, replicas: int | None, store_url: str | None, *, history: bool, as_json: bool) -> None:
+def create(
+    lanes: int | None, replicas: int | None, store_url: str | None, *, history: bool, intake: bool, as_json: bool
+) -> None:
     """Make the topics that are missing; those that are there stay as they are.
 
     Ends with 1 when one that is there does not fit. With --json: {"created", "topics": [{"topic", "partitions",
@@ -42,16 +48,17 @@ def create(lanes: int | None, replicas: int | None, store_url: str | None, *, hi
 
     with kafka() as (settings, admin):
         count = lanes_of(store_url, lanes)
-        asked = wanted(settings.topics, count)
+        asked = wanted(settings.topics, count, intake=intake)
         made = make(admin, asked, lanes=count, replicas=replicas, history=history)
         _tell(check(admin, asked), made, as_json=as_json)
 
 
 @topics.command("check")
 @_lanes
+@_intake
 @store_option
 @json_option
-def check_(lanes: int | None, store_url: str | None, *, as_json: bool) -> None:
+def check_(lanes: int | None, store_url: str | None, *, intake: bool, as_json: bool) -> None:
     """Compare the topics with what a worker needs; ends with 1 when one is missing or does not fit.
 
     With --json: {"topics": [{"topic", "partitions", "wanted", "retention_days", "topic_id", "fault"}]}.
@@ -59,7 +66,7 @@ def check_(lanes: int | None, store_url: str | None, *, as_json: bool) -> None:
     from streams.topics import check, wanted
 
     with kafka() as (settings, admin):
-        _tell(check(admin, wanted(settings.topics, lanes_of(store_url, lanes))), None, as_json=as_json)
+        _tell(check(admin, wanted(settings.topics, lanes_of(store_url, lanes), intake=intake)), None, as_json=as_json)
 
 
 def _tell(states: "list[TopicState]", made: list[str] | None, *, as_json: bool) -> None:

@@ -1,4 +1,4 @@
-"""Bad records among good ones, at full speed on a real broker: each a dead letter in its place; nothing else changes."""
+"""Bad records among good ones, at full speed on a real broker: each a dead letter in its place, and no more."""
 
 import json
 import random

@@ -4,10 +4,13 @@ import json
 import shutil
 import signal
 from contextlib import closing
+from typing import Any
 
 import pytest
 
+from engine.instants import iso
 from engine.lanes import lane_of
+from engine.log import Recorded
 from engine.stores import open_store
 from ringfirst.intake import now
 from tests.cli.given import BOOK, company, lines
@@ -177,3 +180,43 @@ def test_a_worker_that_runs_takes_in_the_dead_letters_that_are_tried_again(topic
     assert "0 of 1 dead letter taken in, 0 left, 1 wait for the owners of their lanes" in said
     workers.start()
     assert until(lambda: ask("dead-letters", "list") == [], 60, every=0.5)
+
+
+def test_foreign_events_come_to_the_workers_and_their_dead_letters_back(topics, run, ask, place, workers, monkeypatch):
+    kafka = topics()
+    monkeypatch.setenv("RINGFIRST_TOPIC_INTAKE", kafka.name("intake"))
+    assert "there is no such topic; make it with 'ringfirst topics create --intake'" in run("intake", code=2).stderr
+    run("topics", "create", "--intake", "--lanes", LANES)
+    worker = workers.start()
+    assert until(lambda: "caught up" in workers.said(worker), 60), workers.said(worker)
+    intake = workers.start_command("intake")
+    at = iso(now() - 60_000)
+    ticket: dict[str, Any] = {
+        "type": "track",
+        "messageId": "m1",
+        "event": "Ticket Opened",
+        "userId": "u1",
+        "timestamp": at,
+        "context": {"groupId": "acme"},
+        "properties": {"ticket_id": "t1", "grade": "red"},
+    }
+    lost = {**ticket, "messageId": "m2", "context": {}}
+    rows = [("u1", json.dumps(one).encode(), now()) for one in (ticket, ticket, lost)]
+    kafka.put(kafka.name("intake"), *rows)
+    assert until(lambda: told(kafka, "dead_letters"), 60, every=0.5), workers.said(intake)
+    (letter,) = ask("dead-letters", "list")
+    assert letter["source"] == kafka.name("intake")
+    assert letter["reason"].startswith("Segment or RudderStack: no account: ")
+
+    (place / "mended.json").write_text(json.dumps({**lost, "context": {"groupId": "birch"}}))
+    assert ask("dead-letters", "retry")["left"] == 1
+    assert ask("dead-letters", "retry", letter["dead_letter_id"], "--with", "mended.json")["taken"] == 1
+    for one in (intake, worker):
+        one.send_signal(signal.SIGTERM)
+        assert one.wait(15) == 0, workers.said(one)
+    assert "stopped; 3 records gave 2 events, 1 went to the dead letters, 0 were passed over" in workers.said(intake)
+    with closing(open_store("sqlite:///ringfirst.db", create=False)) as store:
+        assert (store.accounts(), store.count_events()) == (["acme", "birch"], 2)
+        [entry] = [one for one in store.account_entries("birch") if isinstance(one, Recorded)]
+        assert (entry.event.type, entry.event.id) == ("ticket.opened", "segment:m2")
+    run("replay", "--verify")

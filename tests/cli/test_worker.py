@@ -103,10 +103,13 @@ class Workers:
         self._started = []
 
     def start(self, *words):
+        return self.start_command("worker", *words)
+
+    def start_command(self, *words):
         path = self._place / f"worker-{len(self._started)}.log"
         with path.open("wb") as log, path.with_suffix(".out").open("wb") as out:
             worker = subprocess.Popen(
-                [sys.executable, "-m", "ringfirst", "worker", *map(str, words)],
+                [sys.executable, "-m", "ringfirst", *map(str, words)],
                 cwd=self._place,
                 env={**os.environ, "PYTHONPATH": str(ROOT)},
                 stdout=out,

@@ -142,8 +142,16 @@ def explained() -> set[str]:
 
 
 def test_every_how_to_page_for_users_is_typed():
-    # By tests/server, tests/streams/test_page.py, the tests of the compose file, and tests/ops.
-    elsewhere = {"development", "run-the-server", "run-on-kafka", "run-with-compose", "follow-decisions", "be-on-call"}
+    # By tests/server, tests/streams/test_page.py, and the tests of the compose file, and tests/ops.
+    elsewhere = {
+        "development",
+        "run-the-server",
+        "run-on-kafka",
+        "run-with-compose",
+        "be-on-call",
+        "follow-decisions",
+        "take-foreign-events",
+    }
     assert {path.stem for path in (ROOT / "docs" / "how-to").glob("*.md")} == {*AFTER_IT, *elsewhere}
 
 

@@ -8,7 +8,7 @@ from tests.docs.pages import ROOT
 from tests.docs.test_pages_run import Typist
 from tools.kafka.broker import Broker
 
-PAGES = ["run-on-kafka", "follow-decisions"]
+PAGES = ["run-on-kafka", "follow-decisions", "take-foreign-events"]
 
 
 class OnKafka(Typist):
