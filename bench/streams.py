@@ -130,7 +130,8 @@ def at_rate(asked: Asked, kind: str, database: Database, rate: float, seconds: f
     workload.path()
     topics = topics_made(asked.kafka, f"rate-{os.getpid()}-{kind.lower()}-{int(rate)}")
     with tempfile.TemporaryDirectory() as folder, Crew(asked.kafka, topics, database.url, Path(folder)) as crew:
-        time.sleep(8)  # it joins its group, and claims lanes that nothing is in
+        crew.begin()
+        time.sleep(12)  # it claims lanes that nothing is in
         cpu = crew.cpu
         sent = streamed(asked.kafka, topics, workload, rate, seconds)
         crew.until(sent)
@@ -148,6 +149,7 @@ def memory(asked: Asked) -> None:
         url = f"sqlite:///{place}/bench.db"
         with tempfile.TemporaryDirectory() as folder, Crew(asked.kafka, topics, url, Path(folder)) as crew:
             held = []
+            crew.begin()
             for share in (4, 5, 6, 7, 8):
                 crew.until(count * share // 8)
                 held.append((crew.read, crew.resident))

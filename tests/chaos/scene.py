@@ -254,7 +254,7 @@ class Scene:
         """Let every living worker write where each of its threads stands; gives the ends of their logs."""
         for worker in self.workers:
             if worker.poll() is None:
-                worker.send_signal(signal.SIGUSR1)
+                worker.send_signal(signal.SIGRTMIN)
         time.sleep(1)
         return self.said()
 

@@ -204,13 +204,13 @@ def test_a_broker_that_is_killed_loses_nothing_that_was_confirmed(play, tmp_path
 @pytest.mark.postgres
 @pytest.mark.parametrize("size", SIZES)
 def test_connections_that_are_cut_at_commit_leave_no_doubt(play, kafka, fresh_postgres, size, tmp_path):
-    events, cuts = {"small": (3_000, 8), "whole": (40_000, 200)}[size]
+    events, cuts = {"small": (2_000, 6), "whole": (40_000, 200)}[size]
     with Wire(fresh_postgres) as wire:
         scene = play(kafka, fresh_postgres)
         scene.publish(made(events, seed=SEED))
-        worker = scene.start("--history", url=wire.url, fetch=60)
+        worker = scene.start("--history", url=wire.url, fetch=30)
         scene.wait(lambda: "claimed lanes" in scene.said(worker))
-        wire.cut(cuts, 0.4, SEED)
+        wire.cut(cuts, 0.1, SEED)
         scene.wait(lambda: worker.poll() is not None)
         print(f"seed {SEED}: {events} events, cut {wire.cut_before} times before and {wire.cut_after} after the commit")
         assert worker.returncode == 0, scene.said(worker)

@@ -93,7 +93,7 @@ def main() -> None:
     """Be the command."""
     from ringfirst import cli
 
-    faulthandler.register(signal.SIGUSR1, all_threads=True)
+    faulthandler.register(signal.SIGRTMIN, all_threads=True)
     prepare(json.loads(sys.argv[1]))
     sys.argv = ["ringfirst", *sys.argv[2:]]
     cli.main()
