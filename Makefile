@@ -35,7 +35,7 @@ $(STAMP): requirements-dev.lock pyproject.toml
 	  exit 2; fi; \
 	if ! $(BIN)/python -c '$(FITS)' >/dev/null 2>&1; then \
 	  echo "making $(VENV) with $$("$$chosen" --version)" >&2; "$$chosen" -m venv --clear $(VENV); fi
-	@echo "installing what the lock names" >&2
+	@echo "installing what the lock names; the first time that takes a minute or more" >&2
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --require-hashes --requirement requirements-dev.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
 	@touch $@

@@ -126,6 +126,7 @@ def run(app: App, *, loglevel: str | int | None = "INFO", limits: Limits | None 
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     worker = Worker(app, loop=loop, loglevel=loglevel, override_logging=loglevel is not None, quiet=True, daemon=True)
+    logging.getLogger("mode.timers").setLevel(logging.ERROR)  # that a beat takes longer than its pause is no fault
     worker.spinner = None  # it would draw on standard output, which is for answers
     worker.deadline = Deadline()
     app.work.finished = lambda: _finished(worker)
