@@ -1,7 +1,7 @@
 """What a worker counts while it works: plain numbers that any thread may read, a few for each batch and none more."""
 
 import time
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
@@ -51,6 +51,22 @@ class Spread:
         for place, (first, after) in enumerate(pairwise(cuts)):
             self.counts[place] += after - first
         self.total += sum(ordered)
+
+    def add_ages(self, times: Sequence[Instant], at: Instant) -> None:
+        """Count how many seconds before ``at`` each of these sorted instants was: no work for each of them.
+
+        >>> spread = Spread((1, 10))
+        >>> spread.add_ages([0, 1_000, 9_000, 9_500], 10_000)
+        >>> spread.counts, spread.total
+        ([2, 2, 0], 20.5)
+        """
+        before = len(times)
+        for place, bound in enumerate(self.bounds):
+            first = bisect_left(times, at - bound * SECOND)
+            self.counts[place] += before - first
+            before = first
+        self.counts[-1] += before
+        self.total += (at * len(times) - sum(times)) / SECOND
 
 
 class Said(msgspec.Struct, frozen=True):
@@ -150,7 +166,10 @@ class Tally:
 
     def took(self, arrivals: Iterable[Arrival], at: Instant) -> None:
         """Count how long after they happened events were in the store; a clock that is ahead counts as no time."""
-        self.latency.add_all([max(0, at - one.arrived.event.time) / SECOND for one in arrivals])
+        times = sorted([one.arrived.event.time for one in arrivals])
+        if times and times[-1] > at:
+            times = [min(time, at) for time in times]
+        self.latency.add_ages(times, at)
 
     # -- what did not ----------------------------------------------------------------------------------------------
     def failed(self, err: BaseException | str, lanes: Iterable[int] = (), *, retried: str | None = None) -> None:

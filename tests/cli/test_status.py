@@ -11,11 +11,13 @@ import sys
 import time
 
 import pytest
+from click.testing import CliRunner
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from engine.store import DEFAULT_LANES
 from engine.stores import open_store
+from ringfirst.cli import main
 from ringfirst.intake import now
 from ringfirst.owners import owner_name
 from tests.cli.given import company, event, lines
@@ -86,7 +88,7 @@ def test_workers_from_the_start_to_the_end_of_their_shift(inbound, place, ask, r
     assert before["records"] == len(company(["one", "two", "three"])) + 1
 
     worker = workers.start("--store", store_url)
-    assert until(lambda: json.loads(run_status(place)[1])["state"] == "OK", 60, 1), workers.said(worker)
+    assert until(lambda: seen()["state"] == "OK", 60, 1), workers.said(worker)
     at_work = ask("status")
     assert (at_work["records"], at_work["alive_workers"], at_work["dead_letters"]) == (0, 1, 1)
     assert {one["owner"].split(":")[1] for one in at_work["lanes"]} == {str(worker.pid)}
@@ -96,9 +98,9 @@ def test_workers_from_the_start_to_the_end_of_their_shift(inbound, place, ask, r
 
     worker.send_signal(signal.SIGSTOP)
     run("publish", "history.jsonl", "--live")
-    assert until(lambda: json.loads(run_status(place)[1])["state"] in {"stalled", "stopped"}, 60, 2)
+    assert until(lambda: seen()["state"] in {"stalled", "stopped"}, 60, 2)
     worker.send_signal(signal.SIGCONT)
-    assert until(lambda: json.loads(run_status(place)[1])["state"] == "OK", 60, 1)
+    assert until(lambda: seen()["state"] == "OK", 60, 1)
 
     worker.kill()
     worker.wait()
@@ -107,7 +109,7 @@ def test_workers_from_the_start_to_the_end_of_their_shift(inbound, place, ask, r
     assert {one["why"] for one in dead["lanes"]} <= {"its owner is dead", "nobody owns it"}
 
     last = workers.start("--store", store_url)
-    assert until(lambda: json.loads(run_status(place)[1])["alive_workers"] == 1, 60, 1), workers.said(last)
+    assert until(lambda: seen()["alive_workers"] == 1, 60, 1), workers.said(last)
     last.terminate()
     assert last.wait(15) == 0
     after = ask("status", code=1)
@@ -122,7 +124,7 @@ def test_a_lane_that_halted_is_stalled_with_the_command_that_helps(inbound, plac
     (place / "history.jsonl").write_text(lines(company(["one", "two", "three"])))
     run("publish", "history.jsonl", "--live")
     worker = workers.start()
-    assert until(lambda: json.loads(run_status(place)[1])["state"] == "OK", 60, 1), workers.said(worker)
+    assert until(lambda: seen()["state"] == "OK", 60, 1), workers.said(worker)
     worker.kill()
     worker.wait()
     run("publish", "history.jsonl", "--live")
@@ -133,29 +135,16 @@ def test_a_lane_that_halted_is_stalled_with_the_command_that_helps(inbound, plac
     for future in admin.delete_records([TopicPartition(topic, lane, ends[lane])]).values():
         future.result(30)
     workers.start()
-    assert until(lambda: "retention overtook" in str(ask_any(place)["lanes"][lane]["why"]), 60, 1)
-    told = ask_any(place)
+    assert until(lambda: "retention overtook" in str(seen()["lanes"][lane]["why"]), 60, 1)
+    told = seen()
     assert (told["state"], told["lanes"][lane]["state"]) == ("stalled", "stalled")
     assert f"ringfirst offsets skip {topic} {lane}" in told["lanes"][lane]["why"]
-    assert until(lambda: {one["state"] for one in ask_any(place)["lanes"] if one["lane"] != lane} == {"OK"}, 60, 1)
+    assert until(lambda: {one["state"] for one in seen()["lanes"] if one["lane"] != lane} == {"OK"}, 60, 1)
 
 
-def run_status(place, *words):
-    """Ask in a process of its own: its exit code and its answer."""
-    done = subprocess.run(
-        [sys.executable, "-m", "ringfirst", "status", "--json", *words],
-        cwd=place,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-    return done.returncode, done.stdout
-
-
-def ask_any(place):
-    return json.loads(run_status(place)[1])
+def seen():
+    """How everything is, whatever the exit code; in this process, for starting Python takes longer than to look."""
+    return json.loads(CliRunner().invoke(main, ["status", "--json"]).stdout)
 
 
 def watching(place, *words, **more):
