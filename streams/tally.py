@@ -78,10 +78,11 @@ class Said(msgspec.Struct, frozen=True):
 
 
 class Waiting(msgspec.Struct, frozen=True):
-    """What waits in one partition: up to ``end``, and since when the first record of it has (None = nothing waits)."""
+    """What waits in one partition: up to ``end``, the record at ``first`` since ``since`` (None = nothing waits)."""
 
     end: int
     since: Instant | None
+    first: int | None = None
 
 
 class Sample(NamedTuple):
@@ -203,10 +204,14 @@ class Tally:
         """Take in where partitions end; ``heads`` are the times of the next records, of those that are at hand."""
         found = {}
         for place, end in ends.items():
-            behind = end > self.written.get(place, end)
-            before = self.waiting.get(place)
-            known = before.since if before is not None and before.since is not None else now()
-            found[place] = Waiting(end, min(heads.get(place, known), now()) if behind else None)
+            first, before = self.written.get(place), self.waiting.get(place)
+            if first is None or end <= first:
+                found[place] = Waiting(end, None, first)
+                continue
+            # Of a record that is not at hand we know only since when it has been the next one.
+            same = before is not None and before.since is not None and before.first == first
+            known = before.since if same and before is not None and before.since is not None else now()
+            found[place] = Waiting(end, min(heads.get(place, known), now()), first)
         self.waiting = {**self.waiting, **found}
         self._sample()
 

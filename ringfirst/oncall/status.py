@@ -163,8 +163,10 @@ def _told(workers: Sequence[WorkerStatus], seen: Seen) -> dict[int, tuple[str, W
 def _lane(number: int, first: Seen, last: Seen, told: Mapping[int, tuple[str, WorkerTold, LaneTold]]) -> LaneStatus:
     info = next((one for one in last.infos if one.lane == number), None)
     speaker, worker, lane = told.get(number, (None, None, None))
-    owner = info.owner if info is not None and info.owner is not None else speaker
-    owned = owner is not None and (owner == speaker or not owners.is_dead(owner))
+    holder = info.owner if info is not None else None
+    alive = holder is not None and not owners.is_dead(holder)
+    owner = holder if alive else speaker or holder  # a worker that has just got a lane of a dead one speaks first
+    owned = alive or speaker is not None
     faults = [one.fault for one in last.lags or () if one.lane == number and one.fault is not None]
     before, after = first.look(number), last.look(number)
     came, taken = _rates(before, after, lane)

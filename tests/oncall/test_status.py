@@ -58,6 +58,12 @@ def test_an_owner_that_is_known_to_be_dead_owns_nothing():
     assert found(seen(lag(0, 5, 5), infos=[info(0, owner=mine)])).state == "OK"
 
 
+def test_a_worker_that_was_given_the_lane_of_a_dead_one_owns_it_before_it_has_claimed_it():
+    dead = f"{socket.gethostname()}:{2**22 + 1}:1:worker:ringfirst"
+    now = found(seen(lag(0, 5, 5), infos=[info(0, owner=dead)], beats=[told(0)]))
+    assert (now.state, now.lanes[0].owner) == ("OK", WORKER)
+
+
 def test_a_worker_that_speaks_owns_its_lanes_also_between_two_leases():
     now = found(seen(lag(0, 5, 5), infos=[info(0, owner=None)], beats=[told(0)]))
     assert (now.state, now.lanes[0].owner, now.alive_workers) == ("OK", WORKER, 1)

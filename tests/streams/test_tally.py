@@ -8,7 +8,7 @@ import pytest
 from engine.errors import Fenced, StoreError
 from engine.instants import HOUR, SECOND
 from streams import tally as module
-from streams.batch import Partition
+from streams.batch import Partition, Range
 from streams.tally import Spread, Tally, Waiting
 from tests.engine.test_assigned import MONDAY, TOPICS
 from tests.streams.test_agent import Handler, batches, drive, given_app
@@ -107,9 +107,20 @@ def test_a_partition_waits_since_its_next_record_or_since_it_was_first_seen_behi
     tally.ends({USAGE: 9}, {USAGE: 77})
     assert tally.lag() == {USAGE: (4, 77)}
     tally.ends({USAGE: 9}, {USAGE: wall.at + HOUR})
-    assert tally.waiting[USAGE] == Waiting(9, wall.at), "a record from the future waits for no time at all"
+    assert tally.waiting[USAGE] == Waiting(9, wall.at, 5), "a record from the future waits for no time at all"
     tally.written[USAGE] = 9
     assert tally.lag() == {USAGE: (0, None)}
+
+
+def test_a_partition_that_is_always_a_little_behind_waits_no_longer_for_that(wall):
+    """In a steady stream something is on its way to the store whenever one looks; the next record is another one."""
+    tally = Tally()
+    tally.begun({USAGE: 0})
+    for turn in range(1, 100):
+        tally.ends({USAGE: turn * 10 + 5}, {})
+        tally.moved(0, {USAGE: Range(0, turn * 10)})
+        wall.at += 1_000
+    assert tally.lag() == {USAGE: (5, wall.at - 1_000)}
 
 
 def test_of_lanes_that_went_elsewhere_nothing_is_told(wall):
