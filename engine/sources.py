@@ -20,6 +20,8 @@ FEWEST_WEEKS = 2
 """So many of the four weeks before must lie in the log, or nobody can say what is usual."""
 REMEMBERED = (7 * WEEKS + 2) * DAY
 """What lies further back is never asked for."""
+FEWEST_USUAL = 20
+"""Where usually fewer events come in 24 hours, a few less are chance: a source that is well stays so."""
 BAD_SHARE = 100
 """More than one record in so many among the dead letters makes a source late."""
 FEWEST_RECORDS = 100
@@ -142,15 +144,15 @@ class Ledger:
         """The entries that bring lanes, for which the sources ``late`` are late, to what holds after the last hour."""
         found: list[tuple[str, dict[str, Any]]] = []
         for source in self._sources:
-            why = self.why_late(source)
+            why = self.why_late(source, was=source.name in late)
             if why is not None and source.name not in late:
                 found.append(("source.late", {"source": source.name, "why": why, "since": self.until}))
             elif why is None and source.name in late:
                 found.append(("source.well", {"source": source.name}))
         return found
 
-    def why_late(self, source: Source) -> str | None:
-        """Why a source is late as of the last hour; None: it is well, or nobody can say."""
+    def why_late(self, source: Source, *, was: bool = False) -> str | None:
+        """Why a source, which ``was`` late or well an hour before, is late now; None: it is well, or nobody can say."""
         if self._live and (why := _why_now(self._last.get(source.mark, Hour()))) is not None:
             return why
         day = self._day(source.mark, 0)
@@ -158,6 +160,8 @@ class Ledger:
         if day is None or len(weeks) < FEWEST_WEEKS:
             return None
         usual = median(weeks)
+        if usual < FEWEST_USUAL and not was:
+            return None
         return f"{day:,} events in 24 hours, usually {usual:,.0f}" if day < source.least * usual else None
 
     def _day(self, mark: str, hours_ago: int) -> int | None:

@@ -86,7 +86,8 @@ def _say(findings: "list[Finding]", book: "Rulebook | None") -> None:
         ]
         talk(f"the rulebook is whole: {', '.join(words)}")
         for source, rules in waiting_for(book).items():
-            told = f"{plural(len(rules), 'rule')} wait: {', '.join(rules)}" if rules else "no rule waits for it"
+            wait = "waits" if len(rules) == 1 else "wait"
+            told = f"{plural(len(rules), 'rule')} {wait}: {', '.join(rules)}" if rules else "no rule waits"
             talk(f"while source {source} is late, {told}")
 
 

@@ -37,6 +37,15 @@ def test_check_is_content_with_a_whole_rulebook(run, ask):
     assert "the rulebook is whole: 2 rules" in run("check").stderr
 
 
+def test_check_says_which_rules_wait_for_which_source(run, book):
+    rules = book / "rules" / "small.yml"
+    sources = "sources: {support: {events: ['ticket.*']}, calls: {events: ['call.*']}}"
+    change(rules, "policy:", f"policy:\n  {sources}")
+    said = run("check", "--rules", "book").stderr
+    assert "while source support is late, 1 rule waits: red-ticket-waits" in said
+    assert "while source calls is late, no rule waits" in said
+
+
 def test_check_names_all_faults_with_places_that_can_be_opened(run, ask, book):
     rules = book / "rules" / "small.yml"
     change(rules, "when: [reports_28d >= 10]", "when: [reprots_28d >= 10]")

@@ -10,7 +10,8 @@ from engine.assigned import Arrival, AssignedKeeper, LanePart
 from engine.backtest import Trial
 from engine.decision import Decision
 from engine.events import Arrived, encode_properties
-from engine.instants import DAY, HOUR, MINUTE, Instant
+from engine.explain import explain, lines
+from engine.instants import DAY, HOUR, MINUTE, Instant, iso
 from engine.keeper import Keeper
 from engine.lanes import lane_of
 from engine.live import LiveKeeper
@@ -123,6 +124,14 @@ def test_a_source_is_late_when_a_day_holds_less_than_its_share_of_the_usual(coun
     assert (ledger(counts, live=False).why_late(PRODUCT) is not None) is late
 
 
+def test_where_usually_little_comes_a_few_less_are_chance_but_what_was_late_stays_late() -> None:
+    found = ledger([5] + [0] * 23 + ([19] + [0] * 23) * 15 + [9] + [0] * 23)
+    assert found.changes(()) == []
+    assert found.changes(["product"]) == []
+    enough = ledger([5] + [0] * 23 + ([20] + [0] * 23) * 15 + [9] + [0] * 23)
+    assert [kind for kind, _ in enough.changes(())] == ["source.late"]
+
+
 def test_it_says_how_much_less() -> None:
     found = ledger([10] * 24 * 15 + [1] * 24)
     assert found.changes(()) == [
@@ -210,6 +219,33 @@ def test_a_backtest_sees_what_an_import_sees(store: Store) -> None:
     found = sorted(trial.decisions.values(), key=lambda one: (one.at, one.decision_id))
     assert msgspec.json.encode(found) == msgspec.json.encode(decisions)
     assert len(found) == 3
+
+
+def test_a_backtest_counts_the_mails_that_waited() -> None:
+    trial = Trial(book_of(BOOK.replace("settle: 0m", "hold_for: 1d") + SOURCES), lanes=LANES)
+    for one in history(26, silent=(21.5, 25.5)):
+        trial.take(one.event)
+    trial.finish(MONDAY + 26 * DAY)
+    mails = [mail.outreach_id for one in trial.decisions.values() for mail in one.mails]
+    assert trial.held == dict.fromkeys(mails, "source product is late")
+    assert len(mails) == 3
+
+
+def test_an_explanation_says_what_a_held_mail_waits_for(store: Store) -> None:
+    imported(store, [*history(24), arrived(MONDAY + 26 * DAY, account_in(0), "other")])
+    told = explain(store, book_of(), account_in(1), "silent", at=MONDAY + 26 * DAY)
+    assert told["waits"] == {
+        "sources": ["product"],
+        "why": "source product is late",
+        "held_until": iso(MONDAY + 28 * DAY),
+    }
+    assert told["decisions"][0]["mails"][0]["held"] == "source product is late"
+    assert lines(told)[-1] == (
+        "  source product is late: missing events could make the rule true, so its mail is held until it is well, "
+        f"at most until {iso(MONDAY + 28 * DAY)}"
+    )
+    before = explain(store, book_of(), account_in(1), "silent", at=MONDAY + 23 * DAY)
+    assert before["waits"] is None
 
 
 # -- live, over lanes that come and go -----------------------------------------------------------------------------
