@@ -42,7 +42,7 @@ def test_check_says_which_rules_wait_for_which_source(run, book):
     sources = "sources: {support: {events: ['ticket.*']}, calls: {events: ['call.*']}}"
     change(rules, "policy:", f"policy:\n  {sources}")
     said = run("check", "--rules", "book").stderr
-    assert "while source support is late, 1 rule waits: red-ticket-waits" in said
+    assert "while source support is late, 2 rules wait: many-reports, red-ticket-waits" in said
     assert "while source calls is late, no rule waits" in said
 
 
