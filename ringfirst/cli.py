@@ -22,6 +22,7 @@ WORDS = {
     "status": "status:status",
     "lag": "lag:lag",
     "offsets": "offsets:offsets",
+    "relane": "relaning:relane",
     "who": "who:who",
     "accounts": "accounts:accounts",
     "decisions": "decisions:decisions",

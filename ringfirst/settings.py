@@ -70,6 +70,7 @@ Mailbox = Annotated[str, AfterValidator(_mailbox), AfterValidator(_one_line)]
 class Settings(BaseModel):
     """Everything that can be set from outside. Paths are relative to the current folder.
 
+    ``lanes`` is how many a new store gets; one that is there must have as many.
     ``sender`` writes the mails (``Name <name@example.com>``), ``postal_address`` stands in each (CAN-SPAM, CASL).
     ``smtp`` names the server that takes them (``host:port``); without it they go into the folder ``outbox``.
     ``only_to`` are the domains that it may be given mails for, with commas.
@@ -81,6 +82,7 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     store: SecretStr = SecretStr("sqlite:///ringfirst.db")
+    lanes: Annotated[int, Field(ge=1, le=1_024)] | None = None
     rules: Path = Path()
     outbox: Path = Path("outbox")
     sender: Mailbox | None = None

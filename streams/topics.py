@@ -74,7 +74,8 @@ def _faults(one: Wanted, found: Topic | None, settings: dict[str, str]) -> Itera
     elif one.partitions not in (None, found.partitions):
         yield (
             f"{one.name}: its partitions are not the lanes; found {found.partitions}, wanted {one.partitions}; "
-            "a worker takes nothing from it: give the topics another name, or the store as many lanes"
+            "a worker takes nothing from it: make topics of another name that fit, or give the store as many lanes "
+            "with 'ringfirst relane'"
         )
     elif one.partitions is not None and "compact" in settings.get("cleanup.policy", ""):
         yield (

@@ -249,7 +249,8 @@ class Consumer(driver.Consumer):
             return None
         return (
             f"not whole: the store has {self.work.lanes} lanes; {', '.join(wrong)}; "
-            "make topics of other names that fit, with 'ringfirst topics create', and set RINGFIRST_TOPIC_... to them"
+            "make topics of other names that fit, with 'ringfirst topics create', and set RINGFIRST_TOPIC_... to them; "
+            "for more lanes see 'ringfirst relane'"
         )
 
     def _carrying(self, batches: Sequence[LaneBatch]) -> Message:

@@ -15,6 +15,10 @@ HEAD = "0005"
 """The newest version of the tables, as in ``migrations/versions``."""
 VERSION_TABLE = "ringfirst_version"
 SECRET_BYTES = 32
+UNFINISHED = "unfinished"
+"""A setting of a store that is being made out of another one: which."""
+MOVED = "moved"
+"""A setting of a store that went into another one: which."""
 MOST_LANES = 1024
 _CREATION = 0x52494E47  # any number that everybody who makes a store in this database agrees on
 
@@ -46,7 +50,7 @@ def check_lanes(url: str, lanes: int | None, stored: int | None = None) -> None:
     if stored is not None and lanes not in {None, stored}:
         msg = (
             f"{url}: the number of lanes never changes; the store was made with {stored}, {lanes} were asked for; "
-            f"set it to {stored}, or import into a new store"
+            f"set it to {stored}, or make a store with more by 'ringfirst relane'"
         )
         raise StoreError(msg)
 

@@ -8,6 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from engine.decision import Decision, MailState
+from engine.errors import StoreError
 from engine.instants import Instant
 from engine.lanes import lane_of
 from engine.log import Entry
@@ -34,18 +35,25 @@ from engine.store import (
 from engine.stores import arrivals, decided, forgetting, kept, log, mails, outbox, ownership, persons, tables, watched
 from engine.stores.arrivals import Letter
 from engine.stores.driver import Driver
+from engine.stores.schema import MOVED, UNFINISHED
 
 
 class SqlStore:
     """A ``Store`` in a database that ``schema.prepare`` has seen; made by ``open_store``."""
 
-    def __init__(self, driver: Driver) -> None:
-        """Read what the store was made with."""
+    def __init__(self, driver: Driver, *, shut: bool = False) -> None:
+        """Read what the store was made with. ``shut``: open it though it moved, or is not whole yet."""
         self._driver = driver
         with driver.reading() as connection:
             settings = {row.name: row.value for row in connection.execute(sa.select(tables.settings))}
         self._lanes = int(settings["lanes"])
         self._secret = bytes(settings["secret"])
+        self.moved = settings[MOVED].decode() if MOVED in settings else None
+        """The store that this one went into."""
+        self.unfinished = UNFINISHED in settings
+        """Is it still being made out of another one?"""
+        if not shut and (self.moved is not None or self.unfinished):
+            raise StoreError(_shut(driver.url, self.moved))
 
     @property
     def url(self) -> str:
@@ -478,6 +486,12 @@ class SqlStore:
         """Accounts in which a person was forgotten."""
         with self._driver.reading() as connection:
             return forgetting.altered(connection)
+
+
+def _shut(url: str, moved: str | None) -> str:
+    if moved is not None:
+        return f"{url}: this store got more lanes; all that was in it is in {moved} now; use that one"
+    return f"{url}: this store is not whole; 'ringfirst relane' was making it and did not end; type the same again"
 
 
 def _end(connection: sa.Connection, lane: int, until_position: int | None) -> int:

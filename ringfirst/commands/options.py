@@ -93,7 +93,8 @@ def opened(store_url: str | None, *, create: bool = False) -> Iterator["Store"]:
     found = settings()
     from engine.stores import open_store
 
-    store = open_store(store_url or found.store.get_secret_value(), create=create)
+    lanes = found.lanes if create else None
+    store = open_store(store_url or found.store.get_secret_value(), create=create, lanes=lanes)
     try:
         yield store
     finally:
@@ -124,7 +125,9 @@ def lanes_of(store_url: str | None, asked: int | None) -> int:
         with opened(store_url) as store:
             return store.lanes
     except StoreError as err:
-        raise StoreError(f"{err}; or say --lanes N (a new store gets 8)") from err
+        if (lanes := settings().lanes) is not None:
+            return lanes
+        raise StoreError(f"{err}; or say --lanes N (a new store gets 8, or RINGFIRST_LANES)") from err
 
 
 def folder_of(rules: Path | None) -> "Folder":
