@@ -18,7 +18,7 @@ from streams.mapping import mapped
 Answer = dict[str, int | None]
 Good = tuple[DeadLetter, bytes, Arrived]
 """A letter, and an event in it with its JSON."""
-_ASK_SECONDS = 0.2
+_ASK_SECONDS = 0.5
 
 
 def find(store: Store, name: str) -> DeadLetter:

@@ -15,8 +15,8 @@ from streams.settings import KafkaSettings
 from streams.telling import Message, decision_message, letter_message
 
 EVERY_SECONDS = 0.25
-MOST = 1_000
-"""How many rows are read, sent and confirmed at once."""
+MOST: Mapping[OutgoingKind, int] = {"decision": 1_000, "dead-letter": 100}
+"""How many rows are read, sent and confirmed at once; a dead letter may have 256 KB."""
 TELL_EVERY_SECONDS = 60.0
 _POLL_SECONDS = 0.1
 
@@ -60,28 +60,37 @@ class Publisher:
         producer = self._producer()
         while True:
             ending = self._end.is_set()  # asked first: what was written before the end is still seen
-            full = self._turn(producer)
+            full = self._turned(producer)
             if ending and not (full and time.monotonic() < self._last):
                 break
             if not full:
                 self._end.wait(EVERY_SECONDS)
         producer.purge()
 
+    def _turned(self, producer: Producer) -> bool:
+        try:
+            return self._turn(producer)
+        except Exception:  # what waits, waits; but nobody would see that the thread is gone
+            if self._is_due("fault"):
+                log.exception("what was decided cannot be published; trying again")
+            self._end.wait(1)
+            return False
+
     def _turn(self, producer: Producer) -> bool:
         """Publish what waits; True when there may be more."""
         self._known = self._lanes() or self._known
         if not self._known:
             return False
-        sizes = []
+        full = False
         for kind in self._topics:
             try:
-                rows = self._store.outbox(self._known, kind, limit=MOST)
+                rows = self._store.outbox(self._known, kind, limit=MOST[kind])
                 self._publish(producer, kind, rows)
             except StoreError as err:
                 self._say(kind, f"{self._topics[kind]}: the outbox cannot be read or cleared: {err}; trying again")
                 return False
-            sizes.append(len(rows))
-        return max(sizes, default=0) == MOST
+            full = full or len(rows) == MOST[kind]
+        return full
 
     def _publish(self, producer: Producer, kind: OutgoingKind, rows: list[Outgoing]) -> None:
         """Send rows, wait for the brokers however long they are away, and clear what they confirmed."""
@@ -125,10 +134,15 @@ class Publisher:
                 return
 
     def _say(self, what: str, words: str) -> None:
-        now = time.monotonic()
-        if now - self._told.get(what, float("-inf")) >= TELL_EVERY_SECONDS:
-            self._told[what] = now
+        if self._is_due(what):
             log.warning("%s", words)
+
+    def _is_due(self, what: str) -> bool:
+        now = time.monotonic()
+        due = now - self._told.get(what, float("-inf")) >= TELL_EVERY_SECONDS
+        if due:
+            self._told[what] = now
+        return due
 
     def _producer(self) -> Producer:
         return Producer(

@@ -227,6 +227,22 @@ def test_a_topic_that_is_gone_is_told_in_the_log_and_what_waits_stays(embedded_k
     assert len(store.outbox(range(LANES), "decision", limit=100)) == 3
 
 
+def test_a_fault_of_ours_is_logged_and_tried_again(embedded_kafka, store, owner, publishers, caplog, monkeypatch):
+    topic = embedded_kafka.topic("decisions", LANES)
+    whole, faults = store.outbox, iter([RuntimeError("no such thing")])
+
+    def outbox(*words, **more):
+        for fault in faults:
+            raise fault
+        return whole(*words, **more)
+
+    owner.decide(*changes("acme"))
+    monkeypatch.setattr(store, "outbox", outbox)
+    publishers(topic, bootstrap=embedded_kafka.bootstrap)
+    assert until(lambda: len(read(embedded_kafka, topic)) == 3, 30)
+    assert "what was decided cannot be published; trying again" in caplog.text
+
+
 def test_an_end_is_quick_while_the_broker_is_away(embedded_kafka, store, owner, publishers):
     topic = embedded_kafka.topic("decisions", LANES)
     embedded_kafka.embedded.down()
