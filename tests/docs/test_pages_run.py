@@ -150,6 +150,7 @@ def test_every_how_to_page_for_users_is_typed():
         "run-with-compose",
         "be-on-call",
         "follow-decisions",
+        "send-mail",  # it has nothing to type: it speaks of servers that a reader has
         "take-foreign-events",
     }
     assert {path.stem for path in (ROOT / "docs" / "how-to").glob("*.md")} == {*AFTER_IT, *elsewhere}
