@@ -142,24 +142,38 @@ def at_rate(asked: Asked, kind: str, database: Database, rate: float, seconds: f
 
 
 def memory(asked: Asked) -> None:
-    """What a worker holds while many events go through it; accounts and days are those of its first half."""
+    """What the transport holds while many events go through it."""
+    topics = filled(asked.kafka, f"long-{os.getpid()}", asked.long)
+    one = alone("batches", {"kafka": asked.kafka, "topics": topics, "events": asked.long // 3 * 3})
+    row(f"the batch transport after {asked.long // 2:,} events", f"{one['half']:,.1f} MiB")
+    row(f"after {asked.long:,}", f"{one['end']:,.1f} MiB")
+    figure("its growth", (one["end"] - one["half"]) / (asked.long / 2) * 1e6, "MiB a million", at_most=1)
+
+
+def long(asked: Asked) -> None:
+    """What a worker with real work holds, the state of 1,000 accounts included."""
     workload = Workload(events=asked.long, accounts=1_000, days=180)
-    topics, count = published(asked.kafka, f"long-{os.getpid()}", workload)
+    topics, count = published(asked.kafka, f"worked-{os.getpid()}", workload)
+    held = []
     with tempfile.TemporaryDirectory(prefix="bench-") as place:
         url = f"sqlite:///{place}/bench.db"
         with tempfile.TemporaryDirectory() as folder, Crew(asked.kafka, topics, url, Path(folder)) as crew:
-            held = []
             crew.begin()
             for share in (4, 5, 6, 7, 8):
-                crew.until(count * share // 8)
+                crew.until(count * share // 8, 7_200)
                 held.append((crew.read, crew.resident))
-    for read, resident in held:
-        row(f"after {read:,} events", f"{resident:,.0f} MiB")
+                row(f"after {held[-1][0]:,} events", f"{held[-1][1]:,.0f} MiB")
     slope = (held[-1][1] - held[0][1]) / (held[-1][0] - held[0][0]) * 1e6
     figure("its growth after the first half", slope, "MiB a million", at_most=1)
 
 
-PARTS: dict[str, Callable[[Asked], None]] = {"readers": readers, "worked": worked, "waits": waits, "memory": memory}
+PARTS: dict[str, Callable[[Asked], None]] = {
+    "readers": readers,
+    "worked": worked,
+    "waits": waits,
+    "memory": memory,
+    "long": long,
+}
 
 
 def shown(one: dict[str, float]) -> str:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from bench.alone import family_cpu
-from bench.kafka import LANES, ROOT, WORDS, producer_of, topics_made
+from bench.kafka import LANES, ROOT, WORDS, producer_of, resident, topics_made
 from bench.workload import Workload
 
 QUIET_SECONDS = 6
@@ -163,8 +163,7 @@ class Crew:
     @property
     def resident(self) -> float:
         """MiB that the first of them holds now."""
-        status = Path(f"/proc/{self._workers[0].pid}/status").read_text()
-        return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS")) / 1024
+        return resident(self._workers[0].pid)
 
     def until(self, records: int, seconds: float = 1_800) -> None:
         """Wait until so many records are read."""
