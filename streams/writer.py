@@ -85,7 +85,8 @@ class LaneWriter:
         self._mine: set[int] = set()
         """The lanes that were claimed and not given up, whether they are at hand or an error took them away."""
         self._ended: set[int] = set()
-        self._decoded: dict[tuple[Partition, int], Arrived | DeadLetter] = {}
+        self._decoded: dict[int, dict[tuple[str, int], Arrived | DeadLetter]] = {}
+        """By lane what ``key`` has looked into: in the loop's thread, while the writer's may claim."""
 
     # -- the contract ----------------------------------------------------------------------------------------------
     def claim(self, lanes: Sequence[int], topics: Sequence[str]) -> Mapping[int, Claimed]:
@@ -108,7 +109,8 @@ class LaneWriter:
                 halted = halted or made_anew(topic, one.lane, stood, self._ids.get(topic))
             claimed[one.lane] = Claimed(one.epoch, offsets, halted)
         self._ended -= set(lanes)
-        self._decoded = {key: value for key, value in self._decoded.items() if key[0].partition not in lanes}
+        for lane in lanes:
+            self._decoded.pop(lane, None)
         return claimed
 
     def commit(self, batches: Sequence[LaneBatch]) -> None:
@@ -195,7 +197,7 @@ class LaneWriter:
     def key(self, record: Record) -> Instant | None:
         """When a record of a history is to be taken in: at its event's own time; None: with the one before it."""
         found = self._decode(record, self._now())
-        self._decoded[Partition(record.topic, record.partition), record.offset] = found
+        self._decoded.setdefault(record.partition, {})[record.topic, record.offset] = found
         return found.event.time if isinstance(found, Arrived) else None
 
     def tick(self) -> bool:
@@ -237,7 +239,8 @@ class LaneWriter:
 
     # -- records ---------------------------------------------------------------------------------------------------
     def _found(self, record: Record, at: Instant) -> Arrived | DeadLetter:
-        found = self._decoded.pop((Partition(record.topic, record.partition), record.offset), None)
+        looked = self._decoded.get(record.partition)
+        found = None if looked is None else looked.pop((record.topic, record.offset), None)
         return self._decode(record, at) if found is None else found
 
     def _arrived(self, found: Arrived, record: Record, at: Instant) -> Instant:

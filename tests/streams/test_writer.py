@@ -1,6 +1,8 @@
 """What a worker writes of its lanes' batches, without a broker: merged records in, the store's rows out."""
 
+import itertools
 import json
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -377,3 +379,28 @@ def test_a_worker_says_that_it_is_alive_as_long_as_it_writes(store: Store) -> No
         ours.commit([batch(epoch, rows(line(f"e{number}"), first=number))])
     with pytest.raises(LaneTaken):
         store.claim([0], "import", at=clock[0] + 20_000)
+
+
+def test_lanes_are_claimed_in_one_thread_while_another_looks_into_records_of_a_history(store: Store) -> None:
+    ours = writer(store, threaded=True, ends=dict)
+    ours.claim([0, 1], TOPICS)
+    records = rows(*(line(f"e{number}") for number in range(3_000)))
+    looked, over = threading.Event(), threading.Event()
+
+    def look() -> None:
+        for turn in itertools.count():
+            for record in records:
+                ours.key(Row(record.topic, 0, record.offset + turn * len(records), MONDAY, record.value))
+            looked.set()
+            if over.is_set():
+                return
+
+    looking = threading.Thread(target=look)
+    looking.start()
+    looked.wait(30)
+    try:
+        for _ in range(100):
+            ours.claim([1], TOPICS)
+    finally:
+        over.set()
+        looking.join(30)
