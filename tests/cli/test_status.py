@@ -88,7 +88,7 @@ def test_workers_from_the_start_to_the_end_of_their_shift(inbound, place, ask, r
     assert before["records"] == len(company(["one", "two", "three"])) + 1
 
     worker = workers.start("--store", store_url)
-    assert until(lambda: seen()["state"] == "OK", 60, 1), workers.said(worker)
+    assert until(lambda: seen()["state"] == "OK", 180, 1), workers.said(worker)
     at_work = ask("status")
     assert (at_work["records"], at_work["alive_workers"], at_work["dead_letters"]) == (0, 1, 1)
     assert {one["owner"].split(":")[1] for one in at_work["lanes"]} == {str(worker.pid)}
@@ -98,9 +98,9 @@ def test_workers_from_the_start_to_the_end_of_their_shift(inbound, place, ask, r
 
     worker.send_signal(signal.SIGSTOP)
     run("publish", "history.jsonl", "--live")
-    assert until(lambda: seen()["state"] in {"stalled", "stopped"}, 60, 2)
+    assert until(lambda: seen()["state"] in {"stalled", "stopped"}, 120, 2)
     worker.send_signal(signal.SIGCONT)
-    assert until(lambda: seen()["state"] == "OK", 60, 1)
+    assert until(lambda: seen()["state"] == "OK", 180, 1)
 
     worker.kill()
     worker.wait()
@@ -109,7 +109,7 @@ def test_workers_from_the_start_to_the_end_of_their_shift(inbound, place, ask, r
     assert {one["why"] for one in dead["lanes"]} <= {"its owner is dead", "nobody owns it"}
 
     last = workers.start("--store", store_url)
-    assert until(lambda: seen()["alive_workers"] == 1, 60, 1), workers.said(last)
+    assert until(lambda: seen()["alive_workers"] == 1, 120, 1), workers.said(last)
     last.terminate()
     assert last.wait(15) == 0
     after = ask("status", code=1)
@@ -124,7 +124,7 @@ def test_a_lane_that_halted_is_stalled_with_the_command_that_helps(inbound, plac
     (place / "history.jsonl").write_text(lines(company(["one", "two", "three"])))
     run("publish", "history.jsonl", "--live")
     worker = workers.start()
-    assert until(lambda: seen()["state"] == "OK", 60, 1), workers.said(worker)
+    assert until(lambda: seen()["state"] == "OK", 180, 1), workers.said(worker)
     worker.kill()
     worker.wait()
     run("publish", "history.jsonl", "--live")
@@ -135,12 +135,12 @@ def test_a_lane_that_halted_is_stalled_with_the_command_that_helps(inbound, plac
     for future in admin.delete_records([TopicPartition(topic, lane, ends[lane])]).values():
         future.result(30)
     workers.start()
-    assert until(lambda: "retention overtook" in str(seen()["lanes"][lane]["why"]), 60, 1)
-    assert until(lambda: seen()["state"] == "stalled", 60, 1), seen()
+    assert until(lambda: "retention overtook" in str(seen()["lanes"][lane]["why"]), 120, 1)
+    assert until(lambda: seen()["state"] == "stalled", 120, 1), seen()
     told = seen()
     assert told["lanes"][lane]["state"] == "stalled"
     assert f"ringfirst offsets skip {topic} {lane}" in told["lanes"][lane]["why"]
-    assert until(lambda: {one["state"] for one in seen()["lanes"] if one["lane"] != lane} == {"OK"}, 60, 1)
+    assert until(lambda: {one["state"] for one in seen()["lanes"] if one["lane"] != lane} == {"OK"}, 120, 1)
 
 
 def seen():
