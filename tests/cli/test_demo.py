@@ -26,6 +26,7 @@ from ringfirst.intake import now
 from ringfirst.made_company import made_events
 from streams.embedded import KEPT_BATCHES, KEPT_BYTES
 from tests.cli.given import START, event
+from tests.streams.crew import until
 from tests.streams.test_brokers import gone
 
 LINES, COLUMNS = 50, 100
@@ -379,14 +380,12 @@ def beside(running):
     return broker, worker
 
 
-def begun(process):
-    """A demo whose worker is about to take the events in."""
+def begun(process, place):
+    """A demo whose worker takes the events in."""
     running = process("demo")
-    assert running.stderr is not None
-    for line in running.stderr:
-        if b"a worker takes them in" in line:
-            return running
-    raise AssertionError("it never came so far")
+    log = place / "ringfirst-demo" / "worker.log"
+    assert until(lambda: log.exists() and "claimed lanes" in log.read_text(), 180)
+    return running
 
 
 @pytest.mark.slow
@@ -400,7 +399,7 @@ def begun(process):
     ],
 )
 def test_whatever_ends_it_leaves_no_process_and_the_same_command_makes_it_anew(process, place, killed, code, words):
-    running = begun(process)
+    running = begun(process, place)
     broker, worker = beside(running)
     number = signal.SIGINT if killed == "demo politely" else signal.SIGKILL
     os.kill({"worker": worker, "broker": broker}.get(killed, running.pid), number)
