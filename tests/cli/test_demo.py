@@ -436,8 +436,13 @@ def test_two_at_a_time_do_not_meet(tmp_path):
         )
         for name in ("one", "other")
     ]
-    for running in both:
-        assert (running.communicate(timeout=120)[1].count(b"it took in "), running.returncode) == (1, 0)
+    try:
+        for running in both:
+            assert (running.communicate(timeout=300)[1].count(b"it took in "), running.returncode) == (1, 0)
+    finally:
+        for running in both:
+            running.kill()
+            running.communicate()
     one, other = (decisions(tmp_path / name) for name in ("one", "other"))
     assert one == other
     assert one[0]
