@@ -1,24 +1,19 @@
 """``ringfirst worker`` over a PostgreSQL that is cut, crashes, falls silent: it decides as if nothing had been."""
 
 import itertools
-import os
 import random
 import shutil
 import signal
-import threading
 import time
 from contextlib import closing
 
 import pytest
 
 from engine.stores import open_store
-from ringfirst.intake import now
 from tests.cli.given import BOOK
 from tests.cli.test_worker import DESK, LANES, WORDS, Workers, history, waiting
 from tests.postgres import Server, cut_all, relayed
 from tests.streams.crew import until
-
-CUTS = int(os.environ.get("RINGFIRST_CHAOS_KILLS", "200"))
 
 
 @pytest.fixture
@@ -164,26 +159,3 @@ def test_a_worker_over_a_silent_database_goes_on_when_it_speaks_and_ends_in_time
     worker.send_signal(signal.SIGTERM)
     assert worker.wait(15) in {0, 143}, workers.said(worker)
     assert time.monotonic() - began < 11
-
-
-@pytest.mark.chaos
-@pytest.mark.usefixtures("desk")
-@pytest.mark.parametrize("seed", range(int(os.environ.get("RINGFIRST_CHAOS_SEEDS", "1"))))
-def test_many_cuts(topics, run, relay, fresh_postgres, workers, judge, seed):
-    print(f"seed {seed}")
-    told = history(4_000)
-    run("publish", "-", "--live", stdin=told)
-    worker = workers.start("--history", "--store", relay.url)
-    assert until(lambda: "joined" in workers.said(worker), 60), workers.said(worker)
-    cutting(relay, seed, 0.75)
-    dice, over = random.Random(seed), threading.Event()
-    while worker.poll() is None and not over.wait(dice.uniform(0.1, 2.0)):
-        if dice.random() < 0.3:
-            relay.cut()
-        if relay.cuts >= CUTS:
-            relay.at_commit = lambda: None
-    print(f"{relay.cuts} cuts at COMMIT")
-    assert worker.returncode == 0, workers.said(worker)
-    judge(told, fresh_postgres)
-    with closing(open_store(fresh_postgres, create=False)) as store:
-        assert [info.owner for info in store.lane_infos(at=now())] == [None] * LANES
