@@ -24,6 +24,8 @@ from tests.chaos import tables
 ROOT = Path(__file__).resolve().parents[2]
 BOOK = ROOT / "tests" / "chaos" / "book"
 LANES = 4
+MANY_LANES = 16
+"""For large logs on the embedded broker, which drops what a partition holds beyond 5 MiB."""
 WORDS = ("usage", "support", "lifecycle", "decisions", "dead_letters")
 MINUTE = 60_000
 HOUR = 60 * MINUTE

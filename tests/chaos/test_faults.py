@@ -18,7 +18,7 @@ from engine.instants import iso, parse_instant
 from tests.brokers import Kafka
 from tests.chaos import tables
 from tests.chaos.judge import imported, judge
-from tests.chaos.scene import DAY, HOUR, LANES, MINUTE, Scene, made, shuffled
+from tests.chaos.scene import DAY, HOUR, LANES, MANY_LANES, MINUTE, Scene, made, shuffled
 from tests.chaos.wire import Wire
 from tools.kafka.broker import Broker, Unavailable
 
@@ -32,8 +32,9 @@ def play(tmp_path, request):
     """Makes a scene over a broker and a store; all its workers end with the test."""
     scenes = []
 
-    def begin(kafka, url=None, **more):
-        scenes.append(Scene(kafka, tmp_path, url or f"sqlite:///{tmp_path / 'store.db'}", **more))
+    def begin(kafka, url=None, lanes=None):
+        lanes = lanes or (LANES if kafka.is_real else MANY_LANES)
+        scenes.append(Scene(kafka, tmp_path, url or f"sqlite:///{tmp_path / 'store.db'}", lanes=lanes))
         return scenes[-1]
 
     yield begin
@@ -206,7 +207,7 @@ def test_a_broker_that_is_killed_loses_nothing_that_was_confirmed(play, tmp_path
 def test_connections_that_are_cut_at_commit_leave_no_doubt(play, kafka, fresh_postgres, size, tmp_path):
     events, cuts = {"small": (2_000, 6), "whole": (40_000, 200)}[size]
     with Wire(fresh_postgres) as wire:
-        scene = play(kafka, fresh_postgres)
+        scene = play(kafka, fresh_postgres, lanes=LANES)
         scene.publish(made(events, seed=SEED))
         worker = scene.start("--history", url=wire.url, fetch=30)
         scene.wait(lambda: "claimed lanes" in scene.said(worker))

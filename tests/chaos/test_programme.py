@@ -11,7 +11,7 @@ from functools import partial
 import pytest
 
 from tests.chaos.judge import imported, judge
-from tests.chaos.scene import Scene, made
+from tests.chaos.scene import LANES, MANY_LANES, Scene, made
 
 SIZES = [
     pytest.param("small", marks=pytest.mark.slow),
@@ -25,7 +25,8 @@ KINDS = ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)]
 def scene(kafka, tmp_path, request):
     kind = request.node.callspec.params.get("kind", "sqlite") if hasattr(request.node, "callspec") else "sqlite"
     url = f"sqlite:///{tmp_path / 'store.db'}" if kind == "sqlite" else request.getfixturevalue("fresh_postgres")
-    scene = Scene(kafka, tmp_path, url)
+    whole = hasattr(request.node, "callspec") and request.node.callspec.params.get("size") == "whole"
+    scene = Scene(kafka, tmp_path, url, lanes=MANY_LANES if whole and not kafka.is_real else LANES)
     yield scene
     scene.close()
 
