@@ -194,16 +194,17 @@ class Trial:
     def _steps_until(self, time: Instant) -> None:
         """The portfolio's instants up to ``time``, as the owner of a store's lanes takes them."""
         for step in self._steps.due(time):
-            for lane in self._lanes:
-                self._keep(lane.advance(step))
-                self._activate(lane, step)
             if self._steps.counts(step):
                 self._ledger.add(step, [self._ear.turn()])
                 for kind, change in self._ledger.changes(self._lanes[0].late):
                     for lane in self._lanes:
+                        self._activate(lane, step)
                         self._feed(lane, EngineEntry(self._next(), step, kind, None, change))
             if not self._steps.measures(step):
                 continue
+            for lane in self._lanes:
+                self._keep(lane.advance(step))
+                self._activate(lane, step)
             body = portfolio.total(
                 self._program, [portfolio.share(self._program, lane, step) for lane in self._lanes], step
             )

@@ -25,7 +25,7 @@ from engine.program import Program
 from engine.rulebook.book import Rulebook
 from engine.rulebook.words import CONTACTS
 from engine.snapshot import freeze, thaw
-from engine.sources import REMEMBERED, SOURCES, Hour, Ledger, Listener, hour_after, written
+from engine.sources import EVERY_LANE, REMEMBERED, SILENT, SOURCES, Ledger, Listener, hour_after, written
 from engine.store import Batch, Claim, DeadLetter, LaneInfo, NewEvent, Share, Snapshot, Store, Touch, Trait
 from engine.stored import stored_program
 
@@ -84,6 +84,7 @@ class Kept:
             or self.facts
             or self.inbox_seq is not None
             or self.lane.clock != self.claim.clock_at
+            or self.shares
         )
 
     def batch(self, dead_letters: list[DeadLetter], *, history: bool) -> Batch:
@@ -382,21 +383,22 @@ class Keeper:
             lanes = list(
                 self.kept.values()
             )  # a lane that has no event yet must know the totals when its first one comes
-            for kept in lanes:
-                kept.facts += kept.lane.advance(step)
-                self._activate(kept, step)
             shares: list[dict[str, Any]] = [{} for _ in lanes]
             if self._steps.counts(step):
                 self._judge_sources(lanes, shares, step)
             if self._steps.measures(step):
                 self._measure(lanes, shares, step)
             for kept, values in zip(lanes, shares, strict=True):
-                kept.shares.append(Share(kept.claim.lane, step, values))
+                if values:
+                    kept.shares.append(Share(kept.claim.lane, step, values))
 
     def _measure(self, lanes: Sequence[Kept], shares: Sequence[dict[str, Any]], step: Instant) -> None:
         """Take the portfolio's totals; each lane's share is added to what it will write."""
         deciding = self.kept.get(lane_of(PORTFOLIO, self.store.lanes))
         program = self._programs[self.book.fingerprint]
+        for kept in lanes:
+            kept.facts += kept.lane.advance(step)
+            self._activate(kept, step)
         for kept, values in zip(lanes, shares, strict=True):
             values.update(portfolio.share(program, kept.lane, step))
         body = portfolio.total(program, shares, step)
@@ -408,13 +410,20 @@ class Keeper:
 
     # -- sources ---------------------------------------------------------------------------------------------------
     def _judge_sources(self, lanes: Sequence[Kept], shares: Sequence[dict[str, Any]], step: Instant) -> None:
-        """Add up what was heard in the hour that is full now; a change enters every lane's log."""
-        heard = [kept.ear.turn() if kept.ear is not None else None for kept in lanes]
-        for values, hours in zip(shares, heard, strict=True):
-            values[SOURCES] = written(hours or {})
+        """Add up what was heard in the hour that is full now; a change enters every lane's log.
+
+        Between changes an hour moves no clock, and only the first lane writes that it is over: in years of history
+        nearly every lane hears nothing in an hour.
+        """
+        heard = [kept.ear.turn() if kept.ear is not None else {} for kept in lanes]
+        for number, (values, hours) in enumerate(zip(shares, heard, strict=True)):
+            if number == 0 or any(hour != SILENT for hour in hours.values()):
+                values[SOURCES] = written(hours)
+        shares[0][SOURCES][EVERY_LANE] = []
         self._ledger.add(step, heard)
         for kind, body in self._ledger.changes(lanes[0].lane.late):
             for kept in lanes:
+                self._activate(kept, step)
                 self._entry(kept, kind, None, body, step)
 
     def _listen(self, kept: Sequence[Kept]) -> None:
@@ -436,9 +445,12 @@ class Keeper:
             self._add_hour(step, shares[step], infos)
 
     def _add_hour(self, step: Instant, heard: Mapping[int, dict[str, Any]], infos: Sequence[LaneInfo]) -> None:
-        """Add an hour; a lane that began later heard nothing."""
-        silent = written({source.mark: Hour() for source in self._steps.sources})
-        begun = {info.lane for info in infos if info.first_at is not None and info.first_at < step}
+        """Add an hour; a lane that began later heard nothing, nor one that an owner of all lanes says nothing of."""
+        silent = dict.fromkeys((source.mark for source in self._steps.sources), SILENT)
+        whole = any(EVERY_LANE in one for one in heard.values())
+        begun = (
+            set[int]() if whole else {info.lane for info in infos if info.first_at is not None and info.first_at < step}
+        )
         self._ledger.add(step, [heard.get(info.lane, None if info.lane in begun else silent) for info in infos])
 
     # -- writing ---------------------------------------------------------------------------------------------------

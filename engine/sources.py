@@ -15,6 +15,8 @@ from engine.rulebook.spec import Source
 
 SOURCES = "sources"
 """Under this name a lane's share has what it heard."""
+EVERY_LANE = "*"
+"""Stands there too when one owner counted all lanes: one that wrote nothing of the hour heard nothing."""
 WEEKS = 4
 FEWEST_WEEKS = 2
 """So many of the four weeks before must lie in the log, or nobody can say what is usual."""
@@ -43,6 +45,9 @@ class Hour(msgspec.Struct, array_like=True):
         return Hour(self.events + other.events, self.letters + other.letters, max(self.age, other.age))
 
 
+SILENT = Hour()
+
+
 class _Letter(msgspec.Struct):
     """As much of a dead letter as tells where it belongs."""
 
@@ -61,7 +66,7 @@ class Listener:
         self.patience = min((source.late_after for source in sources), default=0)
         """A record that is older than this when it is taken in may make a source late."""
         self._types: dict[str, int] = {}
-        self._hours = {mark: msgspec.convert(row, Hour) for mark, row in (begun or {}).items()}
+        self._hours = {mark: msgspec.convert(row, Hour) for mark, row in (begun or {}).items() if mark != EVERY_LANE}
         self.changed = False
         """Was anything heard since it was written last?"""
 

@@ -246,18 +246,21 @@ class ContactPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A stream of events whose silence must not be read as silent customers; ``late_after`` in milliseconds."""
+    """A stream of events whose silence must not be read as silent customers; ``late_after`` in milliseconds.
+
+    ``mark`` is the name under which its events are counted: one that has other types begins anew.
+    """
 
     name: str
     types: Types
     late_after: int = 2 * HOUR
     least: float = 0.5
     at: Place = field(default=Place(""), compare=False)
+    mark: str = field(init=False)
 
-    @property
-    def mark(self) -> str:
-        """Under this name its events are counted; one that has other types begins anew."""
-        return fingerprint(repr(self.types))
+    def __post_init__(self) -> None:
+        """Compute the mark once: it is asked for at every hour of history."""
+        object.__setattr__(self, "mark", fingerprint(repr(self.types)))
 
 
 @dataclass(frozen=True, slots=True)
