@@ -320,7 +320,7 @@ def test_a_history_is_not_at_its_end_while_the_totals_of_its_portfolio_could_not
         while ours.step(lane, 50):
             pass
     with monkeypatch.context() as broken:
-        broken.setattr(AssignedKeeper, "measure", away)
+        broken.setattr(AssignedKeeper, "measure", away())
         with pytest.raises(StoreError, match="away"):
             ours.writer.tick()
     assert not ours.writer.tick(), "its lanes are not at hand"
@@ -331,8 +331,16 @@ def test_a_history_is_not_at_its_end_while_the_totals_of_its_portfolio_could_not
     assert "load" in {one.rule for one in store.decisions()}
 
 
-def away(*_given: object, **_more: object) -> tuple[int, bool]:
-    raise StoreError("away")
+def away() -> Any:
+    """Measures once, when the lanes are not at one instant yet; then the store is away."""
+    answers = [(0, False)]
+
+    def measure(*_given: object, **_more: object) -> tuple[int, bool]:
+        if not answers:
+            raise StoreError("away")
+        return answers.pop()
+
+    return measure
 
 
 def test_a_worker_whose_lanes_are_through_waits_for_the_others_before_it_moves_a_clock(store: Store) -> None:
