@@ -28,6 +28,8 @@ from engine.snapshot import freeze, thaw
 from engine.sources import EVERY_LANE, REMEMBERED, SILENT, SOURCES, Ledger, Listener, hour_after, written
 from engine.store import Batch, Claim, DeadLetter, LaneInfo, NewEvent, Share, Snapshot, Store, Touch, Trait
 from engine.stored import stored_program
+from engine.values import Value
+from engine.whole import number as read_number
 
 SNAPSHOT_EVERY = 100_000
 
@@ -551,6 +553,8 @@ def restore(
     known = [one for one in (accounts or store.accounts)() if start and lane_of(one, store.lanes) == number]
     if good:
         lane.resume(list(good.values()))
+        if any(one.position == start for one in good.values() if one.id == PORTFOLIO):
+            lane.portfolio = _daily_totals(store, start)
     if lane_of(PORTFOLIO, store.lanes) == number:
         known.append(PORTFOLIO)
     for account_id in known:
@@ -566,6 +570,16 @@ def restore(
 
 def _thaw(lane: Lane, snapshot: Snapshot) -> Account | None:
     return thaw(snapshot.account_id, snapshot.position, lane.program_of(snapshot.rulebook), snapshot.state)
+
+
+def _daily_totals(store: Store, position: int) -> dict[str, Value]:
+    """What accounts of the portfolio's lane knew of the portfolio: its own snapshot has the totals of any hour."""
+    days = [
+        entry.body
+        for entry in store.account_entries(PORTFOLIO, until_position=position)
+        if isinstance(entry, EngineEntry) and entry.kind == "portfolio.measured" and entry.body.get("daily")
+    ]
+    return {name: read_number(value) for name, value in days[-1]["accounts"].items()} if days else {}
 
 
 def _replay_alone(lane: Lane, store: Store, account_id: str, position: int) -> None:

@@ -11,6 +11,7 @@ from engine.instants import DAY, HOUR, MINUTE, Instant, iso
 from engine.keeper import Keeper
 from engine.lanes import lane_of
 from engine.log import EngineEntry, Event
+from engine.replay import verify
 from engine.rulebook.book import Rulebook, load_rulebook
 from engine.store import Store
 from engine.stores import open_store
@@ -290,3 +291,25 @@ def test_a_keeper_that_starts_again_goes_on_where_it_stood(desk: Desk) -> None:
         ("spike", "*", "2026-03-02T02:00:00Z"),
         *(("everywhere", account, "2026-03-03T00:00:00Z") for account in first),
     }
+
+
+@pytest.mark.parametrize("before", [1, 0])
+def test_a_new_account_after_a_restart_knows_the_daily_totals_and_no_later_ones(desk: Desk, before: int) -> None:
+    book = book_of(LOAD, BUSY_EVERYWHERE)
+    home = lane_of("*", desk.store.lanes)
+    mate, newcomer = [name for name in map("a{}".format, range(100)) if lane_of(name, desk.store.lanes) == home][:2]
+    elsewhere = [name for name in ACCOUNTS if lane_of(name, desk.store.lanes) != home][:3]
+    for number, account in enumerate(elsewhere):
+        desk.opens(30 + number / 10, account, f"t{number}")
+    desk.closes(34.4, elsewhere[0], "t0")
+    if before:  # it stands further on in the log than the portfolio
+        desk.opens(34.5, mate, "t8")
+    assert desk.run(book)[0].rule == "load"
+    later = Event("late", "ticket.opened", newcomer, None, MONDAY + int(34.6 * HOUR), {"ticket_id": "t9"})
+    keeper = Keeper(desk.store, book, "desk:1:b", at=MONDAY)
+    keeper.take([Arrived(later, encode_properties(later.properties))], at=MONDAY)
+    keeper.finish(at=MONDAY)
+    keeper.stop()
+    assert [one.rule for one in desk.store.decisions()] == ["load"]
+    found = verify(desk.store)
+    assert (found["missing"], found["extra"], found["different"]) == (0, 0, 0)
