@@ -57,11 +57,18 @@ class SmtpChannel:
             connection.sock.settimeout(TAKE_SECONDS)
         try:
             code, text = connection.data(mail.raw)
-        except smtplib.SMTPDataError as err:  # refused before the first byte of the mail
+        except smtplib.SMTPDataError as err:  # an answer before the first byte of the mail: it has none of it
             code, text = err.smtp_code, _bytes(err.smtp_error)
+            if not 400 <= code < 600:  # noqa: PLR2004 - what RFC 5321 has as answers to a no
+                self._close()
+                raise DeliveryError(f"smtp: the server does not want the mail's text ({code})", "down") from err
         except (smtplib.SMTPException, OSError) as err:
             self._close()
             raise DeliveryError(f"smtp: no answer to the mail; {_told(err)}", "in_doubt") from err
+        else:
+            if not (code // 10 == _OK // 10 or 400 <= code < 600):  # noqa: PLR2004 - neither yes nor no
+                self._close()
+                raise DeliveryError("smtp: the server's answer to the mail cannot be understood", "in_doubt")
         if connection.sock is not None:
             connection.sock.settimeout(ANSWER_SECONDS)
         self._accepted(code, text, "the mail")
@@ -126,6 +133,10 @@ class SmtpChannel:
         except smtplib.SMTPNotSupportedError as err:
             self._close()
             message = f"smtp: {where} lacks what is asked; {err}; look at RINGFIRST_SMTP_SECURITY"
+            raise DeliveryError(message, "down") from err
+        except UnicodeError as err:  # smtplib speaks ASCII: not a word of a mail was said yet
+            self._close()
+            message = f"smtp: {where}: host, RINGFIRST_SMTP_USER or its password has a letter that is not ASCII"
             raise DeliveryError(message, "down") from err
         except (smtplib.SMTPException, OSError) as err:
             self._close()

@@ -8,6 +8,7 @@ from email import message_from_bytes
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from aiosmtpd.smtp import SMTP, AuthResult
 
@@ -105,6 +106,21 @@ def test_no_answer_to_a_whole_mail_leaves_it_in_doubt(server: SmtpServer, box: B
     assert len(box.mails) == 1
 
 
+def test_an_answer_to_a_whole_mail_that_means_nothing_leaves_it_in_doubt(server: SmtpServer, box: Box) -> None:
+    for answer in ("well, yes", "354 go on"):
+        box.answers["DATA"] = answer
+        assert refused(server) == ("in_doubt", "smtp: the server's answer to the mail cannot be understood")
+
+
+def test_a_yes_before_the_text_of_a_mail_is_not_taken_for_one(box: Box) -> None:
+    class Hasty(SMTP):
+        async def smtp_DATA(self, arg: str) -> None:
+            await self.push("250 fine")
+
+    with serving(lambda: Hasty(box, hostname="mx.test")) as port:
+        assert refused(SmtpServer(host="127.0.0.1", port=port, security="none"))[0] == "down"
+
+
 def test_a_connection_that_breaks_before_the_mail_has_sent_none(server: SmtpServer, box: Box) -> None:
     box.drop = "RCPT"
     assert refused(server)[0] == "down"
@@ -182,6 +198,17 @@ def test_a_wrong_password_is_said_without_it(guarded: SmtpServer) -> None:
     assert "guess" not in told
 
 
+def test_a_password_that_smtp_cannot_carry_costs_no_mail(
+    guarded: SmtpServer, box: Box, store: Any, templates: Any
+) -> None:
+    keep(store, planned())
+    with pytest.raises(DeliveryError, match="RINGFIRST_SMTP_USER or its password has a letter") as caught:
+        sent(store, templates, msgspec.structs.replace(guarded, password="gehe\xefm"))
+    assert "gehe" not in str(caught.value)
+    assert only(store).state == "queued"
+    assert sent(store, templates, guarded).mails == 1
+
+
 def test_a_certificate_of_nobody_is_not_trusted(guarded: SmtpServer, box: Box) -> None:
     stranger = SmtpServer(host=guarded.host, port=guarded.port, user="mailer", password="secret word")
     verdict, told = refused(stranger)
@@ -257,8 +284,6 @@ def test_mails_go_to_no_other_domain_than_those_that_are_named(
 def test_a_marketing_mail_does_not_leave_without_a_link_to_unsubscribe(
     store: Any, server: SmtpServer, box: Box
 ) -> None:
-    import msgspec
-
     fact = planned(template="made")
     (letter,) = fact.mails
     keep(store, msgspec.structs.replace(fact, mails=(msgspec.structs.replace(letter, mail_class="marketing"),)))
