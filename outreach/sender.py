@@ -7,6 +7,7 @@ that can tell settles that (DESIGN 6, DELIVERY 4).
 
 import logging
 import re
+import time
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import lru_cache
@@ -71,11 +72,13 @@ def send_due(  # noqa: PLR0913, each is a choice of its own that only the one wh
     live: bool = False,
     lease_seconds: int = 300,
     limit: int | None = None,
+    seconds: float = float("inf"),
     stop: Callable[[], bool] = lambda: False,
 ) -> SendReport:
     """Send what is due at ``at``; ``by`` names this sender in ``outreach_changes``; ``stop`` ends it between two mails.
 
-    With ``live``, mails wait whose lane is more than 5 minutes behind, or has not come to their time. What another run
+    With ``live``, mails wait whose lane is more than 5 minutes behind, or has not come to their time, and the clock
+    goes on from ``at`` while mails are handed over; after so many ``seconds`` the others are left. What another run
     left half done is settled first: at once on a local channel (it lets in one run at a time), else when
     ``lease_seconds`` have passed. Mails in review are never touched. ``only_to`` are the domains that a channel which
     leaves this machine may write to (none named: all). Raises ``DeliveryError`` when the channel cannot be used at all;
@@ -91,15 +94,16 @@ def send_due(  # noqa: PLR0913, each is a choice of its own that only the one wh
         only_to=only_to if not channel.local else (),
         away=not channel.local,
     )
-    run = _Run(store, post, channel, at, by)
+    run = _Run(store, post, channel, at, by, live=live)
     with channel.session():
         run.recover(lease_seconds * SECOND)
         rows = store.outreach(states=["queued", "held"], due_by=at, limit=limit)
         clocks = {info.lane: info.clock_at for info in store.lane_infos(at=at)} if live else None
         asked = [row for row in rows if not stop() and run.ask(row, clocks)]
         groups = join_rows(asked, post)
+        end = time.monotonic() + seconds
         for group in sorted(groups, key=lambda group: by_rank(group[0])):
-            if stop() or run.down is not None:
+            if stop() or run.down is not None or time.monotonic() >= end:
                 break
             run.send(group)
     if run.down is not None:
@@ -110,12 +114,18 @@ def send_due(  # noqa: PLR0913, each is a choice of its own that only the one wh
 class _Run:
     """One run of the sender; every step of a mail goes through ``_move``, which also counts."""
 
-    def __init__(self, store: Store, post: Post, channel: Channel, at: Instant, by: str) -> None:
-        self._store, self._post, self._channel, self._at, self._by = store, post, channel, at, by
+    def __init__(self, store: Store, post: Post, channel: Channel, at: Instant, by: str, *, live: bool) -> None:
+        self._store, self._post, self._channel, self._by = store, post, channel, by
+        self._began, self._since = at, time.monotonic() if live else None
         self._tally: Counter[str] = Counter()
         self._reasons: Counter[str] = Counter()
         self.down: DeliveryError | None = None
         """Why the channel takes nothing any more."""
+
+    @property
+    def _at(self) -> Instant:
+        """The run's clock: a server may take seconds for each mail, and what is late by then stays."""
+        return self._began if self._since is None else self._began + int((time.monotonic() - self._since) * SECOND)
 
     def report(self) -> SendReport:
         return SendReport(**self._tally, reasons=dict(sorted(self._reasons.items())))
@@ -146,12 +156,15 @@ class _Run:
         The engine must have looked at everything up to the mail's time, or it would take back what is on its way.
         """
         clock = self._at if clocks is None else clocks.get(row.lane)
-        if clock is None or clock < max(self._at - BEHIND, row.due_at):
+        if clock is None or clock < max(self._began - BEHIND, row.due_at):
             self._tally["waiting"] += 1
             return False
         if row.state == "queued" and row.why is not None and self._at < row.state_at + AGAIN:
             self._tally["waiting"] += 1
             return False
+        return self._may(row)
+
+    def _may(self, row: OutreachRow) -> bool:
         no = judge(row, self._post, at=self._at)
         if no is None:
             return True
@@ -159,8 +172,9 @@ class _Run:
         return False
 
     def send(self, group: Sequence[OutreachRow]) -> None:
-        """Let one mail leave, for all rows joined in it that nobody else has claimed."""
-        if self._written(group, group[0].outreach_id, "") is None:
+        """Let one mail leave, for all rows joined in it that nobody else has claimed, and that still may."""
+        group = [row for row in group if self._may(row)]
+        if not group or self._written(group, group[0].outreach_id, "") is None:
             return
         claimed = self._claimed(group)
         if not claimed:

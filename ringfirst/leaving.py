@@ -21,6 +21,10 @@ EVERY_SECONDS = 2.0
 """How often somebody looks for mails that are due."""
 RESTS = 9
 """How many times as long as it took the sender rests: thousands of held mails are asked anew in each round."""
+REST_SECONDS = 60.0
+"""How long it rests at most."""
+ROUND_SECONDS = 30.0
+"""How long mails are handed over before somebody looks anew for what is due, and for what should wait by now."""
 AFTER_FAILURE_SECONDS = 30.0
 _log = logging.getLogger("ringfirst.leaving")
 
@@ -51,6 +55,16 @@ def only_to(found: Settings) -> tuple[str, ...]:
     return tuple(name.strip().lower() for name in found.only_to.split(",") if name.strip())
 
 
+def rest(took: float, mails: int, *, every: float = EVERY_SECONDS) -> float:
+    """How long to rest, in seconds, after a round that took so long; one that ended with mails left goes on.
+
+    >>> rest(0.1, 0), rest(3.0, 5), rest(600.0, 0), rest(31.0, 400)
+    (2.0, 27.0, 60.0, 2.0)
+    """
+    full = mails > 0 and took >= ROUND_SECONDS
+    return every if full else min(max(every, RESTS * took), REST_SECONDS)
+
+
 def keep_sending(
     once: "Callable[[Instant], SendReport]", stopping: threading.Event, *, every: float = EVERY_SECONDS
 ) -> None:
@@ -60,7 +74,7 @@ def keep_sending(
         began = time.monotonic()
         try:
             report = once(now())
-            pause = max(every, RESTS * (time.monotonic() - began))
+            pause = rest(time.monotonic() - began, report.mails, every=every)
             if said:
                 _log.info("going on")
             said = ""

@@ -139,6 +139,7 @@ def _send(
     *,
     policy: "Policy | None",
     live: bool = False,
+    seconds: float = float("inf"),
     stop: "Callable[[], bool]" = lambda: False,
 ) -> "SendReport":
     from outreach.sender import send_due
@@ -157,6 +158,7 @@ def _send(
         policy=policy,
         only_to=only_to(found),
         live=live or not channel.local,
+        seconds=seconds,
         stop=stop,
     )
 
@@ -171,7 +173,7 @@ def _watch(
 
     from engine.stored import stored_book
     from ringfirst.commands.options import active_mark
-    from ringfirst.leaving import keep_sending
+    from ringfirst.leaving import ROUND_SECONDS, keep_sending
     from ringfirst.logs import log_to_stderr
 
     log_to_stderr(found.log, "ringfirst")
@@ -185,7 +187,18 @@ def _watch(
 
     def once(at: int) -> "SendReport":
         now_active = policy(active_mark(store))
-        report = _send(store, folder, channel, sender, found, at, policy=now_active, live=True, stop=stopping.is_set)
+        report = _send(
+            store,
+            folder,
+            channel,
+            sender,
+            found,
+            at,
+            policy=now_active,
+            live=True,
+            seconds=ROUND_SECONDS,
+            stop=stopping.is_set,
+        )
         if alive is not None:
             alive.touch()
         return report

@@ -14,7 +14,7 @@ from outreach.context import Sender
 from outreach.sender import send_due
 from outreach.templates import Template
 from ringfirst.intake import now
-from ringfirst.leaving import AFTER_FAILURE_SECONDS, EVERY_SECONDS, RESTS
+from ringfirst.leaving import AFTER_FAILURE_SECONDS, ROUND_SECONDS, rest
 from ringfirst.owners import owner_name
 from ringfirst.server.health import Health
 from ringfirst.server.metrics import Metrics
@@ -57,19 +57,20 @@ class Sending(threading.Thread):
         while not self._stopping.is_set():
             began = time.monotonic()
             try:
-                self._round()
+                mails = self._round()
                 self._metrics.mails = self._store.mail_counts()
-                pause = max(EVERY_SECONDS, RESTS * (time.monotonic() - began))
+                pause = rest(time.monotonic() - began, mails)
             except Exception as err:  # noqa: BLE001, the outermost loop: a failing sender never stops the intake
                 pause = AFTER_FAILURE_SECONDS
                 self._fail(err)
             self._stopping.wait(pause)
 
-    def _round(self) -> None:
+    def _round(self) -> int:
+        """Send what is due; gives how many mails left."""
         at = clock_of(self._health.clocks.values(), wall=now())
         if at is None:
             self._health.sender = "waits for the lanes"
-            return
+            return 0
         report = send_due(
             self._store,
             self._templates,
@@ -80,12 +81,14 @@ class Sending(threading.Thread):
             policy=self._policy,
             only_to=self._only_to,
             live=True,
+            seconds=ROUND_SECONDS,
             stop=self._stopping.is_set,
         )
         self._metrics.sent.inc(report.mails)
         self._health.sender = "is well"
         if report.mails:
             _log.info("%s left", "1 mail" if report.mails == 1 else f"{report.mails} mails")
+        return report.mails
 
     def _fail(self, err: Exception) -> None:
         self._metrics.sender_failures.inc()

@@ -1,6 +1,7 @@
 """The sender: what leaves, what stays, and that nothing leaves twice."""
 
 import logging
+import time
 from contextlib import nullcontext, suppress
 from email import message_from_bytes
 from email.policy import default
@@ -245,6 +246,53 @@ def test_mails_of_a_lane_that_is_behind_wait_when_live(store, templates):
     keep(store, planned(rule="now", due_at=NOON))
     assert sent(store, templates, MemoryChannel(), at=late, live=True).waiting == 1
     assert sent(store, templates, MemoryChannel(), at=late - 1, live=True).mails == 1
+
+
+class Slow(Remote):
+    """A channel that takes its time for each mail."""
+
+    def deliver(self, mail):
+        time.sleep(0.3)
+        super().deliver(mail)
+
+
+def test_a_long_run_lets_no_mail_leave_by_the_clock_of_its_beginning(store, templates):
+    evening = DUE + 5 * HOUR - 200
+    assert iso(evening + 200) == "2026-03-11T18:00:00Z"
+    keep(store, planned(account="acme"), planned(account="bolt"), clock=evening)
+    channel = Slow()
+    report = sent(store, templates, channel, at=evening, live=True)
+    assert (report.mails, report.reasons) == (1, {"outside hours": 1})
+
+
+def test_a_mail_that_grows_too_old_in_a_long_run_expires(store, templates):
+    end = DUE + 200
+    keep(store, planned(account="acme", expires_at=end), planned(account="bolt", expires_at=end), clock=DUE)
+    channel = Slow()
+    report = sent(store, templates, channel, live=True)
+    assert (report.mails, report.expired, len(channel.mails)) == (1, 1, 1)
+
+
+def test_an_address_that_is_suppressed_in_a_long_run_is_not_written_to(store, templates):
+    bob = {"email": "bob@bolt.example"}
+    keep(store, planned(account="acme"))
+    keep(store, planned(account="bolt"), people={"u1": bob})
+    other = {ADA["email"]: bob["email"], bob["email"]: ADA["email"]}
+
+    class Suppressing(Remote):
+        def deliver(self, mail):
+            store.suppress(address_key(store.key, other[mail.to]), reason="unsubscribed", at=DUE)
+
+    report = sent(store, templates, Suppressing())
+    assert (report.mails, report.reasons) == (1, {"unsubscribed": 1})
+
+
+def test_a_run_ends_after_its_seconds_and_the_next_one_goes_on(store, templates):
+    keep(store, planned(account="acme"), planned(account="bolt"))
+    channel = Slow()
+    assert sent(store, templates, channel, seconds=0.1).mails == 1
+    assert sent(store, templates, channel, seconds=0.1).mails == 1
+    assert sent(store, templates, channel).mails == 0
 
 
 # -- joining ----------------------------------------------------------------------------------------------------------
