@@ -153,7 +153,9 @@ class _Swap:
 
     def dead_letters(self) -> int:
         """Drop the account's dead letters that mention the person: what cannot be read cannot be rewritten."""
-        return sum(self._drop_mentioning(tables.dead_letters, ("seq",), name) for name in ("raw", "headers"))
+        return _drop_strays(self.connection, self.account_id, self.old) + sum(
+            self._drop_mentioning(tables.dead_letters, ("seq",), name) for name in ("raw", "headers")
+        )
 
     def beside(self) -> None:
         """Swap in touches (caps still count them), engine entries and what waits in the inbox."""
@@ -267,14 +269,21 @@ def _tables_with_accounts() -> list[sa.Table]:
     return [table for table in found if table is not tables.tombstones]
 
 
-def _drop_strays(connection: sa.Connection, account_id: str) -> None:
+def _drop_strays(connection: sa.Connection, account_id: str, user_id: str | None = None) -> int:
     # A record without a readable account may still name it; a bare mention could be anything, a quoted one is it.
+    gone = 0
     letters = tables.dead_letters.c
     query = sa.select(*letters["seq", "raw", "headers"]).where(letters.account_id.is_(None))
     for row in connection.execute(query).all():
-        named = row.headers is not None and mentions(row.headers, account_id)
-        if named or mentions(row.raw, account_id, quoted=True):
+        if all(one is None or _names(row, one) for one in (account_id, user_id)):
             connection.execute(sa.delete(tables.dead_letters).where(letters.seq == row.seq))
+            gone += 1
+    return gone
+
+
+def _names(row: Any, name: str) -> bool:
+    in_headers = row.headers is not None and mentions(row.headers, name)
+    return in_headers or mentions(row.raw, name, quoted=True)
 
 
 def _rename_audit(connection: sa.Connection, old: str, new: str) -> None:

@@ -118,8 +118,11 @@ def test_a_forgotten_account_is_nowhere_and_its_neighbour_untouched(store: Store
 
 def test_a_forgotten_person_is_a_pseudonym_everywhere(store: Store) -> None:
     claim = _fill(store, GONE)
+    of_nobody = f'{{"account_id": "{GONE}", "user_id": "{PERSON}", "x": "{ADDRESS}"'.encode()
+    store.put_dead_letters([letter(90, raw=of_nobody), letter(91, raw=f'{{"account_id": "{GONE}"'.encode())])
     done = store.forget_person(claim, GONE, PERSON, properties=["owner_id", "by"], at=T0)
-    assert done == Forgotten(events=3, decisions=1, outreach=2, dead_letters=1, snapshots=1, people=1)
+    assert done == Forgotten(events=3, decisions=1, outreach=2, dead_letters=2, snapshots=1, people=1)
+    assert [one.dead_letter_id for one in store.dead_letters() if one.account_id is None] == ["d91"]
     assert _holding(store, PERSON, ADDRESS) == set()
     pseudonym = store.pseudonyms([(GONE, PERSON), (OTHER, PERSON)])[GONE, PERSON]
     assert re.fullmatch(r"p-[0-9a-f]{16}", pseudonym)
