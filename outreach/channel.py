@@ -14,12 +14,14 @@ class DeliveryError(RingfirstError):
 
     ``verdict`` is what is known: ``later`` = surely not taken, try again; ``failed`` = refused for good, look at the
     mail; ``in_doubt`` = it may have been taken, so nobody tries again until that is settled; ``down`` = surely not
-    taken, and the channel takes no other mail now either.
+    taken, and the channel takes no other mail now either. ``over_it``: it went down over this very mail, which must not
+    stand before all others when it is up again.
     """
 
-    def __init__(self, message: str, verdict: Verdict) -> None:
+    def __init__(self, message: str, verdict: Verdict, *, over_it: bool = False) -> None:
         super().__init__(message)
         self.verdict = verdict
+        self.over_it = over_it
 
 
 class Channel(Protocol):

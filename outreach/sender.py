@@ -235,8 +235,9 @@ class _Run:
             self._channel.deliver(mail)
         except DeliveryError as err:
             self.down = err if err.verdict == "down" else None
+            why = str(err) if self.down is None or err.over_it else None
             for row in rows:
-                self._give_up(row, _AFTER[err.verdict], None if self.down else str(err))
+                self._give_up(row, _AFTER[err.verdict], why)
         except Exception as err:  # noqa: BLE001, the outermost loop: whatever it was, the mail may have left
             _log.error("mail %s is in doubt: %s", mail.mail_id, type(err).__name__)  # a traceback may hold an address
             for row in rows:

@@ -48,7 +48,8 @@ class SmtpChannel:
             self._accepted(*connection.rcpt(mail.to), "the reader")
         except (smtplib.SMTPException, OSError) as err:
             self._close()
-            raise DeliveryError(f"smtp: the connection broke before the mail; {_told(err)}", "down") from err
+            message = f"smtp: the connection broke before the mail; {_told(err)}"
+            raise DeliveryError(message, "down", over_it=True) from err
         self._hand_over(connection, mail)
 
     def _hand_over(self, connection: smtplib.SMTP, mail: Outgoing) -> None:
@@ -61,7 +62,8 @@ class SmtpChannel:
             code, text = err.smtp_code, _bytes(err.smtp_error)
             if not 400 <= code < 600:  # noqa: PLR2004 - what RFC 5321 has as answers to a no
                 self._close()
-                raise DeliveryError(f"smtp: the server does not want the mail's text ({code})", "down") from err
+                message = f"smtp: the server does not want the mail's text ({code})"
+                raise DeliveryError(message, "down", over_it=True) from err
         except (smtplib.SMTPException, OSError) as err:
             self._close()
             raise DeliveryError(f"smtp: no answer to the mail; {_told(err)}", "in_doubt") from err
@@ -79,7 +81,8 @@ class SmtpChannel:
             return
         if code == _CLOSING or not 400 <= code < 600:  # noqa: PLR2004 - what RFC 5321 has as answers to a no
             self._close()
-            raise DeliveryError(f"smtp: the server closes the connection ({_reply(code, text)})", "down")
+            message = f"smtp: the server closes the connection ({_reply(code, text)})"
+            raise DeliveryError(message, "down", over_it=True)
         with suppress(smtplib.SMTPException, OSError):
             if self._connection is not None:
                 self._connection.rset()

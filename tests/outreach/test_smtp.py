@@ -250,6 +250,21 @@ def test_a_server_that_is_away_costs_no_mail_and_no_second_one(
     assert len(box.mails) == 2
 
 
+@pytest.mark.parametrize("how", ["421", "drop"])
+def test_a_mail_over_which_the_server_hangs_up_does_not_hold_up_the_others(
+    store: Any, templates: Any, server: SmtpServer, box: Box, how: str
+) -> None:
+    keep(store, planned(rule="one", account="acme"), planned(rule="two", account="bolt"))
+    box.drop, box.answers = ("RCPT", {}) if how == "drop" else ("", {"RCPT": "421 4.7.0 not him"})
+    with pytest.raises(DeliveryError, match="the connection"):
+        sent(store, templates, server)
+    box.drop, box.answers = "", {}
+    report = sent(store, templates, server, at=DUE + MINUTE)
+    assert (report.mails, report.waiting) == (1, 1)
+    assert {row.state for row in store.outreach()} == {"accepted", "queued"}
+    assert sent(store, templates, server, at=DUE + AGAIN).mails == 1
+
+
 def test_a_mail_that_was_put_off_is_tried_again_after_a_while(
     store: Any, templates: Any, server: SmtpServer, box: Box
 ) -> None:
