@@ -86,7 +86,7 @@ def _events(name: str, record: Foreign, wall: Instant) -> Mapped:
             good.append((raw, found))
     except Unmapped as err:
         return Mapped(good, BadEvent(f"{name}: {err}"))
-    except (RecursionError, TypeError, AttributeError, KeyError, ValueError, OverflowError) as err:
+    except (RecursionError, TypeError, AttributeError, LookupError, ValueError, ArithmeticError) as err:
         # A field of a kind that the system never sends: the sender's fault, whatever it was that broke on it.
         return Mapped(good, BadEvent(f"{name}: a field is of another kind than it should be; {err!r:.120}; mend it"))
     return Mapped(good)

@@ -381,6 +381,7 @@ def test_a_cloud_event_without_a_time_happened_when_it_was_published():
         (changed(CHURNZERO, "eventName", to=""), "eventName: missing"),
         (changed(MPARTICLE, "events", 0, "data", "timestamp_unixtime_ms", to=None), "data.timestamp_unixtime_ms: no"),
         (changed(STRIPE, "data", "object", "items", "data", to=7), "a field is of another kind"),
+        (changed(STRIPE, "data", "object", "items", "data", 0, "quantity", to=10**40), "a field is of another kind"),
         ({"hello": "world"}, "no format that is known"),
         ([], "no format that is known"),
         (b"{broken", "not an event"),
