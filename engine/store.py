@@ -483,7 +483,7 @@ class Store(Protocol):
 
         ``rows`` are outreach ids of one account, ``person`` is the key of the address. While ``may`` is asked nobody
         else can claim for the same account or person; it must not ask the store. Gives the ids that are claimed, which
-        are those still queued or held, and the objection.
+        are those still queued or held and due at ``at`` (the engine may have put one off), and the objection.
         """
         ...
 

@@ -83,8 +83,14 @@ def contacts(connection: sa.Connection, account_id: str, person: str, since: Ins
 
 
 def claim(connection: sa.Connection, rows: Sequence[str], *, person: str, at: Instant, by: str) -> list[str]:
-    """Claim the rows of one mail that are still to be had."""
-    claimed = [one for one in rows if move(connection, one, ("queued", "held"), "claimed", at=at, by=by, why=None)]
+    """Claim the rows of one mail that are still to be had.
+
+    One that the engine holds, or has planned anew, since the sender looked is not due any more.
+    """
+    mine = sa.select(outreach.c.outreach_id).where(outreach.c.outreach_id.in_(rows), outreach.c.due_at <= at)
+    due = set(connection.execute(mine.order_by(outreach.c.outreach_id).with_for_update()).scalars())
+    here = [one for one in rows if one in due]
+    claimed = [one for one in here if move(connection, one, ("queued", "held"), "claimed", at=at, by=by, why=None)]
     if claimed:
         known = {"person": person, "mail_id": claimed[0]}
         connection.execute(sa.update(outreach).where(outreach.c.outreach_id.in_(claimed)).values(known))

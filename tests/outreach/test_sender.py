@@ -12,10 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.decision import Subject
+from engine.decision import Held, Subject
 from engine.errors import UsageError
 from engine.instants import DAY, HOUR, MINUTE, iso
 from engine.lanes import lane_of
+from engine.store import Batch
 from engine.stores import open_store
 from outreach.addresses import address_key
 from outreach.channel import DeliveryError
@@ -285,6 +286,34 @@ def test_an_address_that_is_suppressed_in_a_long_run_is_not_written_to(store, te
 
     report = sent(store, templates, Suppressing())
     assert (report.mails, report.reasons) == (1, {"unsubscribed": 1})
+
+
+@pytest.mark.parametrize("held_before", [False, True])
+def test_a_mail_that_the_engine_holds_while_a_run_lasts_does_not_leave(store, templates, held_before):
+    facts = [planned(account="acme"), planned(account="bolt")]
+    keep(store, *facts, people={"u1": ADA} if not held_before else {})
+    if held_before:  # by the sender, for want of an address
+        sent(store, templates, Remote())
+        keep(store, accounts=["acme", "bolt"], people={"u1": ADA})
+
+    class Holding(Remote):
+        def deliver(self, mail):
+            self.mails.append(mail)
+            other = next(one for one in facts if one.mails[0].outreach_id != mail.mail_id)
+            source_late(store, other)
+
+    channel = Holding()
+    report = sent(store, templates, channel)
+    assert (report.mails, report.elsewhere, len(channel.mails)) == (1, 1, 1)
+    (held,) = store.outreach(states=["held"])
+    assert held.why == "source product is late"
+
+
+def source_late(store, fact):
+    lane = lane_of(fact.account_id, store.lanes)
+    (claim,) = store.claim([lane], "engine", at=DUE, take_over=True)
+    held = Held(fact.decision_id, fact.mails[0].outreach_id, DUE, "source product is late", DUE + 3 * DAY)
+    store.commit([Batch(claim, claim.position, DUE, NOON, facts=[held])])
 
 
 def test_a_run_ends_after_its_seconds_and_the_next_one_goes_on(store, templates):

@@ -535,9 +535,9 @@ def test_of_two_senders_exactly_one_claims_a_mail(store: Store) -> None:
 
 
 def test_a_mail_is_claimed_with_all_its_rows_unless_somebody_objects(store: Store) -> None:
-    one, two = decision("one"), decision("two")
-    committed(store, claimed(store), facts=[one, two])
-    first, second = (fact.mails[0].outreach_id for fact in (one, two))
+    one, two, early = decision("one", due_at=T0), decision("two", due_at=T0), decision("three", due_at=T0 + 1)
+    committed(store, claimed(store), facts=[one, two, early])
+    first, second, third = (fact.mails[0].outreach_id for fact in (one, two, early))
     known: dict[str, Any] = {"account_id": ACME, "person": "ada", "since": T0 - 1, "at": T0, "by": "sender"}
     seen: list[Any] = []
 
@@ -548,7 +548,7 @@ def test_a_mail_is_claimed_with_all_its_rows_unless_somebody_objects(store: Stor
     assert store.claim_mail([first, second], may=no, **known) == ([], "no")
     assert seen == [[]]
     assert {row.state for row in store.outreach()} == {"queued"}
-    assert store.claim_mail([first, second], may=lambda _: None, **known) == ([first, second], None)
+    assert store.claim_mail([first, third, second], may=lambda _: None, **known) == ([first, second], None)
     assert store.claim_mail([first], may=no, **known) == ([], "no")
     assert store.claim_mail([first], may=lambda _: None, **known) == ([], None), "it is claimed already"
     (contact,) = [one for one in store.contacts("elsewhere", "ada", since=T0) if one.kind == "one"]
@@ -578,7 +578,7 @@ def test_human_contact_stands_beside_the_mails(store: Store) -> None:
 
 @pytest.mark.slow
 def test_two_senders_at_once_never_count_the_same_past(durable: Store) -> None:
-    facts = [decision(f"rule-{number}") for number in range(12)]
+    facts = [decision(f"rule-{number}", due_at=T0) for number in range(12)]
     committed(durable, claimed(durable), facts=facts)
 
     def claim(sender: str) -> int:
