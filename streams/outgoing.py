@@ -44,6 +44,8 @@ class Publisher:
         self._end = threading.Event()
         self._last = float("inf")
         self._told: dict[str, float] = {}
+        self._dead = False
+        """Did the client come to an end of its own? It takes nothing any more; only a new one does."""
         self._thread = threading.Thread(target=self._run, name="ringfirst-outgoing", daemon=True)
 
     def start(self) -> None:
@@ -60,6 +62,8 @@ class Publisher:
         producer = self._producer()
         while True:
             ending = self._end.is_set()  # asked first: what was written before the end is still seen
+            if self._dead:
+                producer, self._dead = self._producer(), False
             full = self._turned(producer)
             if ending and not (full and time.monotonic() < self._last):
                 break
@@ -101,7 +105,8 @@ class Publisher:
             message = self._message(row)
             if message is not None:
                 waiting[0] += 1
-                self._send(producer, self._topics[kind], message, _Confirmed(row.seq, done, faults, waiting))
+                confirmed = _Confirmed(row.seq, done, faults, waiting, self._died)
+                self._send(producer, self._topics[kind], message, confirmed)
         began = time.monotonic()
         while waiting[0] and time.monotonic() < self._last:
             producer.poll(_POLL_SECONDS)
@@ -133,6 +138,9 @@ class Publisher:
             else:
                 return
 
+    def _died(self) -> None:
+        self._dead = True
+
     def _say(self, what: str, words: str) -> None:
         if self._is_due(what):
             log.warning("%s", words)
@@ -161,8 +169,10 @@ class Publisher:
 class _Confirmed:
     """Called by the client when the brokers have a record, or when they will not take it."""
 
-    def __init__(self, seq: int, done: list[int], faults: list[str], waiting: list[int]) -> None:
-        self._seq, self._done, self._faults, self._waiting = seq, done, faults, waiting
+    def __init__(
+        self, seq: int, done: list[int], faults: list[str], waiting: list[int], died: Callable[[], None]
+    ) -> None:
+        self._seq, self._done, self._faults, self._waiting, self._died = seq, done, faults, waiting, died
 
     def __call__(self, err: KafkaError | None, _message: Any) -> None:
         self._waiting[0] -= 1
@@ -170,6 +180,8 @@ class _Confirmed:
             self._done.append(self._seq)
         else:
             self._faults.append(err.str())
+            if err.fatal():
+                self._died()
 
 
 def source_of(kafka: KafkaSettings) -> str:

@@ -9,6 +9,7 @@ from collections import defaultdict
 
 import msgspec
 import pytest
+from confluent_kafka import KafkaError, KafkaException
 
 from engine.lanes import lane_of
 from engine.stores import open_store
@@ -241,6 +242,30 @@ def test_a_fault_of_ours_is_logged_and_tried_again(embedded_kafka, store, owner,
     publishers(topic, bootstrap=embedded_kafka.bootstrap)
     assert until(lambda: len(read(embedded_kafka, topic)) == 3, 30)
     assert "what was decided cannot be published; trying again" in caplog.text
+
+
+class Dead:
+    """A client after a fatal error, which cannot be had from a broker at will."""
+
+    def produce(self, *_args, **_more):
+        raise KafkaException(KafkaError(KafkaError._FATAL, "out of order", fatal=True))
+
+    def poll(self, _seconds):
+        return 0
+
+    def purge(self):
+        pass
+
+
+def test_a_client_that_came_to_its_end_is_replaced(embedded_kafka, store, owner, publishers, monkeypatch):
+    topic = embedded_kafka.topic("decisions", LANES)
+    made = Publisher._producer
+    clients = iter([Dead()])
+    monkeypatch.setattr(Publisher, "_producer", lambda self: next(clients, None) or made(self))
+    owner.decide((decision(), "acme"))
+    publishers(topic, bootstrap=embedded_kafka.bootstrap)
+    assert emptied(store)
+    assert len(read(embedded_kafka, topic)) == 1
 
 
 def test_an_end_is_quick_while_the_broker_is_away(embedded_kafka, store, owner, publishers):
