@@ -20,6 +20,8 @@ TAKEN_BACK: frozenset[str] = frozenset({"withdrawn", "expired"})
 """The ends from which a revived decision brings its mail back."""
 UNTOLD: frozenset[str] = frozenset({"suppressed", "failed", "in_doubt"})
 """Ends of a mail of which the engine hears nothing: it may go on holding, or take back, what has come to one."""
+WITH_SENDER: frozenset[str] = frozenset({"claimed", "posting"})
+"""A sender has the mail in hand, or stopped over it: nobody else knows whether it is out."""
 ENGINE = "engine"
 _CHUNK = 1_000
 _DUE = (
@@ -134,7 +136,10 @@ class _Desk:
             return None
         if row is None or row.state not in OPEN_STATES:
             found = "is not there" if row is None else f"is {row.state}"
-            msg = f"outreach {outreach_id}: it cannot be taken back; it {found}; load the lane again"
+            then = "load the lane again"
+            if row is not None and row.state in WITH_SENDER:
+                then = f"{then} when a sender has settled it; if none runs, start 'ringfirst send'"
+            msg = f"outreach {outreach_id}: it cannot be taken back; it {found}; {then}"
             raise Conflict(msg)
         return row
 
