@@ -4,10 +4,15 @@ import json
 import logging
 import re
 import sys
+import time
+from collections import Counter
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Literal
 
 LogFormat = Literal["text", "json"]
+REPEAT_SECONDS = 60.0
+MOST_KINDS = 1_000
 _CARRIERS = ("aiokafka.conn", "aiokafka.consumer", "kafka", "psycopg", "sqlalchemy")
 _NAMED = r"(?i)(\b(?:\w*password|passwd|secret|token|api[_-]?key)['\"]?\s*[=:]\s*)"
 _RULES = (
@@ -31,6 +36,34 @@ def redacted(text: str) -> str:
     for rule, instead in _RULES:
         text = rule.sub(instead, text)
     return text
+
+
+class Seldom:
+    """A filter of what libraries say again and again while a broker is away: each kind of line once a minute.
+
+    Lines of our own (``ours`` are the beginnings of their loggers' names) pass as they are.
+    """
+
+    def __init__(self, *ours: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self._ours, self._clock = ours, clock
+        self._said: dict[tuple[str, str], float] = {}
+        self._kept: Counter[tuple[str, str]] = Counter()
+
+    def __call__(self, record: logging.LogRecord) -> bool:
+        """Whether the record is to be written; the next one says how many were not."""
+        if record.name.partition(".")[0] in self._ours or record.levelno < logging.WARNING:
+            return True
+        kind, now = (record.name, str(record.msg)), self._clock()
+        if now - self._said.get(kind, -REPEAT_SECONDS) < REPEAT_SECONDS:
+            self._kept[kind] += 1
+            return False
+        self._said[kind] = now
+        kept = self._kept.pop(kind, 0)
+        if kept:
+            record.msg, record.args = f"{record.getMessage()} (and {kept:,} like it since the last)", ()
+        if len(self._said) > MOST_KINDS:
+            self._said = {one: at for one, at in self._said.items() if now - at < REPEAT_SECONDS}
+        return True
 
 
 class TextLines(logging.Formatter):
@@ -69,6 +102,7 @@ def log_to_stderr(form: LogFormat, *ours: str) -> None:
     """Log to stderr from now on: of these loggers what is of interest, of all others only warnings."""
     handler = logging.StreamHandler(sys.stderr)
     handler.addFilter(_without_contents)
+    handler.addFilter(Seldom("ringfirst", "streams", "engine", "outreach"))
     handler.setFormatter(JsonLines() if form == "json" else TextLines())
     root = logging.getLogger()
     for old in list(root.handlers):

@@ -16,6 +16,7 @@ from engine.rulebook.book import Rulebook, load_rulebook
 from engine.rulebook.findings import Finding
 from outreach.templates import Template, load_templates
 
+MOST_NAMED = 5
 _PLACE = re.compile(r"\b(?:rules|templates)/[^\s:]+(?=:\d+:\d+)")
 
 
@@ -64,6 +65,10 @@ def read_folder(place: Path) -> Folder:
         raise UsageError(
             f"{place}: there is no such folder; name the folder of a rulebook, or make one: ringfirst init DIR"
         )
+    inside = sorted(one.parent for one in (*place.glob("*/rules"), *place.glob("*/*/rules")) if one.is_dir())
+    if rules is place and inside:
+        names = ", ".join(one.as_posix() for one in inside[:MOST_NAMED])
+        raise UsageError(f"{place}: rulebooks lie below it; found {names}; name one of them with --rules")
     found = sorted(_rule_files(rules))
     if not any(path.suffix == ".yml" for path in found):
         raise UsageError(

@@ -59,6 +59,8 @@ class Consumer(driver.Consumer):
     _claiming: asyncio.Task[None] | None = None
     _asking: asyncio.Task[None] | None = None
     _asked_at = float("-inf")
+    _deaf = False
+    """Did the broker not answer when it was last asked where the partitions end?"""
     _carried = 0
     _full = False
 
@@ -178,10 +180,15 @@ class Consumer(driver.Consumer):
             ends = await self._thread.ask(self._thread.ends(held.partitions(held.lanes)))
             held.ended({place: end for place, end in ends.items() if place.partition in going}, asked)
             tally.well("kafka")
+            if self._deaf:
+                log.info("Kafka answers again")
+            self._deaf = False
             tally.ends(ends, held.heads())
         except (KafkaError, TimeoutError) as err:
             tally.failed(err)
-            log.info("the broker did not say where its partitions end: %s", err)
+            if not self._deaf:
+                log.warning("Kafka does not answer; it is asked again every second: %s", str(err) or type(err).__name__)
+            self._deaf = True
         finally:
             self._asking = None
 

@@ -135,7 +135,8 @@ class SmtpChannel:
             raise DeliveryError(message, "down") from err
         except smtplib.SMTPNotSupportedError as err:
             self._close()
-            message = f"smtp: {where} lacks what is asked; {err}; look at RINGFIRST_SMTP_SECURITY"
+            lacks = str(err).rstrip(".")
+            message = f"smtp: {where}: {lacks}; RINGFIRST_SMTP_SECURITY can be tls, or none in a network of your own"
             raise DeliveryError(message, "down") from err
         except UnicodeError as err:  # smtplib speaks ASCII: not a word of a mail was said yet
             self._close()

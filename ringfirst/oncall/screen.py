@@ -109,8 +109,10 @@ def count(number: float | None) -> str:
 
 
 def _headline(found: Status) -> Iterator[Text]:
-    words = found.state.upper() if found.state != "OK" else "OK"
-    first = Text.assemble((f" {words} ", f"reverse {STYLES[found.state]}"), "  ")
+    words, style = found.state.upper(), STYLES[found.state]
+    if found.store is not None or found.kafka is not None:  # then what is said of lanes is what they were, at best
+        words, style = "STORE AWAY" if found.store is not None else "KAFKA AWAY", STYLES["stalled"]
+    first = Text.assemble((f" {words} ", f"reverse {style}"), "  ")
     counts = [(word, sum(one.state == word for one in found.lanes)) for word in reversed(WORDS)]
     first.append(
         ", ".join(f"{number} {word}" for word, number in counts if number) + f" of {plural(len(found.lanes), 'lane')}"
@@ -135,7 +137,7 @@ def _lag(found: Status) -> str:
     told = f"{workers}, {plural(found.rebalances_24h, 'rebalance')} in 24 h"
     if not found.kafka_used:
         return f"{told}; no broker is set: nothing is told of topics"
-    if found.records is None:
+    if found.records is None or found.kafka is not None:
         return f"{told}; how far behind is not known"
     if found.slowest_lane is None:
         return f"{told}; nothing is waiting"

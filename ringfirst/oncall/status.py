@@ -108,7 +108,9 @@ def status(first: Seen, last: Seen) -> Status:
     alive = [one for one in workers if one.alive]
     return Status(
         at=last.at,
-        state=worst([one.state for one in lanes] + (["stalled"] if last.store is not None else [])),
+        state=worst(
+            [one.state for one in lanes] + (["stalled"] if last.store is not None or last.kafka is not None else [])
+        ),
         store=last.store,
         kafka=last.kafka,
         kafka_used=last.kafka_used,

@@ -120,6 +120,13 @@ def test_check_shows_the_code_that_is_made_of_conditions(run):
     assert "ge(v[0], 10.0)" in said
 
 
+def test_a_folder_above_rulebooks_is_not_taken_for_one(run, place):
+    run("init", "one")
+    run("init", "deep/two")
+    said = run("check", "--rules", ".", code=2).stderr
+    assert "rulebooks lie below it; found deep/two, one; name one of them with --rules" in said
+
+
 def test_check_against_an_older_rulebook_says_who_enters_and_who_leaves(ask, run, book, place):
     (place / "events.jsonl").write_text(lines(company()))
     ask("import", "events.jsonl")

@@ -170,7 +170,7 @@ def test_rates_are_of_the_last_minute(monkeypatch):
     assert portrait.draw().lanes[0].taken_in is None
     clock[0] += 10
     tally.moved(0, {USAGE: Range(5, 9)})
-    tally.ends({USAGE: 29}, {})
+    tally.ends({USAGE: 29}, {USAGE: 1_000})
     assert portrait.draw().lanes[0] == LaneTold(
         lane=0, records=20, since=1_000, came_in=2.0, taken_in=0.4, written_at=tally.written_at[0]
     )

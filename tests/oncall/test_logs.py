@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from ringfirst.logs import JsonLines, TextLines, log_to_stderr, redacted
+from ringfirst.logs import JsonLines, Seldom, TextLines, log_to_stderr, redacted
 
 
 def record(message, *args, error=None):
@@ -75,3 +75,21 @@ def test_of_ours_what_is_of_interest_of_others_only_warnings(form, capsys, loggi
     assert len(said) == 2
     if form == "json":
         assert [json.loads(one)["message"] for one in said] == ["of interest", "a warning"]
+
+
+def test_what_a_library_says_again_and_again_is_written_once_a_minute():
+    at = [0.0]
+    seldom = Seldom("ringfirst", clock=lambda: at[0])
+
+    def said(name, text, *args, level=logging.ERROR):
+        record = logging.LogRecord(name, level, "", 0, text, args, None)
+        return record.getMessage() if seldom(record) else None
+
+    assert said("aiokafka.client", "node %d is away", 1) == "node 1 is away"
+    assert said("aiokafka.client", "node %d is away", 2) is None
+    assert said("aiokafka.client", "no coordinator") == "no coordinator"
+    assert said("aiokafka.client", "node %d is away", 3, level=logging.INFO) == "node 3 is away"
+    assert said("ringfirst.worker", "lane 1 halts") == said("ringfirst.worker", "lane 1 halts") == "lane 1 halts"
+    at[0] = 60.0
+    assert said("aiokafka.client", "node %d is away", 4) == "node 4 is away (and 1 like it since the last)"
+    assert said("aiokafka.client", "no coordinator") == "no coordinator"

@@ -125,5 +125,15 @@ def test_nothing_in_it_steers_a_terminal():
 def test_without_store_and_broker_it_says_so():
     found = status(*[Seen(at=AT, steady=0.0, store="s: away", kafka="k: away")] * 2)
     text = "\n".join(drawn(found, 100))
+    assert text.lstrip().startswith("STORE AWAY")
     assert "the store does not answer: s: away" in text
     assert "Kafka does not answer: k: away" in text
+
+
+def test_while_kafka_is_away_nothing_looks_well():
+    seen = Seen(at=AT, steady=0.0, infos=[info(0, owner="desk:1:99:worker:ringfirst")], kafka="k: away")
+    found = status(seen, seen)
+    text = "\n".join(drawn(found, 100))
+    assert text.lstrip().startswith("KAFKA AWAY")
+    assert "how far behind is not known" in text
+    assert (found.state, found.well) == ("stalled", False)
