@@ -8,6 +8,7 @@ from typing import TypeVar
 from engine.errors import RulebookError
 from engine.hours import longest_closed
 from engine.instants import HOUR
+from engine.rulebook.contact import kind_of
 from engine.rulebook.findings import Finding, Findings, Place, listed, suggestion
 from engine.rulebook.names import Conditions, Names, account_infos, thing_infos
 from engine.rulebook.nodes import Node, load
@@ -173,6 +174,7 @@ class _Builder:
         scores = self._collect(roots, "scores", lambda name, node: read_score(self._reading, name, node))
         rules, nodes = self._rules(roots, kinds)
         templates = self._templates(files)
+        policy = self._policy(roots, account)
         book = Rulebook(
             account,
             person,
@@ -181,7 +183,7 @@ class _Builder:
             segments,
             scores,
             tuple(rules),
-            self._policy(roots, account),
+            policy,
             templates,
             {path: text for path, text in files.items() if decides(path)},
             fingerprint_of(files),
@@ -240,15 +242,19 @@ class _Builder:
             self._findings.error(rules[MAX_RULES].at, f"more than {MAX_RULES} rules; split the rulebook")
         return rules, nodes
 
-    def _policy(self, roots: list[Node], account: Mapping[str, str]) -> Policy:
+    def _policy(self, roots: list[Node], account: dict[str, str]) -> Policy:
         found = [node for _, node in self._sections(roots, "policy")]
         for extra in found[1:]:
             self._findings.error(extra.at, f"a second policy; the first is at {found[0].at}; keep one")
         policy = read_policy(self._reading, found[0]) if found else Policy()
-        for name, _ in policy.contact.exclude_accounts:
-            if name not in account:
-                hint = suggestion(name, account) or "; add it to attributes.account"
-                self._findings.error(found[0].at, f"exclude.accounts: '{name}' is no attribute of accounts{hint}")
+        for name, value in policy.contact.exclude_accounts:
+            if name not in account:  # else its value would not be known when a mail wants to leave
+                account[name] = kind_of(value)
+                self._findings.warning(
+                    found[0].at,
+                    f"exclude.accounts: '{name}' is declared nowhere; it is read as {account[name]}; "
+                    "look for a slip of the pen, or declare it under attributes.account",
+                )
         return policy
 
     def _templates(self, files: Mapping[str, str]) -> dict[str, TemplateNeeds]:

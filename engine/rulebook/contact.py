@@ -28,6 +28,17 @@ def read_contact(reading: Reading, policy: Mapping[str, Node]) -> ContactPolicy:
     )
 
 
+def kind_of(value: object) -> str:
+    """The type of an attribute that is compared with this constant.
+
+    >>> kind_of(True), kind_of(3), kind_of("pro")
+    ('true/false', 'number', 'text')
+    """
+    if isinstance(value, bool):
+        return "true/false"
+    return "number" if isinstance(value, int | float) else "text"
+
+
 def _caps(reading: Reading, node: Node, what: str) -> tuple[Cap, ...]:
     found = []
     for item in node.items if node.items is not None else [node]:

@@ -790,7 +790,10 @@ WRONG = [
     pytest.param(
         "policy: {exclude: {domains: [nodomain, acme.example], accounts: {internal: true}}}\n",
         [
-            "1:9: error: exclude.accounts: 'internal' is no attribute of accounts; add it to attributes.account",
+            (
+                "1:9: warning: exclude.accounts: 'internal' is declared nowhere; it is read as true/false; look for a slip of "
+                "the pen, or declare it under attributes.account"
+            ),
             "1:30: error: exclude.domains: should be a domain such as acme.example; found 'nodomain'",
         ],
         id="nobody to exclude",
