@@ -14,7 +14,8 @@ from engine.instants import Instant
 from engine.store import DeadLetter
 from streams.files import dead_letter
 from streams.mapping import mapped
-from streams.publish import PARTITIONER, topic_of
+from streams.producing import produce, tireless
+from streams.publish import topic_of
 from streams.settings import KafkaSettings
 from streams.writer import kept_headers
 
@@ -55,7 +56,7 @@ class Intake:
 
         Raises ``StreamError`` where Kafka will never take an event.
         """
-        consumer, producer = self._consumer(once=once), self._producer()
+        consumer, producer = self._consumer(once=once), tireless(self._kafka)
         try:
             consumer.subscribe([self._topic])
             log.info("joined the group %s-intake for %s", self._kafka.group, self._topic)
@@ -102,7 +103,8 @@ class Intake:
             for raw, arrived in found.events:
                 waiting[0] += 1
                 event = arrived.event
-                self._send(producer, topic_of(event.type, self._kafka.topics), raw, event.account_id, at, confirmed)
+                topic, more = topic_of(event.type, self._kafka.topics), {"timestamp": at, "on_delivery": confirmed}
+                produce(producer, topic, raw, event.account_id, wait=POLL_SECONDS, **more)
             counts.events += len(found.events)
             counts.passed_over += not found.events and found.bad is None
             if found.bad is not None:
@@ -149,17 +151,6 @@ class Intake:
         letter = dead_letter(self._topic, where, reason, raw[:MAX_BYTES], self._now(), account)
         return msgspec.structs.replace(letter, headers=kept_headers(_headers(record)))
 
-    def _send(
-        self, producer: Producer, topic: str, raw: bytes, account_id: str, at: Instant, confirmed: Callable[..., None]
-    ) -> None:
-        while True:
-            try:
-                producer.produce(topic, raw, account_id, timestamp=at, on_delivery=confirmed)
-            except BufferError:
-                producer.poll(POLL_SECONDS)
-            else:
-                return
-
     def _consumer(self, *, once: bool) -> Consumer:
         return Consumer(
             {
@@ -171,19 +162,6 @@ class Intake:
                 "session.timeout.ms": 10_000,
                 "fetch.wait.max.ms": 100,
                 "enable.partition.eof": once,
-                "log_level": 0,
-            }
-        )
-
-    def _producer(self) -> Producer:
-        return Producer(
-            {
-                **self._kafka.for_confluent(),
-                "enable.idempotence": True,  # without, a retry may put an event behind later ones
-                "partitioner": PARTITIONER,
-                "message.timeout.ms": 0,
-                "linger.ms": 5,
-                "allow.auto.create.topics": False,
                 "log_level": 0,
             }
         )

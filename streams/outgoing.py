@@ -10,7 +10,7 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 
 from engine.errors import StoreError
 from engine.store import Outgoing, OutgoingKind, Store
-from streams.publish import PARTITIONER
+from streams.producing import produce, tireless
 from streams.settings import KafkaSettings
 from streams.telling import Message, decision_message, letter_message
 
@@ -59,11 +59,11 @@ class Publisher:
         self._thread.join(seconds + 1)
 
     def _run(self) -> None:
-        producer = self._producer()
+        producer = tireless(self._kafka)
         while True:
             ending = self._end.is_set()  # asked first: what was written before the end is still seen
             if self._dead:
-                producer, self._dead = self._producer(), False
+                producer, self._dead = tireless(self._kafka), False
             full = self._turned(producer)
             if ending and not (full and time.monotonic() < self._last):
                 break
@@ -127,16 +127,11 @@ class Publisher:
         return None if row.letter is None else letter_message(row.letter)
 
     def _send(self, producer: Producer, topic: str, message: Message, confirmed: "_Confirmed") -> None:
-        while True:
-            try:
-                producer.produce(topic, message.value, message.key, headers=message.headers, on_delivery=confirmed)
-            except BufferError:
-                producer.poll(_POLL_SECONDS)
-            except KafkaException as err:
-                confirmed(err.args[0], None)
-                return
-            else:
-                return
+        more = {"headers": message.headers, "on_delivery": confirmed}
+        try:
+            produce(producer, topic, message.value, message.key, wait=_POLL_SECONDS, **more)
+        except KafkaException as err:
+            confirmed(err.args[0], None)
 
     def _died(self) -> None:
         self._dead = True
@@ -151,19 +146,6 @@ class Publisher:
         if due:
             self._told[what] = now
         return due
-
-    def _producer(self) -> Producer:
-        return Producer(
-            {
-                **self._kafka.for_confluent(),
-                "enable.idempotence": True,  # without, a retry may put a record behind later ones
-                "partitioner": PARTITIONER,
-                "message.timeout.ms": 0,  # never given up: a later record of the account would come before it
-                "linger.ms": 5,
-                "allow.auto.create.topics": False,
-                "log_level": 0,
-            }
-        )
 
 
 class _Confirmed:

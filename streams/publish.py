@@ -14,14 +14,12 @@ from engine.store import DeadLetter
 from streams.admin import Admin, Topic, places_of
 from streams.embedded import check_kept, is_embedded
 from streams.files import EventFiles, Progress
+from streams.producing import IN_ORDER
 from streams.settings import KafkaSettings, Topics
 from streams.topics import retention
 
 if TYPE_CHECKING:
     from confluent_kafka import KafkaError, Producer
-
-PARTITIONER = "murmur2_random"
-"""Kafka's own way from a key to a partition; librdkafka's default is another one."""
 
 _SUPPORT = ("ticket.", "call.", "survey.", "review.")
 _LIFECYCLE = (
@@ -193,14 +191,12 @@ def _producer(settings: KafkaSettings, *, embedded: bool) -> Iterator[Send]:
 
 def _manner(*, embedded: bool) -> dict[str, Any]:
     return {
-        "enable.idempotence": True,  # without, a retry may put a record behind later ones
-        "partitioner": PARTITIONER,
+        **IN_ORDER,
         "linger.ms": 20,
         "batch.size": 512 * 1024,
         "delivery.report.only.error": True,
         # the embedded broker keeps 5 MiB of a partition as they were sent
         "compression.type": "gzip" if embedded else "none",
-        "log_level": 0,
     }
 
 

@@ -14,6 +14,7 @@ from confluent_kafka import KafkaError, KafkaException
 from engine.lanes import lane_of
 from engine.stores import open_store
 from streams.outgoing import Publisher
+from streams.producing import tireless
 from streams.settings import KafkaSettings
 from streams.telling import DecisionEvent
 from tests.stores.made import T0, batch, decision, ended, letter, withdrawn
@@ -259,9 +260,8 @@ class Dead:
 
 def test_a_client_that_came_to_its_end_is_replaced(embedded_kafka, store, owner, publishers, monkeypatch):
     topic = embedded_kafka.topic("decisions", LANES)
-    made = Publisher._producer
     clients = iter([Dead()])
-    monkeypatch.setattr(Publisher, "_producer", lambda self: next(clients, None) or made(self))
+    monkeypatch.setattr("streams.outgoing.tireless", lambda kafka: next(clients, None) or tireless(kafka))
     owner.decide((decision(), "acme"))
     publishers(topic, bootstrap=embedded_kafka.bootstrap)
     assert emptied(store)
