@@ -55,34 +55,54 @@ def only_to(found: Settings) -> tuple[str, ...]:
     return tuple(name.strip().lower() for name in found.only_to.split(",") if name.strip())
 
 
-def rest(took: float, mails: int, *, every: float = EVERY_SECONDS) -> float:
+def rest(took: float, mails: int) -> float:
     """How long to rest, in seconds, after a round that took so long; one that ended with mails left goes on.
 
     >>> rest(0.1, 0), rest(3.0, 5), rest(600.0, 0), rest(31.0, 400)
     (2.0, 27.0, 60.0, 2.0)
     """
     full = mails > 0 and took >= ROUND_SECONDS
-    return every if full else min(max(every, RESTS * took), REST_SECONDS)
+    return EVERY_SECONDS if full else min(max(EVERY_SECONDS, RESTS * took), REST_SECONDS)
 
 
 def keep_sending(
-    once: "Callable[[Instant], SendReport]", stopping: threading.Event, *, every: float = EVERY_SECONDS
+    once: Callable[[], int], failed: Callable[[Exception], float], stopping: threading.Event, log: logging.Logger
 ) -> None:
-    """Send what is due, by the wall clock, until told to stop; a failure is said once, and tried again later."""
-    said = ""
+    """Let ``once`` send what is due, which gives how many mails left, again and again until told to stop.
+
+    ``failed`` gets what went wrong, and gives how many seconds to wait until it is tried again; it may raise it.
+    """
     while not stopping.is_set():
         began = time.monotonic()
         try:
-            report = once(now())
-            pause = rest(time.monotonic() - began, report.mails, every=every)
-            if said:
-                _log.info("going on")
-            said = ""
-            if report.mails:
-                _log.info("%s left", "1 mail" if report.mails == 1 else f"{report.mails} mails")
-        except RingfirstError as err:
-            pause = AFTER_FAILURE_SECONDS if not isinstance(err, StoreError) else every
-            if said != str(err):
-                _log.error("%s; it is tried again", err)
-            said = str(err)
+            mails = once()
+            pause = rest(time.monotonic() - began, mails)
+            if mails:
+                log.info("%s left", "1 mail" if mails == 1 else f"{mails} mails")
+        except Exception as err:  # noqa: BLE001, the outermost loop: whoever runs it says what becomes of a failure
+            pause = failed(err)
         stopping.wait(pause)
+
+
+def watch(once: "Callable[[Instant], SendReport]", stopping: threading.Event) -> None:
+    """Send by the wall clock until told to stop; what Ringfirst refuses is said once, and tried again later."""
+    said = ""
+
+    def sent() -> int:
+        nonlocal said
+        report = once(now())
+        if said:
+            _log.info("going on")
+        said = ""
+        return report.mails
+
+    def failed(err: Exception) -> float:
+        nonlocal said
+        if not isinstance(err, RingfirstError):
+            raise err
+        if said != str(err):
+            _log.error("%s; it is tried again", err)
+        said = str(err)
+        return EVERY_SECONDS if isinstance(err, StoreError) else AFTER_FAILURE_SECONDS
+
+    keep_sending(sent, failed, stopping, _log)

@@ -162,6 +162,16 @@ def kafka_settings(settings: Settings) -> KafkaSettings:
     )
 
 
+def _login_faults(settings: Settings, what: str) -> Iterable[str]:
+    """A user and a password go together."""
+    names = [f"{what}_user", f"{what}_password"]
+    there = [name for name in names if getattr(settings, name) is not None]
+    if len(there) == 1:
+        (missing,) = set(names) - set(there)
+        lone, other = _variable(there[0]), _variable(missing)
+        yield f"{lone}: is set alone; found no {other}; set both or none"
+
+
 def _smtp_faults(settings: Settings) -> Iterable[str]:
     """What does not fit together."""
     if settings.smtp is None:
@@ -169,9 +179,7 @@ def _smtp_faults(settings: Settings) -> Iterable[str]:
     for name, why in (("sender", "who writes"), ("postal_address", "where you are (the law asks for it in each mail)")):
         if getattr(settings, name) is None:
             yield f"RINGFIRST_SMTP: mails would leave without {why}; found no {_variable(name)}; set it"
-    if (settings.smtp_user is None) != (settings.smtp_password is None):
-        lone, other = ("USER", "PASSWORD") if settings.smtp_password is None else ("PASSWORD", "USER")
-        yield f"RINGFIRST_SMTP_{lone}: is set alone; found no RINGFIRST_SMTP_{other}; set both or none"
+    yield from _login_faults(settings, "smtp")
     if settings.smtp_password is not None and settings.smtp_security == "none":
         yield "RINGFIRST_SMTP_PASSWORD: would go over the wire as it is; set RINGFIRST_SMTP_SECURITY to starttls or tls"
     if settings.smtp_ca is not None and not settings.smtp_ca.is_file():
@@ -180,9 +188,7 @@ def _smtp_faults(settings: Settings) -> Iterable[str]:
 
 def _kafka_faults(settings: Settings) -> Iterable[str]:
     """What does not fit together."""
-    if (settings.kafka_user is None) != (settings.kafka_password is None):
-        lone, other = ("USER", "PASSWORD") if settings.kafka_password is None else ("PASSWORD", "USER")
-        yield f"RINGFIRST_KAFKA_{lone}: is set alone; found no RINGFIRST_KAFKA_{other}; set both or none"
+    yield from _login_faults(settings, "kafka")
     for name in ("ca", "certificate", "certificate_key"):
         path = getattr(settings, f"kafka_{name}")
         if path is not None and not settings.kafka_tls:

@@ -17,7 +17,8 @@ ANSWER_SECONDS = 15.0
 """How long the server may take to answer anything but a whole mail."""
 TAKE_SECONDS = 60.0
 """How long it may take to answer a whole mail; servers look for spam before they do."""
-_OK, _REFUSED, _CLOSING = 250, 500, 421
+_OK, _CLOSING = 250, 421
+_NOT_NOW, _NEVER = range(400, 500), range(500, 600)
 _ENHANCED = re.compile(rb"(?:^|\s)([245]\.\d{1,3}\.\d{1,3})(?=\s|$)")
 
 
@@ -60,7 +61,7 @@ class SmtpChannel:
             code, text = connection.data(mail.raw)
         except smtplib.SMTPDataError as err:  # an answer before the first byte of the mail: it has none of it
             code, text = err.smtp_code, _bytes(err.smtp_error)
-            if not 400 <= code < 600:  # noqa: PLR2004 - what RFC 5321 has as answers to a no
+            if not _is_no(code):
                 self._close()
                 message = f"smtp: the server does not want the mail's text ({code})"
                 raise DeliveryError(message, "down", over_it=True) from err
@@ -68,7 +69,7 @@ class SmtpChannel:
             self._close()
             raise DeliveryError(f"smtp: no answer to the mail; {_told(err)}", "in_doubt") from err
         else:
-            if not (code // 10 == _OK // 10 or 400 <= code < 600):  # noqa: PLR2004 - neither yes nor no
+            if not _is_yes(code) and not _is_no(code):
                 self._close()
                 raise DeliveryError("smtp: the server's answer to the mail cannot be understood", "in_doubt")
         if connection.sock is not None:
@@ -77,16 +78,16 @@ class SmtpChannel:
 
     def _accepted(self, code: int, text: bytes, what: str) -> None:
         """See that the server said yes; 4xx: not now, 5xx: never."""
-        if code // 10 == _OK // 10:
+        if _is_yes(code):
             return
-        if code == _CLOSING or not 400 <= code < 600:  # noqa: PLR2004 - what RFC 5321 has as answers to a no
+        if code == _CLOSING or not _is_no(code):
             self._close()
             message = f"smtp: the server closes the connection ({_reply(code, text)})"
             raise DeliveryError(message, "down", over_it=True)
         with suppress(smtplib.SMTPException, OSError):
             if self._connection is not None:
                 self._connection.rset()
-        verdict: Verdict = "failed" if code >= _REFUSED else "later"
+        verdict: Verdict = "failed" if code in _NEVER else "later"
         raise DeliveryError(f"smtp: the server refused {what} ({_reply(code, text)})", verdict)
 
     # -- the connection ------------------------------------------------------------------------------------------------
@@ -156,6 +157,15 @@ class SmtpChannel:
             with suppress(smtplib.SMTPException, OSError):
                 connection.quit()
             connection.close()
+
+
+def _is_yes(code: int) -> bool:
+    return code // 10 == _OK // 10
+
+
+def _is_no(code: int) -> bool:
+    """Is it one of the answers that RFC 5321 has for a no?"""
+    return code in _NOT_NOW or code in _NEVER
 
 
 def _reply(code: int, text: bytes) -> str:

@@ -1,4 +1,4 @@
-"""``ringfirst send``: mails that are due leave into the outbox folder."""
+"""``ringfirst send``: mails that are due leave, into the outbox folder or by SMTP."""
 
 import logging
 from pathlib import Path
@@ -173,7 +173,7 @@ def _watch(
 
     from engine.stored import stored_book
     from ringfirst.commands.options import active_mark
-    from ringfirst.leaving import ROUND_SECONDS, keep_sending
+    from ringfirst.leaving import ROUND_SECONDS, watch
     from ringfirst.logs import log_to_stderr
 
     log_to_stderr(found.log, "ringfirst")
@@ -204,7 +204,7 @@ def _watch(
         return report
 
     logging.getLogger("ringfirst.leaving").info("sending by %s", channel.name)
-    keep_sending(once, stopping)
+    watch(once, stopping)
 
 
 def _policy(store: "Store") -> "Policy | None":

@@ -2,7 +2,6 @@
 
 import logging
 import threading
-import time
 from collections.abc import Collection, Mapping
 
 from engine.errors import RingfirstError
@@ -14,7 +13,7 @@ from outreach.context import Sender
 from outreach.sender import send_due
 from outreach.templates import Template
 from ringfirst.intake import now
-from ringfirst.leaving import AFTER_FAILURE_SECONDS, ROUND_SECONDS, rest
+from ringfirst.leaving import AFTER_FAILURE_SECONDS, ROUND_SECONDS, keep_sending
 from ringfirst.owners import owner_name
 from ringfirst.server.health import Health
 from ringfirst.server.metrics import Metrics
@@ -54,16 +53,12 @@ class Sending(threading.Thread):
 
     def run(self) -> None:
         """Send until told to stop; a failure is said and tried again later."""
-        while not self._stopping.is_set():
-            began = time.monotonic()
-            try:
-                mails = self._round()
-                self._metrics.mails = self._store.mail_counts()
-                pause = rest(time.monotonic() - began, mails)
-            except Exception as err:  # noqa: BLE001, the outermost loop: a failing sender never stops the intake
-                pause = AFTER_FAILURE_SECONDS
-                self._fail(err)
-            self._stopping.wait(pause)
+        keep_sending(self._sent, self._failed, self._stopping, _log)
+
+    def _sent(self) -> int:
+        mails = self._round()
+        self._metrics.mails = self._store.mail_counts()
+        return mails
 
     def _round(self) -> int:
         """Send what is due; gives how many mails left."""
@@ -86,16 +81,16 @@ class Sending(threading.Thread):
         )
         self._metrics.sent.inc(report.mails)
         self._health.sender = "is well"
-        if report.mails:
-            _log.info("%s left", "1 mail" if report.mails == 1 else f"{report.mails} mails")
         return report.mails
 
-    def _fail(self, err: Exception) -> None:
+    def _failed(self, err: Exception) -> float:
+        """A failing sender never stops the intake: whatever it was, it is said and tried again."""
         self._metrics.sender_failures.inc()
         said = told(err) if isinstance(err, RingfirstError) else f"the sender failed; {told(err)}"
         if self._health.sender != said:
             _log.error("%s; it is tried again every %.0f s", said, AFTER_FAILURE_SECONDS)
         self._health.sender = said
+        return AFTER_FAILURE_SECONDS
 
 
 def clock_of(clocks: Collection[Instant], *, wall: Instant) -> Instant | None:

@@ -2,14 +2,19 @@
 
 import os
 import signal
+import threading
 import time
 from email import message_from_bytes
 
 import pytest
 
+from engine.errors import StoreError
 from engine.instants import DAY, MINUTE
 from engine.stores import open_store
+from outreach.channel import DeliveryError
+from outreach.sender import SendReport
 from ringfirst.intake import now
+from ringfirst.leaving import watch
 from tests.outreach.given import keep, planned
 
 
@@ -110,3 +115,37 @@ def test_a_server_without_a_sender_s_name_is_refused(run, sends, monkeypatch):
     ):
         assert words in said
     assert "secret word" not in said
+
+
+def test_what_goes_wrong_is_said_once_and_that_it_goes_on(monkeypatch, caplog):
+    monkeypatch.setattr("ringfirst.leaving.EVERY_SECONDS", 0.0)
+    monkeypatch.setattr("ringfirst.leaving.AFTER_FAILURE_SECONDS", 0.0)
+    caplog.set_level("INFO", "ringfirst.leaving")
+    stopping = threading.Event()
+    away = DeliveryError("smtp: it cannot be reached", "down")
+    turns: list[Exception | int] = [away, away, StoreError("no store"), 0, 2, away]
+
+    def once(at):
+        turn = turns.pop(0)
+        if not turns:
+            stopping.set()
+        if isinstance(turn, Exception):
+            raise turn
+        return SendReport(mails=turn)
+
+    watch(once, stopping)
+    assert [record.getMessage() for record in caplog.records] == [
+        "smtp: it cannot be reached; it is tried again",
+        "no store; it is tried again",
+        "going on",
+        "2 mails left",
+        "smtp: it cannot be reached; it is tried again",
+    ]
+
+
+def test_a_fault_of_ours_is_not_swallowed():
+    def once(at):
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        watch(once, threading.Event())
