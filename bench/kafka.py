@@ -87,23 +87,30 @@ def batches(told: dict[str, Any], meter: Meter) -> None:
         run(make_app(listening, Counting(meter)), loglevel="WARNING")
 
 
+def _plain_app(told: dict[str, Any], group: str, folder: str) -> Any:
+    """Faust as it comes, reading from the beginning."""
+    import faust
+
+    return faust.App(
+        f"{told['topics'][0]}-{group}",
+        broker=f"kafka://{told['kafka']}",
+        datadir=folder,
+        store="memory://",
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        stream_wait_empty=False,
+        consumer_auto_offset_reset="earliest",
+        web_enabled=False,
+        value_serializer="raw",
+    )
+
+
 def stock(told: dict[str, Any], meter: Meter) -> None:
     """Faust as it comes: an agent that takes one event after another."""
     import faust
 
     with tempfile.TemporaryDirectory() as folder:
-        app = faust.App(
-            f"{told['topics'][0]}-stock",
-            broker=f"kafka://{told['kafka']}",
-            datadir=folder,
-            store="memory://",
-            topic_allow_declare=False,
-            topic_disable_leader=True,
-            stream_wait_empty=False,
-            consumer_auto_offset_reset="earliest",
-            web_enabled=False,
-            value_serializer="raw",
-        )
+        app = _plain_app(told, "stock", folder)
 
         @app.agent(app.topic(*told["topics"], value_serializer="raw"))
         async def one_by_one(stream: Any) -> None:
@@ -151,18 +158,7 @@ def taken(told: dict[str, Any], meter: Meter) -> None:
 
     handler, known, lanes = writer_of(told["kafka"], told["url"]), dict[int, int](), range(LANES)
     with tempfile.TemporaryDirectory() as folder:
-        app = faust.App(
-            f"{told['topics'][0]}-taken",
-            broker=f"kafka://{told['kafka']}",
-            datadir=folder,
-            store="memory://",
-            topic_allow_declare=False,
-            topic_disable_leader=True,
-            stream_wait_empty=False,
-            consumer_auto_offset_reset="earliest",
-            web_enabled=False,
-            value_serializer="raw",
-        )
+        app = _plain_app(told, "taken", folder)
 
         @app.agent(app.topic(*told["topics"], value_serializer="raw"))
         async def in_bundles(stream: Any) -> None:

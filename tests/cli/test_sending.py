@@ -144,8 +144,11 @@ def test_what_goes_wrong_is_said_once_and_that_it_goes_on(monkeypatch, caplog):
 
 
 def test_a_fault_of_ours_is_not_swallowed():
+    stopping = threading.Event()
+
     def once(at):
+        stopping.set()
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        watch(once, threading.Event())
+        watch(once, stopping)
