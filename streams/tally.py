@@ -209,8 +209,8 @@ class Tally:
                 found[place] = Waiting(end, None, first)
                 continue
             # Of a record that is not at hand we know only since when it has been the next one.
-            same = before is not None and before.since is not None and before.first == first
-            known = before.since if same and before is not None and before.since is not None else now()
+            since = before.since if before is not None and before.first == first else None
+            known = now() if since is None else since
             found[place] = Waiting(end, min(heads.get(place, known), now()), first)
         self.waiting = {**self.waiting, **found}
         self._sample()
