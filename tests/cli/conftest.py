@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ from click.testing import CliRunner, Result
 from outreach import templates
 from outreach.templates import read_templates
 from ringfirst.cli import main
+from tests.cli.crew import Workers
 from tests.cli.given import BOOK
 
 Run = Callable[..., Result]
@@ -87,3 +89,19 @@ def process(place: Path) -> Callable[..., "subprocess.Popen[bytes]"]:
         )
 
     return started
+
+
+@pytest.fixture
+def copied_book(place: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the tests' rulebook, which commands take without being told."""
+    shutil.copytree(BOOK, place / "book")
+    monkeypatch.setenv("RINGFIRST_RULES", str(place / "book"))
+    return place / "book"
+
+
+@pytest.fixture
+def workers(place: Path) -> Iterator[Workers]:
+    """Start workers; those that still run at the end of the test are killed."""
+    crew = Workers(place)
+    yield crew
+    crew.close()

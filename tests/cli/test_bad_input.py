@@ -2,7 +2,6 @@
 
 import json
 import random
-import shutil
 from itertools import cycle
 
 import pytest
@@ -11,18 +10,14 @@ from confluent_kafka import Producer
 from engine.events import MAX_BYTES
 from engine.instants import DAY, iso
 from ringfirst.intake import now
-from tests.cli.given import BOOK, START, company, event, lines
-from tests.cli.test_worker import LANES, WORDS, Workers
+from tests.cli.given import START, company, event, lines
+from tests.cli.test_worker import LANES, WORDS
+
+pytestmark = pytest.mark.usefixtures("copied_book")
 
 LARGE = 10 * 1024 * 1024
 BAD_SHARE = 100
 """One bad record on so many good ones."""
-
-
-@pytest.fixture(autouse=True)
-def book(place, monkeypatch):
-    shutil.copytree(BOOK, place / "book")
-    monkeypatch.setenv("RINGFIRST_RULES", str(place / "book"))
 
 
 @pytest.fixture
@@ -33,13 +28,6 @@ def topics(real_kafka, monkeypatch):
         monkeypatch.setenv(f"RINGFIRST_TOPIC_{word}", real_kafka.name(word.lower()))
         real_kafka.topic(word.lower(), LANES, retention_ms="-1", max_message_bytes=str(2 * LARGE))
     return real_kafka
-
-
-@pytest.fixture
-def workers(place):
-    crew = Workers(place)
-    yield crew
-    crew.close()
 
 
 def bad_records(count):

@@ -1,7 +1,6 @@
 """What a worker tells outside: its decisions and its dead letters, on topics of their own."""
 
 import json
-import shutil
 import signal
 from contextlib import closing
 from typing import Any
@@ -13,17 +12,11 @@ from engine.lanes import lane_of
 from engine.log import Recorded
 from engine.stores import open_store
 from ringfirst.intake import now
-from tests.cli.given import BOOK, company, lines
-from tests.cli.test_worker import LANES, WORDS, Workers, waiting
+from tests.cli.given import company, lines
+from tests.cli.test_worker import LANES, WORDS, waiting
 from tests.streams.crew import until
 
-pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(autouse=True)
-def book(place, monkeypatch):
-    shutil.copytree(BOOK, place / "book")
-    monkeypatch.setenv("RINGFIRST_RULES", str(place / "book"))
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("copied_book")]
 
 
 @pytest.fixture
@@ -40,13 +33,6 @@ def topics(kafka, monkeypatch):
         return kafka
 
     return make
-
-
-@pytest.fixture
-def workers(place):
-    crew = Workers(place)
-    yield crew
-    crew.close()
 
 
 def told(kafka, word):

@@ -13,11 +13,11 @@ from sqlalchemy import make_url
 
 from engine.stores import open_store
 from tests.cli.given import company, lines
-from tests.cli.test_worker import ROOT, Workers, book, inbound, kafka_set, workers
+from tests.cli.test_worker import ROOT, book, inbound, kafka_set
 from tests.streams.crew import until
 from tools.kafka.broker import Broker
 
-__all__ = ["Workers", "book", "inbound", "kafka_set", "workers"]  # fixtures
+__all__ = ["book", "inbound", "kafka_set"]  # fixtures
 
 
 def ask(url):

@@ -9,7 +9,7 @@ from engine.instants import MINUTE
 from engine.stores import open_store
 from ringfirst.intake import now
 from tests.cli.given import company, lines
-from tests.cli.test_worker import LANES, WORDS, Workers, waiting
+from tests.cli.test_worker import LANES, WORDS, waiting
 from tests.streams.crew import until
 
 pytestmark = pytest.mark.slow
@@ -22,13 +22,6 @@ def topics(kafka, monkeypatch):
     monkeypatch.setenv("RINGFIRST_KAFKA_GROUP", kafka.name("workers"))
     for word in WORDS:
         monkeypatch.setenv(f"RINGFIRST_TOPIC_{word}", kafka.topic(word.lower(), LANES, retention_ms="-1"))
-
-
-@pytest.fixture
-def workers(place):
-    crew = Workers(place)
-    yield crew
-    crew.close()
 
 
 def decided(url):

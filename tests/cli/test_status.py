@@ -21,10 +21,10 @@ from ringfirst.cli import main
 from ringfirst.intake import now
 from ringfirst.owners import owner_name
 from tests.cli.given import company, event, lines
-from tests.cli.test_worker import ROOT, Workers, book, inbound, kafka_set, store_url, workers
+from tests.cli.test_worker import ROOT, book, inbound, kafka_set, store_url
 from tests.streams.crew import until
 
-__all__ = ["Workers", "book", "inbound", "kafka_set", "store_url", "workers"]  # fixtures
+__all__ = ["book", "inbound", "kafka_set", "store_url"]  # fixtures
 
 
 @pytest.fixture

@@ -1,13 +1,9 @@
 """``ringfirst worker`` as a person starts it: on a broker, in processes of its own, over a store on the disk."""
 
 import json
-import os
 import random
 import re
-import shutil
 import signal
-import subprocess
-import sys
 import time
 from contextlib import closing
 from pathlib import Path
@@ -17,7 +13,7 @@ import pytest
 from engine.instants import DAY, HOUR
 from engine.stores import open_store
 from ringfirst.intake import now
-from tests.cli.given import BOOK, START, company, event, lines
+from tests.cli.given import START, company, event, lines
 from tests.streams.crew import until
 
 LANES = 8
@@ -62,11 +58,9 @@ rules:
 
 
 @pytest.fixture(autouse=True)
-def book(place, monkeypatch):
+def book(copied_book):
     """The tests' rulebook with a rule on all customers together."""
-    shutil.copytree(BOOK, place / "book")
-    (place / "book" / "rules" / "desk.yml").write_text(DESK)
-    monkeypatch.setenv("RINGFIRST_RULES", str(place / "book"))
+    (copied_book / "rules" / "desk.yml").write_text(DESK)
 
 
 @pytest.fixture
@@ -93,54 +87,6 @@ def store_url(request, place):
     if request.param == "postgres":
         return request.getfixturevalue("fresh_postgres")
     return f"sqlite:///{place / 'worker.db'}"
-
-
-class Workers:
-    """Workers in processes of their own, and what each of them said."""
-
-    def __init__(self, place):
-        self._place = place
-        self._started = []
-
-    def start(self, *words):
-        return self.start_command("worker", *words)
-
-    def start_command(self, *words):
-        path = self._place / f"worker-{len(self._started)}.log"
-        with path.open("wb") as log, path.with_suffix(".out").open("wb") as out:
-            worker = subprocess.Popen(
-                [sys.executable, "-m", "ringfirst", *map(str, words)],
-                cwd=self._place,
-                env={**os.environ, "PYTHONPATH": str(ROOT)},
-                stdout=out,
-                stderr=log,
-            )
-        self._started.append((worker, path))
-        return worker
-
-    def said(self, worker):
-        return next(path for one, path in self._started if one is worker).read_text()
-
-    def answered(self, worker):
-        return next(path for one, path in self._started if one is worker).with_suffix(".out").read_text()
-
-    def joined(self):
-        """The lanes that each was given last."""
-        found = [re.findall(r"its lanes here: (.*)", path.read_text()) for _, path in self._started]
-        return [one[-1] if one else "" for one in found]
-
-    def close(self):
-        for worker, _ in self._started:
-            if worker.poll() is None:
-                worker.kill()
-            worker.wait()
-
-
-@pytest.fixture
-def workers(place):
-    crew = Workers(place)
-    yield crew
-    crew.close()
 
 
 def history(tickets):

@@ -11,7 +11,7 @@ import pytest
 
 from engine.stores import open_store
 from tests.cli.given import BOOK
-from tests.cli.test_worker import DESK, LANES, WORDS, Workers, history, waiting
+from tests.cli.test_worker import DESK, LANES, WORDS, history, waiting
 from tests.postgres import Server, cut_all, relayed
 from tests.streams.crew import until
 
@@ -46,13 +46,6 @@ def server(tmp_path):
     found = Server(tmp_path / "postgres")
     yield found
     found.close()
-
-
-@pytest.fixture
-def workers(place):
-    crew = Workers(place)
-    yield crew
-    crew.close()
 
 
 @pytest.fixture
