@@ -74,12 +74,12 @@ up: ## all of it in Docker, on this machine only: Kafka, PostgreSQL, two workers
 down: ## stop them; their data goes too
 	@docker compose down --volumes
 
-# One resolution of everything comes first, so that the extras always fit beside what the two locks name.
+# One resolution of everything comes first, so that both locks name the same versions.
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --only-binary :all: \
 	--no-emit-index-url --no-emit-find-links --no-header --custom-compile-command "make lock" pyproject.toml
 lock: ## resolve the dependencies anew into the two lock files (needs uv)
 	@mkdir -p build
-	@$(subst --only-binary :all:,,$(subst --generate-hashes,,$(COMPILE))) --upgrade --all-extras --group dev --output-file build/all.txt
+	@$(subst --only-binary :all:,,$(subst --generate-hashes,,$(COMPILE))) --upgrade --group dev --output-file build/all.txt
 	@$(COMPILE) --upgrade --constraint build/all.txt --no-annotate --output-file requirements.lock
 	@$(COMPILE) --upgrade --constraint build/all.txt --no-annotate --group dev --output-file requirements-dev.lock
 
