@@ -1,24 +1,37 @@
 """When a mail may leave: a pure function of when it was decided and of the hours in its reader's zone."""
 
+import itertools
+from datetime import date
+from functools import lru_cache
+
+from engine.holidays import is_holiday
 from engine.instants import MINUTE, Instant
 from engine.rulebook.spec import Hours
-from engine.zones import Zone, date_of, round_up_quarter
+from engine.zones import Day, Zone, date_of, day_of, round_up_quarter
 
 DAY_MINUTES = 24 * 60
-_DAYS_AHEAD = 15
+_DAYS_AHEAD = 400
+"""More than any calendar of public holidays keeps a weekday closed."""
+_LOOKED_AT = day_of(date(2024, 1, 1)), day_of(date(2032, 1, 1))
+"""Eight years: holidays and weekends meet in all their ways."""
 
 
+@lru_cache(maxsize=64)
 def longest_closed(hours: Hours) -> int:
-    """The longest stretch of a week in which nobody may be written to, in milliseconds (clock changes left out).
+    """The longest stretch in which nobody may be written to, in milliseconds (clock changes left out).
+
+    Holidays are those of eight years.
 
     >>> longest_closed(Hours(days=(0, 1, 2, 3, 4))) // 3_600_000  # Friday 18:00 to Monday 08:00
     62
+    >>> longest_closed(Hours(days=(0, 1, 2, 3, 4), holidays=("DE",))) // 3_600_000  # Thursday to Tuesday, at Easter
+    110
     """
     length = (hours.end - hours.start) % DAY_MINUTES or DAY_MINUTES
-    begins = sorted(day * DAY_MINUTES + hours.start for day in hours.days)
-    following = [*begins[1:], begins[0] + 7 * DAY_MINUTES]
-    gaps = [after - before - length for before, after in zip(begins, following, strict=True)]
-    return max(0, *gaps) * MINUTE if len(gaps) > 1 else max(0, gaps[0]) * MINUTE
+    first, last = _LOOKED_AT if hours.holidays else (_LOOKED_AT[0], _LOOKED_AT[0] + 15)
+    begins = [day * DAY_MINUTES for day in range(first, last) if is_open_day(day, hours)]
+    gaps = [after - before - length for before, after in itertools.pairwise(begins)]
+    return max([0, *gaps]) * MINUTE if begins else _DAYS_AHEAD * DAY_MINUTES * MINUTE
 
 
 def due_at(at: Instant, settle: int, hours: Hours, where: Zone) -> Instant:
@@ -33,14 +46,22 @@ def opens(ready: Instant, hours: Hours, where: Zone) -> Instant:
     """The first instant inside ``hours`` at or after ``ready``.
 
     ``hours`` is [start, end) of the local day; a window that ends before it begins runs over midnight and belongs to
-    the day it began.
+    the day it began, also when the next one is a holiday. Hours that do not come in 400 days count as closed for all of
+    these.
     """
     today = where.day(ready)
     for day in range(today - 1, today + _DAYS_AHEAD):
-        if date_of(day).weekday() not in hours.days:
+        if not is_open_day(day, hours):
             continue
         begin = where.wall(day, hours.start)
         end = where.wall(day + (hours.end <= hours.start), hours.end)
         if ready < end and begin < end:
             return max(begin, ready)
-    return ready
+    return where.start(today + _DAYS_AHEAD)
+
+
+def is_open_day(day: Day, hours: Hours) -> bool:
+    """Whether a window of ``hours`` begins on that local day: by its weekday, and if it is no holiday."""
+    if date_of(day).weekday() not in hours.days:
+        return False
+    return not hours.holidays or not is_holiday(hours.holidays, day)

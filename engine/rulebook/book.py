@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from engine.errors import RulebookError
 from engine.hours import longest_closed
-from engine.instants import HOUR
+from engine.instants import DAY, HOUR
 from engine.rulebook.contact import kind_of
 from engine.rulebook.findings import Finding, Findings, Place, listed, suggestion
 from engine.rulebook.names import Conditions, Names, account_infos, thing_infos
@@ -516,11 +516,13 @@ class _Checks:
         if outreach.audience == "staff" or outreach.mail_class == "transactional":
             return
         closed = longest_closed(policy.hours)
+        enough = max(4, -(-(closed + policy.settle) // DAY))
         if closed + policy.settle > rule.max_age:
             self._findings.warning(
                 rule.at,
                 f"rule {rule.id}: nobody may be written to for up to {closed // HOUR} hours, and max_age is "
-                f"{rule.max_age // HOUR}: what is decided then expires before it may leave; raise max_age, to 4d say",
+                f"{rule.max_age // HOUR}: what is decided then expires before it may leave; "
+                f"raise max_age, to {enough}d say",
             )
 
     def _fits(self, rule: Rule, outreach: Outreach, template: TemplateNeeds) -> None:

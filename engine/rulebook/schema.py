@@ -33,6 +33,7 @@ _KINDS: dict[str, Any] = {
     "readers": _ONE_OR_MORE_TEXTS,
     "text or list": {"oneOf": [_SCALAR, {"type": "array", "items": _SCALAR}]},
     "weekdays": _ONE_OR_MORE_TEXTS,
+    "places": _ONE_OR_MORE_TEXTS,
     "texts": _ONE_OR_MORE_TEXTS,
     "list of text": {"type": "array", "items": _TEXT},
     "map of text": {"type": "object", "additionalProperties": _TEXT},

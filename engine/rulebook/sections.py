@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from fractions import Fraction
 from typing import Literal
 
+from engine.holidays import wrong_code
 from engine.rulebook.contact import read_contact
 from engine.rulebook.findings import Place, listed, suggestion
 from engine.rulebook.nodes import Node
@@ -13,6 +14,7 @@ from engine.rulebook.spec import EVER, Hours, Measure, Part, Policy, Score, Segm
 from engine.rulebook.words import (
     ATTRIBUTES,
     HOURS,
+    LATER_CALENDARS,
     LATER_POLICY,
     MEASURE,
     PART,
@@ -291,7 +293,7 @@ def read_policy(reading: Reading, node: Node) -> Policy:
     keys = reading.mapping(node, "policy", POLICY)
     for key, inner in keys.items():
         if POLICY[key].takes == "later":
-            reading.error(inner, f"policy: '{key}': {LATER_POLICY}")
+            reading.error(inner, f"policy: '{key}': {LATER_CALENDARS if key == 'calendars' else LATER_POLICY}")
     default = Policy()
     zone = reading.text(keys["timezone"], "timezone") if "timezone" in keys else default.timezone
     if zone not in zone_names():
@@ -342,8 +344,6 @@ def _stream(reading: Reading, name: str, at: Place, node: Node) -> Source | None
 
 def _hours(reading: Reading, node: Node) -> Hours:
     keys = reading.mapping(node, "hours", HOURS)
-    if "holidays" in keys:
-        reading.error(keys["holidays"], "hours: 'holidays' comes with delivery, later; take it out for now")
     default = Hours()
     start = reading.clock(keys["from"], "from") if "from" in keys else default.start
     end = reading.clock(keys["until"], "until") if "until" in keys else default.end
@@ -351,7 +351,20 @@ def _hours(reading: Reading, node: Node) -> Hours:
         reading.error(node, "hours: 'from' and 'until' are equal; a window must have a length")
         end = (start + 60) % 1440
     days = reading.weekdays(keys["days"], "days") if "days" in keys else default.days
-    return Hours(start, end, days)
+    places = _places(reading, keys["holidays"]) if "holidays" in keys else ()
+    return Hours(start, end, days, places)
+
+
+def _places(reading: Reading, node: Node) -> tuple[str, ...]:
+    found: dict[str, None] = {}
+    for item in node.items if node.items is not None else [node]:
+        code = reading.text(item, "holidays", 40)
+        wrong = wrong_code(code) if code else None
+        if wrong:
+            reading.error(item, f"holidays: {wrong}")
+        elif code:
+            found[code] = None
+    return tuple(found)
 
 
 def is_address(text: str) -> bool:

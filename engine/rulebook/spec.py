@@ -206,11 +206,15 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class Hours:
-    """When a customer may be written to: [from, until) in minutes of the local day, on these weekdays (0 = Monday)."""
+    """When a customer may be written to: [from, until) in minutes of the local day, on these weekdays (0 = Monday).
+
+    Not on public holidays of these places (``DE``, ``DE-BY``).
+    """
 
     start: int = 8 * 60
     end: int = 18 * 60
     days: tuple[int, ...] = (0, 1, 2, 3, 4, 5, 6)
+    holidays: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -176,15 +176,16 @@ POLICY: Shape = {
     "pause_after": Key("map of span", "After such an event no mail goes to the account for so long."),
     "breaker": Key("later", "When a rule is stopped."),
     "canary": Key("later", "The first mails wait for review."),
-    "calendars": Key("later", "Working hours and holidays."),
+    "calendars": Key("later", "Working hours of ours, for reports."),
     "sources": Key("map of source", "Streams whose silence must not be read as silent customers."),
 }
 LATER_POLICY = "this part of the policy comes with delivery, later; take it out for now"
+LATER_CALENDARS = "working hours of ours are for the value reports, which come later; take them out for now"
 HOURS: Shape = {
     "from": Key("clock", 'First minute, as "08:00".'),
     "until": Key("clock", "The minute after the last."),
     "days": Key("weekdays", "mon-fri, a day, or a list."),
-    "holidays": Key("later", "Holidays of a country."),
+    "holidays": Key("places", "Not on public holidays of a country, as DE, of a part of it, as DE-BY, or of a list."),
 }
 CAPS: Shape = {
     "person": Key("texts", "As `2 per 7d`, or a list of these."),

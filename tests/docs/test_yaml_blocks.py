@@ -12,7 +12,7 @@ from engine.cases import check_cases, run_cases
 from engine.rulebook.book import load_rulebook
 from engine.rulebook.findings import Finding, Findings
 from engine.rulebook.nodes import Node, load
-from engine.rulebook.words import HOURS, LATER, POLICY, SECTIONS, VERBS
+from engine.rulebook.words import LATER, POLICY, SECTIONS, VERBS
 from outreach.manifest import read_manifest
 from tests.docs.pages import PAGES, ROOT, SHARED, Block, blocks
 
@@ -127,16 +127,12 @@ def later_of(node: Node) -> Iterator[str]:
     yield from set(keys) & set(LATER)
     policy = keys["policy"][1].keys or {} if "policy" in keys else {}
     yield from (key for key in policy if POLICY[key].takes == "later")
-    if "hours" in policy and "holidays" in (policy["hours"][1].keys or {}):
-        assert HOURS["holidays"].takes == "later"
-        yield "holidays"
 
 
 def without_later(text: str) -> str:
     data = {key: inner for key, inner in yaml.safe_load(text).items() if key not in LATER}
     if "policy" in data:
         data["policy"] = {key: inner for key, inner in data["policy"].items() if POLICY[key].takes != "later"}
-        data["policy"].get("hours", {}).pop("holidays", None)
     return yaml.safe_dump(data)
 
 

@@ -807,9 +807,29 @@ WRONG = [
         id="a pause after nothing",
     ),
     pytest.param(
-        "policy: {hours: {holidays: DE}}\n",
-        ["1:28: error: hours: 'holidays' comes with delivery, later; take it out for now"],
-        id="holidays, for later",
+        "policy: {hours: {holidays: [DE, DE-XY, Germany, US-NY, 49]}}\n",
+        [
+            (
+                "1:33: error: holidays: 'DE-XY' names no part of DE; it takes Augsburg, BB, BE, BW, BY, HB, HE, HH, MV, NI, "
+                "NW, RP, SH, SL, SN, ST, TH"
+            ),
+            (
+                "1:40: error: holidays: 'Germany' names no country; write one by two letters, as DE, or a part of it, as "
+                "DE-BY"
+            ),
+            "1:56: error: holidays: should be text; found a number; put it in quotes",
+        ],
+        id="holidays of nowhere",
+    ),
+    pytest.param(
+        "policy: {calendars: {support: {days: mon-fri}}}\n",
+        [
+            (
+                "1:21: error: policy: 'calendars': working hours of ours are for the value reports, which come later; "
+                "take them out for now"
+            )
+        ],
+        id="calendars, for later",
     ),
     pytest.param(
         "measures: {a: {count: feature.used, times: 1e99}}\n",
@@ -1176,3 +1196,24 @@ def test_properties_of_a_case_that_are_no_mapping_are_found() -> None:
 def test_a_store_with_such_a_text_stays_open() -> None:
     line = when("seats > 1").replace("to: rule owner}", "to: rule owner, with: {advice: Call once, and go on}}")
     assert found_in(line) == [], "what a store holds was taken once; it is read without duties"
+
+
+@pytest.mark.parametrize(
+    ("hours", "expected"),
+    [
+        pytest.param("days: mon-fri", [], id="weekends"),
+        pytest.param(
+            "days: mon-fri, holidays: DE",
+            [
+                "rule r: nobody may be written to for up to 110 hours, and max_age is 96: what is decided then expires "
+                "before it may leave; raise max_age, to 5d say"
+            ],
+            id="weekends and holidays",
+        ),
+    ],
+)
+def test_a_reason_must_outlast_the_longest_time_at_which_nobody_is_written_to(hours: str, expected: list[str]) -> None:
+    text = when("seats > 1", f"  max_age: 4d\npolicy: {{hours: {{{hours}}}}}\n").replace(
+        "notify: {template: n, to: rule owner}", "send: {template: t, to: champion, class: relationship}"
+    )
+    assert [finding.message for finding in found_in(text)] == expected

@@ -8,6 +8,8 @@ from fractions import Fraction
 from functools import cache, lru_cache
 from typing import TypeGuard
 
+from holidays import country_holidays
+
 zoneinfo.reset_tzpath(to=())
 
 SECOND = 1_000
@@ -243,11 +245,25 @@ def due_at(at: int, settle: int, hours: dict, zone: str) -> int:
 def _inside(clock: datetime, hours: dict) -> bool:
     begins, ends = _minutes(hours.get("from", "08:00")), _minutes(hours.get("until", "18:00"))
     minute = clock.hour * 60 + clock.minute
-    today = clock.weekday() in _days(hours.get("days", "mon-sun"))
+    today = _is_open(clock.date(), hours)
     if begins < ends:
         return today and begins <= minute < ends
-    yesterday = (clock.weekday() - 1) % 7 in _days(hours.get("days", "mon-sun"))
+    yesterday = _is_open(clock.date() - timedelta(days=1), hours)
     return (today and minute >= begins) or (yesterday and minute < ends)
+
+
+@lru_cache(maxsize=1 << 16)
+def _is_holiday(day: date, code: str) -> bool:
+    country, _, part = code.partition("-")
+    return day in country_holidays(country, subdiv=part or None)
+
+
+def _is_open(day: date, hours: dict) -> bool:
+    places = hours.get("holidays", [])
+    places = [places] if isinstance(places, str) else places
+    if any(_is_holiday(day, code) for code in places):
+        return False
+    return day.weekday() in _days(hours.get("days", "mon-sun"))
 
 
 def _minutes(text: str) -> int:

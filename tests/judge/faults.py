@@ -480,7 +480,7 @@ FAULTS: tuple[Fault, ...] = (
     ),
     Fault("a window over midnight belongs to the day it ends", hours.opens, "range(today - 1,", "range(today,"),
     Fault("the last minute of the hours is inside", hours.opens, "if ready < end and", "if ready <= end and"),
-    Fault("mail goes out on every day", hours.opens, "date_of(day).weekday() not in hours.days", "False"),
+    Fault("mail goes out on every day", hours.is_open_day, "date_of(day).weekday() not in hours.days", "False"),
     Fault("a mail does not settle", hours.due_at, "round_up_quarter(at + settle)", "round_up_quarter(at)"),
     Fault(
         "a wall clock that a gap skips is an hour early",

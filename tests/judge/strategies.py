@@ -453,6 +453,8 @@ def policies(draw: Draw) -> dict:
         policy["hours"] = {"from": begins, "until": ends}
         if draw(st.booleans()):
             policy["hours"]["days"] = draw(one_of("mon-fri", "sat", ["mon", "thu"], "mon-sun"))
+        if seldom(draw):
+            policy["hours"]["holidays"] = draw(one_of("DE", "DE-BY", ["US-NY", "JP"]))
     if draw(st.booleans()):
         policy["sources"] = {name: {"events": SOURCES[name]} for name in draw(one_of(*SOME_SOURCES))}
         if seldom(draw):
