@@ -1205,8 +1205,10 @@ def test_a_store_with_such_a_text_stays_open() -> None:
         pytest.param(
             "days: mon-fri, holidays: DE",
             [
-                "rule r: nobody may be written to for up to 110 hours, and max_age is 96: what is decided then expires "
-                "before it may leave; raise max_age, to 5d say"
+                (
+                    "rule r: nobody may be written to for up to 110 hours, and max_age is 96: what is decided then expires "
+                    "before it may leave; raise max_age, to 5d say"
+                )
             ],
             id="weekends and holidays",
         ),
