@@ -17,6 +17,7 @@ WORDS = {
     "run": "run:run",
     "worker": "worker:worker",
     "intake": "intake:intake",
+    "web": "web:web",
     "topics": "topics:topics",
     "publish": "publish:publish",
     "status": "status:status",

@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from email.utils import parseaddr
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
@@ -23,6 +24,7 @@ _TESTS = f"{PREFIX}TEST_"
 _SERVER = re.compile(r"[^\s,:]+:\d{1,5}|\[[0-9a-fA-F:]+\]:\d{1,5}")
 _HOST = re.compile(r"[^\s,:\[\]]+|\[[0-9a-fA-F:.]+\]")
 MOST_PORTS = 65_535
+_LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
 _TOPIC = re.compile(r"(?!\.{1,2}$)[a-zA-Z0-9._-]{1,249}")
 
 
@@ -51,6 +53,20 @@ def _place(text: str) -> str:
     return text if host else f"127.0.0.1:{port}"
 
 
+def _public(text: str) -> str:
+    try:
+        found = urlsplit(text)
+        good = found.scheme in {"http", "https"} and found.hostname and text.isascii() and text.isprintable()
+        bare = not (found.query or found.fragment or "@" in found.netloc or " " in text or found.port == 0)
+    except ValueError:
+        good = bare = False
+    if not (good and bare):
+        raise ValueError("it is no address that a link can begin with; write https://mail.example.com")
+    if found.scheme == "http" and found.hostname not in _LOCAL:
+        raise ValueError("readers would be led there without TLS; write https://")
+    return text.rstrip("/")
+
+
 def _server(text: str) -> str:
     if not _SERVER.fullmatch(text):
         raise ValueError("it names no server; write host:port")
@@ -76,6 +92,7 @@ class Settings(BaseModel):
     ``only_to`` are the domains that it may be given mails for, with commas.
     ``host``, ``port`` and ``token`` are the embedded server's; ``allowed_hosts`` are names it answers to, with commas.
     ``health`` is where a worker shows how it is (``host:port``; port 0 takes a free one), ``log`` how all of them log.
+    ``web`` is where customers and providers come in (``host:port``), ``public_url`` how links in mails lead there.
     ``kafka`` names the brokers (``host:port``, with commas), ``kafka_...`` how to come in, ``topic_...`` what to read.
     """
 
@@ -99,6 +116,8 @@ class Settings(BaseModel):
     token: SecretStr | None = None
     allowed_hosts: str = ""
     health: Annotated[str, AfterValidator(_place)] | None = None
+    web: Annotated[str, AfterValidator(_place)] | None = None
+    public_url: Annotated[str, AfterValidator(_public)] | None = None
     log: Literal["text", "json"] = "text"
     kafka: Annotated[str, AfterValidator(_servers)] | None = None
     kafka_group: Name = "ringfirst"
@@ -221,16 +240,16 @@ def _secrets(environment: Mapping[str, str], faults: list[str]) -> Iterable[tupl
             faults.append(f"{variable}_FILE: the file cannot be read; {why}; name a file with the value in it")
 
 
-def health_place(text: str) -> tuple[str, int]:
-    """Host and port of ``health``. Raises ``UsageError`` for what names none.
+def place_of(text: str, option: str = "--listen") -> tuple[str, int]:
+    """Host and port of a place to listen. Raises ``UsageError``, which names the option, for what names none.
 
-    >>> health_place("0.0.0.0:9464"), health_place("9464"), health_place("[::1]:0")
+    >>> place_of("0.0.0.0:9464"), place_of("9464"), place_of("[::1]:0")
     (('0.0.0.0', 9464), ('127.0.0.1', 9464), ('::1', 0))
     """
     try:
         host, _, port = _place(text).rpartition(":")
     except ValueError as err:
-        raise UsageError(f"--health {text}: {err}") from None
+        raise UsageError(f"{option} {text}: {err}") from None
     return host.strip("[]"), int(port)
 
 

@@ -52,17 +52,19 @@ def run(
 
     An event is acknowledged after it is committed, with everything it decided. Mails that are due leave by the SMTP
     server of RINGFIRST_SMTP, or into the outbox folder. The rulebook becomes the active one. A second Ctrl-C stops at
-    once; nothing acknowledged is lost.
+    once; nothing acknowledged is lost. With RINGFIRST_WEB it serves what 'ringfirst web' does too, on
+    a listener of its own.
     """
     found = settings()
     address = _address(found, host, port)
     book, folder = checked_book(rules)
     from ringfirst.answers import talk
     from ringfirst.server.lifecycle import serve
+    from ringfirst.web.serving import facing_outside
 
     _log(found.log)
     post = None if no_send else _post(found, folder, outbox)
-    with opened(store_url, create=True) as store:
+    with opened(store_url, create=True) as store, facing_outside(store, found, at=found.web, tell=talk):
         ctx.exit(serve(store, book, address, post=post, take_over=take_over, tell=talk))
 
 

@@ -59,13 +59,15 @@ def worker(
 
 def _place(found: "Settings", asked: str | None) -> "Place | None":
     from ringfirst.oncall.pages import Place
-    from ringfirst.settings import health_place
+    from ringfirst.settings import place_of
 
     wanted = asked or found.health
     if wanted is None:
         return None
     names = tuple(name.strip() for name in found.allowed_hosts.split(",") if name.strip())
-    return Place(*health_place(wanted), found.token.get_secret_value() if found.token is not None else None, names)
+    return Place(
+        *place_of(wanted, "--health"), found.token.get_secret_value() if found.token is not None else None, names
+    )
 
 
 def _log(form: "LogFormat") -> None:

@@ -2,14 +2,11 @@
 
 import logging
 import os
-import signal
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from types import FrameType
 
 import uvicorn
 
@@ -25,6 +22,7 @@ from ringfirst.server.health import Health
 from ringfirst.server.metrics import Metrics
 from ringfirst.server.owner import Owner
 from ringfirst.server.sending import Sending
+from ringfirst.server.stopping import asked_to_stop
 from ringfirst.server.waiting import WaitingRoom
 from ringfirst.server.web import config, listening, shown
 
@@ -33,7 +31,7 @@ STOP_SECONDS = 9.0
 WEB_SECONDS = 4
 """How much of it requests under way get to be read, committed and answered."""
 TOKEN_LENGTH = 32
-KILLED, LATE = 130, 1
+LATE = 1
 _log = logging.getLogger("ringfirst.server")
 
 
@@ -96,7 +94,7 @@ def serve(
     """
     with (
         listening(address.host, address.port, "RINGFIRST_HOST or RINGFIRST_PORT") as listener,
-        _asked_to_stop() as asked,
+        asked_to_stop() as asked,
     ):
         server = _Server(store, book, address, post, listener, take_over=take_over)
         tell(f"listening on http://{shown(listener)}")
@@ -171,21 +169,3 @@ class _Server:
     def _join(self, thread: threading.Thread, until: float) -> None:
         if thread.ident is not None:
             thread.join(max(0.0, until - time.monotonic()))
-
-
-@contextmanager
-def _asked_to_stop() -> Iterator[threading.Event]:
-    """Set when somebody asks to stop; who asks twice gets it at once."""
-    asked = threading.Event()
-
-    def ask(_number: int, _frame: FrameType | None) -> None:
-        if asked.is_set():
-            os._exit(KILLED)
-        asked.set()
-
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield asked
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -1,0 +1,1 @@
+"""What customers and providers reach from outside, on a listener of its own."""
