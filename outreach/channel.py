@@ -15,13 +15,24 @@ class DeliveryError(RingfirstError):
     ``verdict`` is what is known: ``later`` = surely not taken, try again; ``failed`` = refused for good, look at the
     mail; ``in_doubt`` = it may have been taken, so nobody tries again until that is settled; ``down`` = surely not
     taken, and the channel takes no other mail now either. ``over_it``: it went down over this very mail, which must not
-    stand before all others when it is up again.
+    stand before all others when it is up again. ``wait_seconds``: how long the channel wants to be left alone, when it
+    says so. ``ours``: our settings are wrong, so no waiting mends it, and somebody must act.
     """
 
-    def __init__(self, message: str, verdict: Verdict, *, over_it: bool = False) -> None:
+    def __init__(
+        self,
+        message: str,
+        verdict: Verdict,
+        *,
+        over_it: bool = False,
+        wait_seconds: float | None = None,
+        ours: bool = False,
+    ) -> None:
         super().__init__(message)
         self.verdict = verdict
         self.over_it = over_it
+        self.wait_seconds = wait_seconds
+        self.ours = ours
 
 
 class Channel(Protocol):
@@ -53,6 +64,9 @@ class Channel(Protocol):
         """Whether a mail of this id is known to have been taken; False when the channel cannot know."""
         ...
 
-    def deliver(self, mail: Outgoing) -> None:
-        """Hand one mail over; returns once it has surely been taken. Raises ``DeliveryError``."""
+    def deliver(self, mail: Outgoing) -> str | None:
+        """Hand one mail over; returns once it has surely been taken, with the id under which the other side knows it.
+
+        None: it gave none. Raises ``DeliveryError``.
+        """
         ...

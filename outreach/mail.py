@@ -23,13 +23,43 @@ _LONGEST_NAME = 60
 
 
 class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
-    """One mail ready to leave. ``mail_id`` is its (first) outreach id, ``to`` its address, ``raw`` all of its bytes."""
+    """One mail ready to leave, in parts: every channel makes what it hands over from these.
+
+    ``mail_id`` is its (first) outreach id; ``to`` and ``sender`` are addresses as they go on the wire, and the names
+    beside them are harmless in a header. ``headers`` are those beside From, To, Reply-To, Subject, Message-ID and Date.
+    """
 
     mail_id: str
     rule: str
     due_at: Instant
+    message_id: str
+    sender: str
+    sender_name: str = ""
     to: str
-    raw: bytes
+    to_name: str = ""
+    reply_to: str | None = None
+    subject: str
+    text: str
+    html: str
+    headers: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def raw(self) -> bytes:
+        """All of its bytes: text first (flowed), then HTML, quoted-printable, dated ``due_at``; the same each time."""
+        message = EmailMessage(policy=POLICY)
+        message["Message-ID"] = self.message_id
+        message["Date"] = format_datetime(to_datetime(self.due_at))
+        message["From"] = Address(display_name=self.sender_name, addr_spec=self.sender)
+        message["To"] = Address(display_name=self.to_name, addr_spec=self.to)
+        if self.reply_to:
+            message["Reply-To"] = Address(addr_spec=self.reply_to)
+        message["Subject"] = self.subject
+        for name, value in self.headers:
+            message[name] = value
+        message.set_content(flow(self.text), cte="quoted-printable", charset="utf-8", params={"format": "flowed"})
+        message.add_alternative(self.html, subtype="html", cte="quoted-printable", charset="utf-8")
+        message.set_boundary(BOUNDARY)
+        return message.as_bytes()
 
 
 def build_mail(
@@ -42,25 +72,31 @@ def build_mail(
     to: str,
     to_name: str = "",
 ) -> Outgoing:
-    """Build the mail: text first (flowed), then HTML, quoted-printable, dated ``due_at``; same arguments, same bytes.
+    """Put a mail together; the same arguments give the same mail.
 
-    Raises ``TemplateError`` when a header would carry a control character.
+    Raises ``TemplateError`` when a header would carry a control character, or a text has half a letter in it.
     """
-    message = EmailMessage(policy=POLICY)
-    message["Message-ID"] = message_id(mail_id, sender)
-    message["Date"] = format_datetime(to_datetime(due_at))
-    message["From"] = _address(sender.address, sender.name)
-    message["To"] = _address(to, to_name)
-    if sender.reply_to:
-        message["Reply-To"] = _address(sender.reply_to, "")
-    message["Subject"] = clean_header(rendered.subject)
-    message["List-Id"] = f"<{rule_slug(rule)}.{_domain(sender)}>"
-    message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no machine answers this
-    message["X-Auto-Response-Suppress"] = "All"  # the same for Exchange
-    message.set_content(flow(rendered.text), cte="quoted-printable", charset="utf-8", params={"format": "flowed"})
-    message.add_alternative(rendered.html, subtype="html", cte="quoted-printable", charset="utf-8")
-    message.set_boundary(BOUNDARY)
-    return Outgoing(mail_id=mail_id, rule=rule, due_at=due_at, to=to, raw=message.as_bytes())
+    for part in (rendered.text, rendered.html):
+        _must_be_whole(part)
+    return Outgoing(
+        mail_id=mail_id,
+        rule=rule,
+        due_at=due_at,
+        message_id=message_id(mail_id, sender),
+        sender=sender.address,
+        sender_name=_display(sender.name),
+        to=to,
+        to_name=_display(to_name),
+        reply_to=sender.reply_to,
+        subject=clean_header(rendered.subject),
+        text=rendered.text,
+        html=rendered.html,
+        headers=(
+            ("List-Id", f"<{rule_slug(rule)}.{_domain(sender)}>"),
+            ("Auto-Submitted", "auto-generated"),  # RFC 3834: no machine answers this
+            ("X-Auto-Response-Suppress", "All"),  # the same for Exchange
+        ),
+    )
 
 
 def message_id(mail_id: str, sender: Sender) -> str:
@@ -83,9 +119,17 @@ def _domain(sender: Sender) -> str:
     return sender.domain or sender.address.rpartition("@")[2]
 
 
-def _address(address: str, name: str) -> Address:
+def _display(name: str) -> str:
+    """A name as it may stand beside an address; empty when it may not."""
     try:
         display = clean_header(name)[:_LONGEST_NAME].replace(";", " ").replace(",", " ").strip()
     except TemplateError:
         display = ""
-    return Address(display_name=" ".join(display.split()), addr_spec=address)
+    return " ".join(display.split())
+
+
+def _must_be_whole(text: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError as err:
+        raise TemplateError("the mail has half a letter in it; found a lone surrogate; look at its values") from err

@@ -30,24 +30,37 @@ _log = logging.getLogger("ringfirst.leaving")
 
 
 def channel_of(found: Settings, sender: "Sender", outbox: Path | None) -> "Channel":
-    """The SMTP server that the settings name, else the outbox folder; ``outbox`` asks for a folder in any case."""
-    if found.smtp is None or outbox is not None:
-        from outreach.channels.file import FileChannel
+    """SendGrid or the SMTP server, as the settings say, else the outbox folder; ``outbox`` asks for a folder anyway."""
+    if outbox is None and found.sendgrid_key is not None:
+        from outreach.channels.sendgrid import SendGridChannel
+        from outreach.channels.sendgrid_account import HOSTS, SendGridAccount
 
-        return FileChannel(outbox or found.outbox)
-    from outreach.channels.smtp import SmtpChannel
-    from outreach.channels.smtp_server import SmtpServer
+        host = found.sendgrid_url or HOSTS[found.sendgrid_region]
+        return SendGridChannel(SendGridAccount(key=found.sendgrid_key.get_secret_value(), host=host))
+    if outbox is None and found.smtp is not None:
+        from outreach.channels.smtp import SmtpChannel
+        from outreach.channels.smtp_server import SmtpServer
 
-    host, _, port = found.smtp.rpartition(":")
-    server = SmtpServer(
-        host=host.strip("[]"),
-        port=int(port),
-        security=found.smtp_security,
-        user=found.smtp_user,
-        password=found.smtp_password.get_secret_value() if found.smtp_password is not None else None,
-        ca=found.smtp_ca,
-    )
-    return SmtpChannel(server, sender.address)
+        host, _, port = found.smtp.rpartition(":")
+        server = SmtpServer(
+            host=host.strip("[]"),
+            port=int(port),
+            security=found.smtp_security,
+            user=found.smtp_user,
+            password=found.smtp_password.get_secret_value() if found.smtp_password is not None else None,
+            ca=found.smtp_ca,
+        )
+        return SmtpChannel(server, sender.address)
+    from outreach.channels.file import FileChannel
+
+    return FileChannel(outbox or found.outbox)
+
+
+def way(found: Settings, outbox: Path | None) -> str:
+    """How mails leave, in a few words for whoever sends."""
+    if outbox is None and found.sendgrid_key is not None:
+        return "by SendGrid"
+    return "by SMTP" if outbox is None and found.smtp is not None else f"in {outbox or found.outbox}/"
 
 
 def only_to(found: Settings) -> tuple[str, ...]:
@@ -63,6 +76,12 @@ def rest(took: float, mails: int) -> float:
     """
     full = mails > 0 and took >= ROUND_SECONDS
     return EVERY_SECONDS if full else min(max(EVERY_SECONDS, RESTS * took), REST_SECONDS)
+
+
+def pause_after(err: Exception) -> float:
+    """How long to rest, in seconds, after a failure: as long as the channel asks for, when it does."""
+    asked: float | None = getattr(err, "wait_seconds", None)
+    return AFTER_FAILURE_SECONDS if asked is None else asked
 
 
 def keep_sending(
@@ -103,6 +122,6 @@ def watch(once: "Callable[[Instant], SendReport]", stopping: threading.Event) ->
         if said != str(err):
             _log.error("%s; it is tried again", err)
         said = str(err)
-        return EVERY_SECONDS if isinstance(err, StoreError) else AFTER_FAILURE_SECONDS
+        return EVERY_SECONDS if isinstance(err, StoreError) else pause_after(err)
 
     keep_sending(sent, failed, stopping, _log)

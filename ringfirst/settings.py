@@ -13,11 +13,12 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, Va
 
 from engine.errors import UsageError
 from outreach.addresses import clean_address
+from outreach.channels.sendgrid_account import Region
 from outreach.channels.smtp_server import Security
 from streams.settings import KafkaSettings, Mechanism, Topics
 
 PREFIX = "RINGFIRST_"
-SECRETS = ("store", "token", "kafka_password", "smtp_password")
+SECRETS = ("store", "token", "kafka_password", "smtp_password", "sendgrid_key")
 """Settings that are or may hold a password; each can also be read from the file that ``RINGFIRST_..._FILE`` names."""
 _NEAR = 0.85
 _TESTS = f"{PREFIX}TEST_"
@@ -25,6 +26,8 @@ _SERVER = re.compile(r"[^\s,:]+:\d{1,5}|\[[0-9a-fA-F:]+\]:\d{1,5}")
 _HOST = re.compile(r"[^\s,:\[\]]+|\[[0-9a-fA-F:.]+\]")
 MOST_PORTS = 65_535
 _LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
+_KEY = re.compile(r"[\x21-\x7e]+")
+_API = re.compile(r"https://[^\s/:@]+(:\d{1,5})?/?|http://(127\.0\.0\.1|localhost|\[::1\])(:\d{1,5})?/?")
 _TOPIC = re.compile(r"(?!\.{1,2}$)[a-zA-Z0-9._-]{1,249}")
 
 
@@ -73,6 +76,12 @@ def _server(text: str) -> str:
     return text
 
 
+def _api(text: str) -> str:
+    if not _API.fullmatch(text):
+        raise ValueError("it is no place to post mails to; write https://host; http:// on this machine alone")
+    return text.rstrip("/")
+
+
 def _name(text: str) -> str:
     if not _TOPIC.fullmatch(text):
         raise ValueError("Kafka takes no such name; use letters, digits, dot, dash and underscore, at most 249")
@@ -89,7 +98,8 @@ class Settings(BaseModel):
     ``lanes`` is how many a new store gets; one that is there must have as many.
     ``sender`` writes the mails (``Name <name@example.com>``), ``postal_address`` stands in each (CAN-SPAM, CASL).
     ``smtp`` names the server that takes them (``host:port``); without it they go into the folder ``outbox``.
-    ``only_to`` are the domains that it may be given mails for, with commas.
+    ``sendgrid_key`` lets SendGrid take them, in the ``sendgrid_region`` of the account; ``sendgrid_url``: elsewhere.
+    ``only_to`` are the domains that mails may go to, with commas.
     ``host``, ``port`` and ``token`` are the embedded server's; ``allowed_hosts`` are names it answers to, with commas.
     ``health`` is where a worker shows how it is (``host:port``; port 0 takes a free one), ``log`` how all of them log.
     ``web`` is where customers and providers come in (``host:port``), ``public_url`` how links in mails lead there.
@@ -110,6 +120,9 @@ class Settings(BaseModel):
     smtp_user: str | None = None
     smtp_password: SecretStr | None = None
     smtp_ca: Path | None = None
+    sendgrid_key: SecretStr | None = None
+    sendgrid_region: Region = "global"
+    sendgrid_url: Annotated[str, AfterValidator(_api)] | None = None
     only_to: str = ""
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=MOST_PORTS)] = 8484
@@ -143,7 +156,7 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
     told: dict[str, Any] = {name: text for name, text in found if text is not None}
     try:
         settings = Settings(**(told | dict(_secrets(environment, faults))))
-        faults += [*_kafka_faults(settings), *_smtp_faults(settings)]
+        faults += [*_kafka_faults(settings), *_smtp_faults(settings), *_sendgrid_faults(settings)]
     except ValidationError as err:
         faults += [_fault(found) for found in err.errors()]
     faults += _unknown(environment)
@@ -195,14 +208,30 @@ def _smtp_faults(settings: Settings) -> Iterable[str]:
     """What does not fit together."""
     if settings.smtp is None:
         return
-    for name, why in (("sender", "who writes"), ("postal_address", "where you are (the law asks for it in each mail)")):
-        if getattr(settings, name) is None:
-            yield f"RINGFIRST_SMTP: mails would leave without {why}; found no {_variable(name)}; set it"
+    yield from _nameless(settings, "smtp")
     yield from _login_faults(settings, "smtp")
     if settings.smtp_password is not None and settings.smtp_security == "none":
         yield "RINGFIRST_SMTP_PASSWORD: would go over the wire as it is; set RINGFIRST_SMTP_SECURITY to starttls or tls"
     if settings.smtp_ca is not None and not settings.smtp_ca.is_file():
         yield f"RINGFIRST_SMTP_CA: the file is not there; found {settings.smtp_ca}; name a PEM file"
+
+
+def _sendgrid_faults(settings: Settings) -> Iterable[str]:
+    """What does not fit together."""
+    if settings.sendgrid_key is None:
+        return
+    yield from _nameless(settings, "sendgrid_key")
+    if settings.smtp is not None:
+        yield "RINGFIRST_SENDGRID_KEY: mails leave one way; found RINGFIRST_SMTP beside it; keep one of them"
+    if not _KEY.fullmatch(settings.sendgrid_key.get_secret_value()):
+        yield "RINGFIRST_SENDGRID_KEY: it is no key; found signs that cannot stand in a header; copy it anew"
+
+
+def _nameless(settings: Settings, way: str) -> Iterable[str]:
+    """What no mail may leave without."""
+    for name, why in (("sender", "who writes"), ("postal_address", "where you are (the law asks for it in each mail)")):
+        if getattr(settings, name) is None:
+            yield f"{_variable(way)}: mails would leave without {why}; found no {_variable(name)}; set it"
 
 
 def _kafka_faults(settings: Settings) -> Iterable[str]:

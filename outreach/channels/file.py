@@ -52,7 +52,7 @@ class FileChannel:
             self._ids = {path.stem.rpartition("-")[2] for path in self._folder.glob("*.eml")}
         return _id(mail_id) in self._ids
 
-    def deliver(self, mail: Outgoing) -> None:
+    def deliver(self, mail: Outgoing) -> str | None:
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             path = self._folder / file_name(mail)
@@ -62,6 +62,7 @@ class FileChannel:
                 self._ids.add(_id(mail.mail_id))
         except OSError as err:
             raise _unwritable(err) from err
+        return None
 
 
 def file_name(mail: Outgoing) -> str:

@@ -25,5 +25,6 @@ class MemoryChannel:
     def has(self, mail_id: str) -> bool:
         return mail_id in self._mails
 
-    def deliver(self, mail: Outgoing) -> None:
+    def deliver(self, mail: Outgoing) -> str | None:
         self._mails.setdefault(mail.mail_id, mail)
+        return None

@@ -43,7 +43,8 @@ class SmtpChannel:
         """Nobody can ask a server of SMTP what it has taken."""
         return False
 
-    def deliver(self, mail: Outgoing) -> None:
+    def deliver(self, mail: Outgoing) -> str | None:
+        raw = mail.raw  # before a word is said: bytes that cannot be made leave nobody in doubt
         connection = self._begun()
         try:
             self._accepted(*connection.rcpt(mail.to), "the reader")
@@ -51,14 +52,15 @@ class SmtpChannel:
             self._close()
             message = f"smtp: the connection broke before the mail; {_told(err)}"
             raise DeliveryError(message, "down", over_it=True) from err
-        self._hand_over(connection, mail)
+        self._hand_over(connection, raw)
+        return None
 
-    def _hand_over(self, connection: smtplib.SMTP, mail: Outgoing) -> None:
+    def _hand_over(self, connection: smtplib.SMTP, raw: bytes) -> None:
         """From here on the server may have the mail, whatever happens to its answer."""
         if connection.sock is not None:
             connection.sock.settimeout(TAKE_SECONDS)
         try:
-            code, text = connection.data(mail.raw)
+            code, text = connection.data(raw)
         except smtplib.SMTPDataError as err:  # an answer before the first byte of the mail: it has none of it
             code, text = err.smtp_code, _bytes(err.smtp_error)
             if not _is_no(code):

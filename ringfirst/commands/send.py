@@ -1,4 +1,4 @@
-"""``ringfirst send``: mails that are due leave, into the outbox folder or by SMTP."""
+"""``ringfirst send``: mails that are due leave, into the outbox folder, by SMTP or by SendGrid."""
 
 import logging
 from pathlib import Path
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from ringfirst.settings import Settings
 
 
-@click.command(short_help="Let the mails that are due leave: into the outbox folder, or by SMTP.")
+@click.command(short_help="Let the mails that are due leave: into the outbox folder, by SMTP or by SendGrid.")
 @click.option("--watch", is_flag=True, help="Go on until stopped, beside workers.")
 @click.option(
     "--alive",
@@ -58,18 +58,18 @@ def send(
     simulate: bool,
     as_json: bool,
 ) -> None:
-    """Let the mails that are due leave: by the SMTP server of RINGFIRST_SMTP, else as .eml files into a folder.
+    """Let the mails that are due leave: by SendGrid, by an SMTP server, or else as .eml files into a folder.
 
-    With --outbox they become files in any case. With --watch it goes on until Ctrl-C or a polite kill, and mails wait
-    for the clock of their lane. With --simulate nothing in the store changes: past mails are written as they would have
-    left. With --json: {"mails", "rows", "held", "suppressed", "expired", "waiting", "later", "failed", "in_doubt",
-    "elsewhere", "recovered", "reasons"}.
+    RINGFIRST_SENDGRID_KEY or RINGFIRST_SMTP says which. With --outbox they become files in any case. With --watch it
+    goes on until Ctrl-C or a polite kill, and mails wait for the clock of their lane. With --simulate nothing in the
+    store changes: past mails are written as they would have left. With --json: {"mails", "rows", "held", "suppressed",
+    "expired", "waiting", "later", "failed", "in_doubt", "elsewhere", "recovered", "reasons"}.
     """
     found = settings()
     folder = folder_of(rules)
     from outreach.channels.file import FileChannel
     from ringfirst.answers import print_json, talk
-    from ringfirst.leaving import channel_of
+    from ringfirst.leaving import channel_of, way
 
     sender, ours = sender_of(found)
     if not ours:
@@ -90,7 +90,7 @@ def send(
 
         print_json(msgspec.to_builtins(report))
     else:
-        _say(report, "by SMTP" if found.smtp and outbox is None and not simulate else f"in {place}/")
+        _say(report, way(found, place if simulate else outbox))
 
 
 def _must_fit(at: int | None, *, watch: bool, simulate: bool, as_json: bool) -> None:

@@ -13,7 +13,7 @@ from outreach.context import Sender
 from outreach.sender import send_due
 from outreach.templates import Template
 from ringfirst.intake import now
-from ringfirst.leaving import AFTER_FAILURE_SECONDS, ROUND_SECONDS, keep_sending
+from ringfirst.leaving import ROUND_SECONDS, keep_sending, pause_after
 from ringfirst.owners import owner_name
 from ringfirst.server.health import Health
 from ringfirst.server.metrics import Metrics
@@ -88,9 +88,9 @@ class Sending(threading.Thread):
         self._metrics.sender_failures.inc()
         said = told(err) if isinstance(err, RingfirstError) else f"the sender failed; {told(err)}"
         if self._health.sender != said:
-            _log.error("%s; it is tried again every %.0f s", said, AFTER_FAILURE_SECONDS)
+            _log.error("%s; it is tried again in %.0f s", said, pause_after(err))
         self._health.sender = said
-        return AFTER_FAILURE_SECONDS
+        return pause_after(err)
 
 
 def clock_of(clocks: Collection[Instant], *, wall: Instant) -> Instant | None:

@@ -1,4 +1,4 @@
-"""``ringfirst send`` by SMTP: once, and on and on beside whoever owns the lanes."""
+"""``ringfirst send`` by SMTP and SendGrid: once, and on and on beside whoever owns the lanes."""
 
 import os
 import signal
@@ -12,10 +12,13 @@ from engine.errors import StoreError
 from engine.instants import DAY, MINUTE
 from engine.stores import open_store
 from outreach.channel import DeliveryError
+from outreach.channels.sendgrid import SendGridChannel
 from outreach.sender import SendReport
 from ringfirst.intake import now
-from ringfirst.leaving import watch
-from tests.outreach.given import keep, planned
+from ringfirst.leaving import channel_of, pause_after, watch
+from ringfirst.settings import read_settings
+from tests.fakes.sendgrid import KEY, FakeSendGrid, serving
+from tests.outreach.given import SENDER, keep, planned
 
 
 @pytest.fixture
@@ -115,6 +118,69 @@ def test_a_server_without_a_sender_s_name_is_refused(run, sends, monkeypatch):
     ):
         assert words in said
     assert "secret word" not in said
+
+
+@pytest.fixture
+def by_sendgrid(sends, monkeypatch):
+    """The same mail and sender, with a SendGrid in the place of the server."""
+    monkeypatch.delenv("RINGFIRST_SMTP")
+    monkeypatch.delenv("RINGFIRST_SMTP_SECURITY")
+    with serving(FakeSendGrid()) as fake:
+        monkeypatch.setenv("RINGFIRST_SENDGRID_KEY", KEY)
+        monkeypatch.setenv("RINGFIRST_SENDGRID_URL", fake.url)
+        yield fake
+
+
+def test_send_gives_what_is_due_to_sendgrid_once(run, sends, by_sendgrid):
+    assert run("send").stdout.startswith("1 mail for 1 decision by SendGrid")
+    assert run("send").stdout.startswith("0 mails")
+    assert by_sendgrid.ids() == [row.outreach_id for row in sends.outreach(states=["accepted"])]
+
+
+def test_a_key_that_is_not_good_costs_no_mail_and_is_said(run, sends, by_sendgrid, monkeypatch):
+    monkeypatch.setenv("RINGFIRST_SENDGRID_KEY", "SG.wrong")
+    said = run("send", code=2).stderr
+    assert "sendgrid: 401; the key is not good; look at RINGFIRST_SENDGRID_KEY" in said
+    assert "SG.wrong" not in said
+    assert [row.state for row in sends.outreach()] == ["queued"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("SMTP", "smtp.acme.example:587", "mails leave one way; found RINGFIRST_SMTP beside it"),
+        ("SENDGRID_KEY", "two\nlines", "it is no key; found signs"),
+        ("SENDGRID_REGION", "mars", "RINGFIRST_SENDGRID_REGION: "),
+        ("SENDGRID_URL", "http://api.sendgrid.com", "RINGFIRST_SENDGRID_URL: it is no place to post mails to"),
+        ("SENDER", None, "RINGFIRST_SENDGRID_KEY: mails would leave without who writes"),
+    ],
+)
+def test_settings_of_sendgrid_that_do_not_fit_are_refused(run, sends, by_sendgrid, monkeypatch, name, value, told):
+    monkeypatch.setenv(f"RINGFIRST_{name}", value) if value else monkeypatch.delenv(f"RINGFIRST_{name}")
+    said = run("send", code=2).stderr
+    assert told in said
+    assert KEY not in said
+    assert by_sendgrid.requests == 0
+
+
+@pytest.mark.parametrize(("region", "host"), [("global", "api.sendgrid.com"), ("eu", "api.eu.sendgrid.com")])
+def test_mails_go_to_the_region_of_the_account(region, host):
+    found = read_settings(
+        {
+            "RINGFIRST_SENDGRID_KEY": KEY,
+            "RINGFIRST_SENDGRID_REGION": region,
+            "RINGFIRST_SENDER": "us@ringfirst.example",
+            "RINGFIRST_POSTAL_ADDRESS": "A street 1, Town",
+        }
+    )
+    channel = channel_of(found, SENDER, None)
+    assert isinstance(channel, SendGridChannel)
+    assert channel._account.host == f"https://{host}"
+
+
+def test_a_channel_is_left_alone_for_as_long_as_it_asks():
+    assert pause_after(DeliveryError("too many", "down", wait_seconds=77.0)) == 77.0
+    assert pause_after(DeliveryError("away", "down")) == 30.0
 
 
 def test_what_goes_wrong_is_said_once_and_that_it_goes_on(monkeypatch, caplog):

@@ -16,7 +16,8 @@ from engine.instants import MINUTE
 from outreach.channel import DeliveryError
 from outreach.channels.smtp import SmtpChannel
 from outreach.channels.smtp_server import SmtpServer
-from outreach.mail import Outgoing
+from outreach.mail import Outgoing, build_mail
+from outreach.rendering import Rendered
 from outreach.sender import AGAIN, send_due
 from tests.mailbox import Box, serving
 from tests.outreach.given import DUE, POLICY, SENDER, keep, made_template, only, planned
@@ -34,8 +35,8 @@ def server(box: Box) -> Iterator[SmtpServer]:
 
 
 def a_mail(number: int = 1, to: str = "ada@acme.example") -> Outgoing:
-    raw = f"To: {to}\r\nSubject: Mail {number}\r\n\r\nWords.\r\n.\r\nA dot before.\r\n".encode()
-    return Outgoing(mail_id=f"{number:032x}", rule="r", due_at=DUE, to=to, raw=raw)
+    words = Rendered(f"Mail {number}", "Words.\n.\nA dot before.\n", "<p>Words.</p>\n")
+    return build_mail(words, SENDER, mail_id=f"{number:032x}", rule="r", due_at=DUE, to=to)
 
 
 def delivered(server: SmtpServer, *mails: Outgoing) -> None:

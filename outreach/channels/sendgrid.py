@@ -1,0 +1,218 @@
+"""Mails over SendGrid's HTTP API: its SDK builds what is posted, a pool of our own posts it, and only 202 is a yes.
+
+Facts: docs.sendgrid.com/api-reference/mail-send (limits, errors), DELIVERY 1 and 3. Nothing else knows SendGrid but
+this file and those beside it whose names begin with it.
+"""
+
+import json
+import random
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import urllib3
+from urllib3.connection import HTTPConnection, HTTPSConnection
+
+from outreach.channel import DeliveryError
+from outreach.channels.sendgrid_account import SendGridAccount
+from outreach.mail import Outgoing, rule_slug
+
+CONNECT_SECONDS = 5.0
+ANSWER_SECONDS = 20.0
+"""How long SendGrid may take to answer a mail; after that nobody knows."""
+OURS_SECONDS = 300.0
+"""How long to wait when our own settings are wrong: it blocks those for longer who go on asking."""
+LONGEST_SECONDS = 600.0
+"""However long it asks us to wait, we look again after this."""
+MAIL_ID = "x_outbox_id"
+"""The custom argument that carries our id; it comes back in every event, at the top level, hence a name nobody has."""
+PLACE = "/v3/mail/send"
+_ANSWER_BYTES = 65_536
+_TAKEN = 202
+_NOT_YET = 503
+_TOO_MANY = 429
+_OURS = {
+    401: "the key is not good; look at RINGFIRST_SENDGRID_KEY",
+    403: "the key may not send, or the sender's address is not verified there; look at RINGFIRST_SENDER",
+    451: "the account lives in another region; look at RINGFIRST_SENDGRID_REGION",
+}
+_NEVER = frozenset({400, 404, 405, 406, 413})
+_FIELD = re.compile(r"[a-z0-9_.\[\]-]{1,60}")
+
+
+class SendGridChannel:
+    """Hands mails to SendGrid, one in each request, so that no answer leaves more than one in doubt."""
+
+    name = "sendgrid"
+    local = False
+
+    def __init__(self, account: SendGridAccount) -> None:
+        self._account = account
+        timeout = urllib3.Timeout(connect=CONNECT_SECONDS, read=ANSWER_SECONDS)
+        # No retries: a mail that was posted twice is sent twice. No redirects: SendGrid has none, a 3xx is a trap.
+        self._pool = urllib3.PoolManager(retries=False, timeout=timeout, maxsize=account.connections, block=True)
+        self._pool.pool_classes_by_scheme = {"http": _Pool, "https": _SecurePool}
+
+    @contextmanager
+    def session(self) -> Iterator[None]:
+        try:
+            yield
+        finally:
+            self._pool.clear()
+
+    def has(self, mail_id: str) -> bool:
+        """SendGrid tells what it took by its events alone; asking is a paid extra, and not to be had in the EU."""
+        return False
+
+    def deliver(self, mail: Outgoing) -> str | None:
+        body = _body(mail)
+        headers = {"Authorization": f"Bearer {self._account.key}", "Content-Type": "application/json"}
+        try:
+            answer = self._pool.request(
+                "POST", self._account.host + PLACE, body=body, headers=headers, redirect=False, preload_content=False
+            )
+        except _Unreached as err:
+            raise DeliveryError(f"sendgrid: it cannot be reached; {err}; nothing was sent", "down") from err
+        except (urllib3.exceptions.HTTPError, OSError) as err:
+            raise DeliveryError(f"sendgrid: no answer to the mail; {_told(err)}", "in_doubt") from err
+        with _closing(answer):
+            if answer.status == _TAKEN:
+                return answer.headers.get("X-Message-Id")
+            raise _refusal(answer)
+
+
+def payload(mail: Outgoing) -> dict[str, Any]:
+    """What is posted for one mail. Raises ``DeliveryError`` (failed) for what SendGrid would never take.
+
+    Click, open and subscription tracking are off: nobody's clicks are followed, and the way to unsubscribe is ours.
+    """
+    from sendgrid.helpers import mail as sdk  # noqa: PLC0415, it loads slowly, and most commands send nothing
+
+    made = sdk.Mail(subject=mail.subject)
+    made.from_email = sdk.From(mail.sender, mail.sender_name or None)
+    personal = sdk.Personalization()
+    personal.add_to(sdk.To(mail.to, mail.to_name or None))
+    made.add_personalization(personal)
+    if mail.reply_to:
+        made.reply_to = sdk.ReplyTo(mail.reply_to)
+    try:
+        made.add_content(sdk.Content("text/plain", mail.text))
+        made.add_content(sdk.Content("text/html", mail.html))
+    except Exception as err:  # noqa: BLE001, the SDK's own have no common root; one names a key that it finds in a text
+        message = f"sendgrid: its SDK does not build the mail ({type(err).__name__}); look at the template"
+        raise DeliveryError(message, "failed") from None
+    for name, value in (("Message-ID", mail.message_id), *mail.headers):
+        made.add_header(sdk.Header(name, value))
+    made.add_custom_arg(sdk.CustomArg(MAIL_ID, mail.mail_id))
+    made.add_category(sdk.Category(rule_slug(mail.rule)))
+    made.tracking_settings = sdk.TrackingSettings(
+        click_tracking=sdk.ClickTracking(enable=False, enable_text=False),
+        open_tracking=sdk.OpenTracking(enable=False),
+        subscription_tracking=sdk.SubscriptionTracking(enable=False),
+    )
+    found: dict[str, Any] = made.get()
+    return found
+
+
+def _body(mail: Outgoing) -> bytes:
+    return json.dumps(payload(mail), ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _refusal(answer: urllib3.BaseHTTPResponse) -> DeliveryError:
+    """What is known of a mail after any answer but a yes (the table of DELIVERY 1)."""
+    status = answer.status
+    if status in _OURS:
+        return DeliveryError(f"sendgrid: {status}; {_OURS[status]}", "down", wait_seconds=OURS_SECONDS, ours=True)
+    if status == _TOO_MANY:
+        wait = _reset(answer)
+        return DeliveryError("sendgrid: too many mails in a short time (429); it waits", "down", wait_seconds=wait)
+    errors = _errors(answer)
+    if status in _NEVER:
+        field = f"; it names {errors[0]}" if errors and errors[0] else ""
+        return DeliveryError(f"sendgrid: it refused the mail ({status}){field}", "failed")
+    if status == _NOT_YET and errors is not None:
+        return DeliveryError("sendgrid: it is not available (503)", "down", over_it=True)
+    return DeliveryError(f"sendgrid: an answer that is neither yes nor no ({status})", "in_doubt")
+
+
+def _reset(answer: urllib3.BaseHTTPResponse) -> float:
+    """Seconds until the limit is lifted, and a little more, so that several senders do not come back as one.
+
+    ``X-RateLimit-Reset`` is an instant (Unix seconds) in SendGrid's pages; a small number is taken for seconds to wait.
+    """
+    import time  # noqa: PLC0415
+
+    told = answer.headers.get("X-RateLimit-Reset", "")
+    if not re.fullmatch(r"\d{1,12}", told):
+        return 30.0 + random.uniform(0, 30)  # noqa: S311, it spreads senders, nothing hangs on it
+    seconds = int(told) - time.time() if int(told) > LONGEST_SECONDS else float(told)
+    return min(max(seconds, 1.0), LONGEST_SECONDS) * random.uniform(1.0, 1.2)  # noqa: S311, the same
+
+
+def _errors(answer: urllib3.BaseHTTPResponse) -> list[str] | None:
+    """The fields that SendGrid's own answer names; None when it is not SendGrid that answers.
+
+    Its words are left out: they may hold an address.
+    """
+    try:
+        told = json.loads(answer.read(_ANSWER_BYTES))
+        fields = [one.get("field") for one in told["errors"]]
+    except (urllib3.exceptions.HTTPError, OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+    return [one if isinstance(one, str) and _FIELD.fullmatch(one) else "" for one in fields]
+
+
+def _told(err: BaseException) -> str:
+    """What broke, without where."""
+    if isinstance(err, urllib3.exceptions.TimeoutError | TimeoutError):
+        return "it took too long"
+    return type(err).__name__
+
+
+@contextmanager
+def _closing(answer: urllib3.BaseHTTPResponse) -> Iterator[None]:
+    """Read to its end whatever is left of an answer, so that its connection carries the next mail."""
+    try:
+        yield
+    finally:
+        try:
+            answer.drain_conn()
+        except (urllib3.exceptions.HTTPError, OSError):
+            answer.close()
+        else:
+            answer.release_conn()
+
+
+# -- not a byte of a mail leaves before there is a connection: a failure until then is no doubt ------------------------
+class _Unreached(Exception):
+    """There was no connection."""
+
+
+def _reach(connect: Any) -> None:
+    try:
+        connect()
+    except urllib3.exceptions.NameResolutionError as err:
+        raise _Unreached("its name is not known here") from err
+    except (urllib3.exceptions.HTTPError, OSError) as err:
+        why = err.__cause__ if isinstance(err.__cause__, OSError) else err
+        told = getattr(why, "strerror", None) or getattr(why, "reason", None) or _told(err)
+        raise _Unreached(str(told)) from err
+
+
+class _Connection(HTTPConnection):
+    def connect(self) -> None:
+        _reach(super().connect)
+
+
+class _SecureConnection(HTTPSConnection):
+    def connect(self) -> None:
+        _reach(super().connect)
+
+
+class _Pool(urllib3.HTTPConnectionPool):
+    ConnectionCls = _Connection
+
+
+class _SecurePool(urllib3.HTTPSConnectionPool):
+    ConnectionCls = _SecureConnection
