@@ -42,12 +42,13 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
 def verdict(asked: Asked, past: Iterable[Contact], policy: Policy, at: Instant) -> No | None:
     """Ask whether a mail may leave at ``at``; None is a yes.
 
-    ``past`` is the contact with its account and its person, as far back as the policy looks. The answer holds until
+    ``past`` is the contact with its account and its person, as far back as the policy looks. What is dated after ``at``
+    counts too: a clock was ahead, or is behind now, and no clock is a reason to write twice. The answer holds until
     ``until``, when everything that stands against the mail now is over.
     """
     if asked.mail_class == "transactional":
         return None
-    known = [one for one in past if one.at <= at]
+    known = list(past)
     against = [*_pauses(asked, known, policy, at), *_gap(asked, known, policy, at), *_caps(asked, known, policy, at)]
     until = max((end for _, end in against), default=at)
     opening = opens(until, policy.hours, asked.zone)
@@ -75,7 +76,9 @@ def _pauses(asked: Asked, known: Sequence[Contact], policy: Policy, at: Instant)
     spans = dict(policy.contact.pause_after)
     found: dict[str, Instant] = {}
     for one in known:
-        if one.account_id == asked.account_id and one.channel != "mail" and one.at + spans.get(one.kind, 0) > at:
+        if one.account_id != asked.account_id or one.channel == "mail" or one.kind not in spans:
+            continue
+        if one.at + spans[one.kind] > at:
             found[one.kind] = max(found.get(one.kind, at), one.at + spans[one.kind])
     return [(f"pause after {kind}", end) for kind, end in sorted(found.items())]
 

@@ -131,7 +131,7 @@ class _Out:
         elsewhere = self._with_person.get(person_of(row, self._post), [])
         past = [*ours, *(one for one in elsewhere if one.account_id != row.account_id)]
         since = at - looks_back(self._post.policy)
-        return asking(row, self._post, at=at)([one for one in past if one.at >= since])
+        return asking(row, self._post, at=at)([one for one in past if since <= one.at <= at])
 
     def left(self, row: OutreachRow, at: Instant) -> None:
         if row.audience == "customer":

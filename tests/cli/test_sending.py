@@ -4,12 +4,13 @@ import os
 import signal
 import threading
 import time
+from contextlib import closing
 from email import message_from_bytes
 
 import pytest
 
 from engine.errors import StoreError
-from engine.instants import DAY, MINUTE
+from engine.instants import DAY, MINUTE, iso, parse_instant
 from engine.stores import open_store
 from outreach.channel import DeliveryError
 from outreach.channels.sendgrid import SendGridChannel
@@ -17,13 +18,14 @@ from outreach.sender import SendReport
 from ringfirst.intake import now
 from ringfirst.leaving import channel_of, pause_after, watch
 from ringfirst.settings import read_settings
+from tests.cli.given import BOOK, START, company, lines
 from tests.fakes.sendgrid import KEY, FakeSendGrid, serving
 from tests.outreach.given import SENDER, keep, planned
 
 
 @pytest.fixture
-def sends(place, monkeypatch, mailbox):
-    """A store with a mail that is due now, and the settings of a sender."""
+def by_mail(monkeypatch, mailbox):
+    """The settings of a sender that gives its mails to a server."""
     for name, value in {
         "SMTP": mailbox.address,
         "SMTP_SECURITY": "none",
@@ -31,6 +33,11 @@ def sends(place, monkeypatch, mailbox):
         "POSTAL_ADDRESS": "A street 1, Town",
     }.items():
         monkeypatch.setenv(f"RINGFIRST_{name}", value)
+
+
+@pytest.fixture
+def sends(place, by_mail):
+    """A store with a mail that is due now, and the settings of a sender."""
     store = open_store(f"sqlite:///{place / 'ringfirst.db'}")
     at = now()
     orientation = {"orientation.starts_at": "2026-03-12T09:00:00Z"}
@@ -72,6 +79,30 @@ def test_with_an_outbox_named_mails_become_files(run, sends, place, mailbox):
 @pytest.mark.parametrize("more", ["--simulate", "--json", "--at=2026-03-01"])
 def test_watching_goes_by_the_wall_clock(run, sends, more):
     assert "send --watch: goes on by the wall clock" in run("send", "--watch", more, code=2).stderr
+
+
+def test_a_whole_history_mails_nobody_however_often_it_is_read_and_replayed(
+    run, ask, place, by_mail, mailbox, monkeypatch
+):
+    """No reason in it is too old to be sent: it is only that all of it lies in the past."""
+    book = (BOOK / "rules" / "small.yml").read_text()
+    (place / "rules").mkdir()
+    (place / "rules" / "small.yml").write_text(book.replace("    kind: ", "    max_age: 30d\n    kind: "))
+    monkeypatch.setenv("RINGFIRST_RULES", str(place))
+    shift = now() - 12 * DAY - START
+    names = [f"customer-{number}" for number in range(20)]
+    rows = [{**row, "time": iso((parse_instant(row["time"]) or 0) + shift)} for row in company(names)]
+    (place / "history.jsonl").write_text(lines(rows))
+    for again in range(2):
+        told = ask("import", "history.jsonl")
+        assert (told["decisions"], told["past"]) == ((0, 0) if again else (40, 40))
+        assert run("send").stdout.startswith("0 mails")
+        assert ask("replay", "--verify")["different"] == 0
+        assert run("send").stdout.startswith("0 mails")
+    assert mailbox.mails == []
+    with closing(open_store(f"sqlite:///{place / 'ringfirst.db'}")) as store:
+        assert min(row.expires_at for row in store.outreach()) > now(), "by their age all could still leave"
+        assert {row.state for row in store.outreach()} == {"past"}
 
 
 @pytest.mark.slow

@@ -242,6 +242,11 @@ def due_at(at: int, settle: int, hours: dict, zone: str) -> int:
     raise ValueError(msg)
 
 
+def inside_hours(at: int, hours: dict, zone: str) -> bool:
+    """Whether an instant lies inside ``hours`` there."""
+    return _inside(local(at, zone), hours)
+
+
 def _inside(clock: datetime, hours: dict) -> bool:
     begins, ends = _minutes(hours.get("from", "08:00")), _minutes(hours.get("until", "18:00"))
     minute = clock.hour * 60 + clock.minute
