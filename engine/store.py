@@ -239,6 +239,49 @@ class Contact(msgspec.Struct, frozen=True):
     user_id: str | None = None
 
 
+StopScope = Literal["all", "channel", "rule", "account"]
+
+
+class Stop(msgspec.Struct, frozen=True):
+    """Mails that somebody stopped: all, or those of a channel, rule or account, which is then the ``name``.
+
+    ``per_hour`` None: none of them leaves. A number: they go on since ``at``, and of those that were due by then at
+    most so many leave in an hour.
+    """
+
+    scope: StopScope
+    name: str
+    at: Instant
+    who: str
+    why: str
+    per_hour: int | None = None
+
+    @property
+    def words(self) -> str:
+        """What is stopped, in a few words.
+
+        >>> Stop("all", "", 0, "ann", "x").words, Stop("rule", "we-miss-you", 0, "ann", "x").words
+        ('everything', 'rule we-miss-you')
+        """
+        return f"{self.scope} {self.name}" if self.name else "everything"
+
+
+class Ramp(msgspec.Struct, frozen=True):
+    """How what was stopped goes on: mails that had waited and left, since it goes on and in the last hour."""
+
+    stop: Stop
+    since: int
+    hour: int
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """What stands around a mail while it is claimed: contact that there was, what is stopped, what goes on slowly."""
+
+    contacts: Sequence[Contact]
+    stops: Sequence[Stop] = ()
+    ramps: Sequence[Ramp] = ()
+
+
 class OutreachRow(msgspec.Struct, frozen=True):
     """A mail as it stands in the store, with what its decision froze."""
 
@@ -461,10 +504,13 @@ class Store(Protocol):
         by: str,
         why: str | None = None,
         inbox: Sequence[tuple[str, InboxKind, bytes]] = (),
+        unless_stopped: str | None = None,
     ) -> bool:
         """Move a mail from one of the states ``before`` to ``after``, in one transaction with rows for inboxes.
 
-        ``inbox`` holds (account id, kind, body). Returns False, and writes nothing, when the mail is in none of them.
+        ``inbox`` holds (account id, kind, body). Returns False, and writes nothing, when the mail is in none of them,
+        or when mails like it are stopped on the channel that ``unless_stopped`` names. A stop that is put meanwhile
+        comes before this or after it.
         """
         ...
 
@@ -477,10 +523,12 @@ class Store(Protocol):
         since: Instant,
         at: Instant,
         by: str,
-        may: Callable[[Sequence[Contact]], Objection | None],
+        may: Callable[[Standing], Objection | None],
+        channel: str = "",
     ) -> tuple[list[str], Objection | None]:
-        """Claim what leaves as one mail to one person, unless ``may`` objects to the contact since ``since``.
+        """Claim what leaves by ``channel`` as one mail to one person, unless ``may`` objects to what stands around it.
 
+        That is the contact since ``since``, and what is stopped: no stop is put, and none lifted, while it is asked.
         ``rows`` are outreach ids of one account, ``person`` is the key of the address. While ``may`` is asked nobody
         else can claim for the same account or person; it must not ask the store. Gives the ids that are claimed, which
         are those still queued or held and due at ``at`` (the engine may have put one off), and the objection.
@@ -489,6 +537,26 @@ class Store(Protocol):
 
     def contacts(self, account_id: str, person: str, *, since: Instant) -> list[Contact]:
         """Contact with the account or the person since then, oldest first: mails that are out, and human contact."""
+        ...
+
+    # -- the stop switch -------------------------------------------------------------------------------------------
+    def stop(self, one: Stop) -> bool:
+        """Let nothing leave that ``one`` names, and write down who did that and why.
+
+        Holds for every sender as soon as this returns, but for a mail that is just being handed over. Returns False,
+        and the first reason stays, when it was stopped already.
+        """
+        ...
+
+    def go(self, one: Stop) -> Stop | None:
+        """Let go on what ``one`` names, ``per_hour`` at most (None: at once), and write down who did that and why.
+
+        Returns what stood there, None if nothing was stopped.
+        """
+        ...
+
+    def stops(self) -> list[Stop]:
+        """What is stopped, and what goes on slowly after that; the oldest first."""
         ...
 
     # -- inbox, people, dead letters, audit ------------------------------------------------------------------------
@@ -640,6 +708,8 @@ __all__ = [
     "Recorded",
     "Share",
     "Snapshot",
+    "Standing",
+    "Stop",
     "Store",
     "Touch",
     "Trait",

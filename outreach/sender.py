@@ -19,13 +19,15 @@ from engine.decision import MailState
 from engine.errors import TemplateError
 from engine.instants import MINUTE, SECOND, Instant, iso
 from engine.rulebook.spec import Policy
-from engine.store import OutreachRow, Store
+from engine.store import OutreachRow, Standing, Store
 from outreach.addresses import address_key
 from outreach.channel import Channel, DeliveryError, Verdict
 from outreach.context import Lookup, People, Sender
 from outreach.gate import Post, asking, by_rank, judge, looks_back, person_of
 from outreach.joining import join_rows, write_mail
 from outreach.mail import Outgoing
+from outreach.policy import No
+from outreach.stops import against, channel_kind, stopped
 from outreach.templates import Template
 
 BEHIND = 5 * MINUTE
@@ -119,6 +121,7 @@ class _Run:
         self._began, self._since = at, time.monotonic() if live else None
         self._tally: Counter[str] = Counter()
         self._reasons: Counter[str] = Counter()
+        self._stops, self._kind = store.stops(), channel_kind(channel.name)
         self.down: DeliveryError | None = None
         """Why the channel takes nothing any more."""
 
@@ -162,6 +165,10 @@ class _Run:
         if row.state == "queued" and row.why is not None and self._at < row.state_at + AGAIN:
             self._tally["waiting"] += 1
             return False
+        stop = stopped(row, self._stops, self._kind)  # asked again when it is claimed, and handed over
+        if stop is not None and row.expires_at > self._at:
+            self._end(row, stop.state, stop.why)
+            return False
         return self._may(row)
 
     def _may(self, row: OutreachRow) -> bool:
@@ -190,6 +197,9 @@ class _Run:
         else:
             for row in posted:
                 self._move(row, "posting", "queued")
+            for row in claimed:  # a stop came in between, or another sender was faster
+                if row not in posted:
+                    self._move(row, "claimed", "queued")
 
     def _claimed(self, group: Sequence[OutreachRow]) -> list[OutreachRow]:
         """Those of a mail's rows that are ours now; none when the policy holds the mail."""
@@ -201,7 +211,8 @@ class _Run:
             since=self._at - looks_back(self._post.policy),
             at=self._at,
             by=self._by,
-            may=asking(first, self._post, at=self._at),
+            may=self._objection(first),
+            channel=self._kind,
         )
         if no is not None:
             for row in group:
@@ -210,11 +221,20 @@ class _Run:
         self._tally["elsewhere"] += len(group) - len(found)
         return [row for row in group if row.outreach_id in found]
 
+    def _objection(self, first: OutreachRow) -> Callable[[Standing], No | None]:
+        """What is asked while the mail is claimed; all that it needs beside what stands there is known by now."""
+        ask, at = asking(first, self._post, at=self._at), self._at
+        return lambda standing: against(standing, at) or ask(standing.contacts)
+
     def _settle(self, rows: Sequence[OutreachRow], channel: str, mail_id: str) -> None:
         self._tally["recovered"] += len(rows)
         if channel == self._channel.name and self._channel.has(mail_id):
             self._accept(rows, mail_id)
         elif channel == self._channel.name and self._channel.local:
+            if any(stopped(row, self._stops, self._kind) for row in rows):
+                for row in rows:
+                    self._move(row, "posting", "queued")  # it is not there, and a local channel knows
+                return
             mail = self._written(rows, mail_id, "posting")
             if mail is not None:
                 self._hand_over(mail, rows)
@@ -272,13 +292,30 @@ class _Run:
             self._reasons.update([why] if why else [])
 
     def _taken(self, row: OutreachRow, before: str, after: MailState, why: str | None) -> bool:
-        moved = self._move(row, before, after, why)
+        moved = self._move(row, before, after, why, unless_stopped=self._kind)
         self._tally["elsewhere"] += not moved
         return moved
 
-    def _move(self, row: OutreachRow, before: str, after: MailState, why: str | None = None, inbox: Any = ()) -> bool:
+    def _move(
+        self,
+        row: OutreachRow,
+        before: str,
+        after: MailState,
+        why: str | None = None,
+        inbox: Any = (),
+        unless_stopped: str | None = None,
+    ) -> bool:
         states: Any = [before]
-        return self._store.move(row.outreach_id, states, after, at=self._at, by=self._by, why=why, inbox=inbox)
+        return self._store.move(
+            row.outreach_id,
+            states,
+            after,
+            at=self._at,
+            by=self._by,
+            why=why,
+            inbox=inbox,
+            unless_stopped=unless_stopped,
+        )
 
 
 def _posted(row: OutreachRow) -> tuple[str, str]:

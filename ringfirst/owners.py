@@ -26,6 +26,17 @@ def owner_name(group: str = "") -> str:
     return f"{name}:{_WORKER}:{group}" if group else name
 
 
+def person_name() -> str:
+    """Name who types, for the audit: ``user@host``."""
+    import getpass
+
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a container may run under a number that has no name
+        user = str(os.getuid())
+    return f"{user}@{socket.gethostname()}"
+
+
 def is_worker(owner: str, group: str) -> bool:
     """Is the owner a worker of this consumer group, from which Kafka takes lanes as it likes?
 

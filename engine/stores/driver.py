@@ -47,6 +47,10 @@ class Driver(Protocol):
         """Hold these names until the transaction ends; who wants one of them waits, never in a circle."""
         ...
 
+    def share(self, connection: sa.Connection, name: str) -> None:
+        """Hold a name together with others who share it; who wants it alone by ``lock`` waits, and we for them."""
+        ...
+
     def insert(self, connection: sa.Connection, table: sa.Table, rows: Sequence[tuple[Any, ...]]) -> None:
         """Insert many rows by the shortest way; the values are in the order of ``columns(table)``."""
         ...

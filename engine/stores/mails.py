@@ -82,6 +82,13 @@ def contacts(connection: sa.Connection, account_id: str, person: str, since: Ins
     return sorted(found, key=lambda one: (one.at, one.channel, one.kind, one.person or ""))
 
 
+def rules_of(connection: sa.Connection, rows: Sequence[str]) -> tuple[list[str], Instant]:
+    """The rules of these mails, and when the first of them was due."""
+    query = sa.select(outreach.c.rule, sa.func.min(outreach.c.due_at)).where(outreach.c.outreach_id.in_(rows))
+    found = connection.execute(query.group_by(outreach.c.rule)).all()
+    return [row[0] for row in found], min((row[1] for row in found), default=0)
+
+
 def claim(connection: sa.Connection, rows: Sequence[str], *, person: str, at: Instant, by: str) -> list[str]:
     """Claim the rows of one mail that are still to be had.
 

@@ -118,6 +118,10 @@ class PostgresDriver:
         for name in sorted(set(names)):
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtextextended(name, 0))))
 
+    def share(self, connection: sa.Connection, name: str) -> None:
+        """Hold a name together with others until the transaction ends."""
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock_shared(sa.func.hashtextextended(name, 0))))
+
     def insert(self, connection: sa.Connection, table: sa.Table, rows: Sequence[tuple[Any, ...]]) -> None:
         """Insert by binary COPY, a tenth of the cost of INSERT."""
         if not rows:

@@ -29,6 +29,7 @@ WHOLE = (
     tables.people,
     tables.touches,
     tables.suppressions,
+    tables.stops,
     tables.dead_letters,
     tables.audit,
     tables.tombstones,

@@ -30,9 +30,24 @@ from engine.store import (
     OutreachRow,
     Share,
     Snapshot,
+    Standing,
+    Stop,
     Touch,
 )
-from engine.stores import arrivals, decided, forgetting, kept, log, mails, outbox, ownership, persons, tables, watched
+from engine.stores import (
+    arrivals,
+    decided,
+    forgetting,
+    kept,
+    log,
+    mails,
+    outbox,
+    ownership,
+    persons,
+    stops,
+    tables,
+    watched,
+)
 from engine.stores.arrivals import Letter
 from engine.stores.driver import Driver
 from engine.stores.schema import MOVED, UNFINISHED
@@ -289,9 +304,12 @@ class SqlStore:
         by: str,
         why: str | None = None,
         inbox: Sequence[Letter] = (),
+        unless_stopped: str | None = None,
     ) -> bool:
         """Move a mail from one of the states ``before`` to ``after``, in one transaction with rows for inboxes."""
         with self._driver.writing() as connection:
+            if unless_stopped is not None and self._stopped(connection, outreach_id, unless_stopped):
+                return False
             moved = mails.move(connection, outreach_id, before, after, at=at, by=by, why=why)
             if moved:
                 arrivals.put_inbox(connection, self._driver, inbox, lanes=self._lanes, at=at)
@@ -306,12 +324,17 @@ class SqlStore:
         since: Instant,
         at: Instant,
         by: str,
-        may: Callable[[Sequence[Contact]], Objection | None],
+        may: Callable[[Standing], Objection | None],
+        channel: str = "",
     ) -> tuple[list[str], Objection | None]:
-        """Claim what leaves as one mail to one person, unless ``may`` objects to the contact since ``since``."""
+        """Claim what leaves as one mail to one person, unless ``may`` objects to what stands around it."""
         with self._driver.writing() as connection:
-            self._driver.lock(connection, [f"account {account_id}", f"person {person}"])
-            objection = may(mails.contacts(connection, account_id, person, since))
+            of, due_at = mails.rules_of(connection, rows)
+            found = stops.against(connection, self._driver, account_id=account_id, rules=of, channel=channel)
+            slow = [f"ramp {one.scope} {one.name}" for one in found if one.per_hour is not None]
+            self._driver.lock(connection, [f"account {account_id}", f"person {person}", *slow])
+            contacts = mails.contacts(connection, account_id, person, since)
+            objection = may(Standing(contacts, found, stops.ramps(connection, found, due_at, at)))
             if objection is not None:
                 return [], objection
             return mails.claim(connection, rows, person=person, at=at, by=by), None
@@ -320,6 +343,37 @@ class SqlStore:
         """Contact with the account or the person since then, oldest first."""
         with self._driver.reading() as connection:
             return mails.contacts(connection, account_id, person, since)
+
+    def _stopped(self, connection: sa.Connection, outreach_id: str, channel: str) -> bool:
+        c = tables.outreach.c
+        row = connection.execute(sa.select(c.rule, c.account_id).where(c.outreach_id == outreach_id)).one_or_none()
+        if row is None:
+            return False
+        of = [row.rule]
+        found = stops.against(connection, self._driver, account_id=row.account_id, rules=of, channel=channel)
+        return any(one.per_hour is None for one in found)
+
+    # -- the stop switch -------------------------------------------------------------------------------------------
+    def stop(self, one: Stop) -> bool:
+        """Let nothing leave that ``one`` names."""
+        with self._driver.writing() as connection:
+            fresh = stops.put(connection, self._driver, one)
+            if fresh:
+                persons.note(connection, Note(one.at, one.who, "stop", _audited(one)))
+            return fresh
+
+    def go(self, one: Stop) -> Stop | None:
+        """Let go on what ``one`` names; returns what stood there."""
+        with self._driver.writing() as connection:
+            found = stops.lift(connection, self._driver, one)
+            if found is not None:
+                persons.note(connection, Note(one.at, one.who, "go", {**_audited(one), "per_hour": one.per_hour}))
+            return found
+
+    def stops(self) -> list[Stop]:
+        """What is stopped, and what goes on slowly after that."""
+        with self._driver.reading() as connection:
+            return stops.read(connection)
 
     # -- inbox, people, dead letters, audit ------------------------------------------------------------------------
     def put_inbox(self, rows: Sequence[Letter], *, at: Instant) -> None:
@@ -492,6 +546,10 @@ def _shut(url: str, moved: str | None) -> str:
     if moved is not None:
         return f"{url}: this store got more lanes; all that was in it is in {moved} now; use that one"
     return f"{url}: this store is not whole; 'ringfirst relane' was making it and did not end; type the same again"
+
+
+def _audited(one: Stop) -> dict[str, Any]:
+    return {"scope": one.scope, "name": one.name, "why": one.why}
 
 
 def _end(connection: sa.Connection, lane: int, until_position: int | None) -> int:

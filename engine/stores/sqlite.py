@@ -71,6 +71,9 @@ class SqliteDriver:
     def lock(self, connection: sa.Connection, names: Iterable[str]) -> None:
         """Nothing to do: there is one writing transaction at a time."""
 
+    def share(self, connection: sa.Connection, name: str) -> None:
+        """Nothing to do, for the same reason."""
+
     def insert(self, connection: sa.Connection, table: sa.Table, rows: Sequence[tuple[Any, ...]]) -> None:
         """Insert on the driver's own connection: half the time of going through SQLAlchemy."""
         if rows:

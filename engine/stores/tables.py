@@ -193,6 +193,7 @@ outreach = sa.Table(
     _may("person", TEXT),
     sa.Index(None, "decision_id"),
     sa.Index(None, "person"),
+    sa.Index(None, "rule", "state_at"),
     sa.Index(None, "account_id"),
     sa.Index(None, "lane", "state", "due_at"),
     sa.Index(None, "due_at", "outreach_id"),
@@ -239,6 +240,19 @@ suppressions = sa.Table(
     sa.Column("address_key", TEXT, primary_key=True),
     _must("reason", TEXT),
     _must("at", BIG),
+)
+
+# What a person stopped; with ``per_hour``, what goes on again, slowly.
+stops = sa.Table(
+    "stops",
+    metadata,
+    sa.Column("scope", TEXT, primary_key=True),
+    sa.Column("name", TEXT, primary_key=True),
+    _may("account_id", TEXT),
+    _must("at", BIG),
+    _must("who", TEXT),
+    _must("why", TEXT),
+    _may("per_hour", sa.Integer()),
 )
 
 dead_letters = sa.Table(

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
+from ringfirst.commands import stopping
 from ringfirst.commands.options import json_option, opened, say_why_none, store_option
 
 if TYPE_CHECKING:
@@ -26,9 +27,13 @@ class State(click.ParamType):
         return str(value)
 
 
-@click.group(short_help="List and show mails.")
+@click.group(short_help="List and show mails; stop them, and let them go on.")
 def outreach() -> None:
-    """List and show mails: where they stand and how they came there."""
+    """Mails: where they stand and how they came there; and what people decide about them."""
+
+
+for _word in (stopping.stop, stopping.go, stopping.stops):
+    outreach.add_command(_word)
 
 
 @outreach.command("list")

@@ -77,6 +77,9 @@ def send(
     place = outbox or found.outbox
     _must_fit(at, watch=watch, simulate=simulate, as_json=as_json)
     with opened(store_url) as store:
+        for one in store.stops() if not simulate else ():
+            pace = "nothing of it leaves" if one.per_hour is None else f"at most {one.per_hour} an hour of what waited"
+            talk(f"{one.words} was stopped by {one.who}: {pace}; see 'ringfirst outreach stops'")
         if watch:
             _watch(store, folder, channel_of(found, sender, outbox), sender, found, alive)
             return

@@ -97,6 +97,7 @@ class Lookout:
                 "beats": store.heartbeats(),
                 "letters": store.dead_letter_counts(),
                 "mails": store.mail_counts(),
+                "stops": store.stops(),
                 "shares": store.shares(after=max(clocks) - DAY) if clocks else [],
             }
             if self._kafka is not None:

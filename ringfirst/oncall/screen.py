@@ -14,6 +14,7 @@ from ringfirst.oncall.status import LaneStatus, Status, WorkerStatus
 from ringfirst.oncall.words import WORDS
 
 STYLES = {"OK": "green", "catching up": "yellow", "stalled": "bold red", "stopped": "bold red"}
+MOST_STOPS = 3
 MOST_TROUBLES = 8
 """So many lanes say in words what is wrong with them; the table shows all."""
 MOST_ROWS, TABLE_HEAD = 3, 4
@@ -126,6 +127,12 @@ def _headline(found: Status) -> Iterator[Text]:
     yield Text(_lag(found))
     if found.store is None:
         yield Text(_beside(found))
+    for one in found.stops[:MOST_STOPS]:
+        pace = "nothing leaves" if one.per_hour is None else f"goes on, {one.per_hour} an hour"
+        words = f"STOPPED: {one.words}: {pace}; since {iso(one.at)} by {one.who}: {one.why}"
+        yield Text(shown(words), STYLES["catching up"])
+    if len(found.stops) > MOST_STOPS:
+        yield Text(f"and {plural(len(found.stops) - MOST_STOPS, 'more stop')}: ringfirst outreach stops", "dim")
     if found.portfolio_held_back_by:
         yield Text(
             f"the portfolio is held back by lanes {numbers(found.portfolio_held_back_by)}", STYLES["catching up"]

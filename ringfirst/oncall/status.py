@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from engine.instants import MINUTE, SECOND, Instant
-from engine.store import Heartbeat, LaneInfo, LetterCount, Share
+from engine.store import Heartbeat, LaneInfo, LetterCount, Share, Stop
 from ringfirst import owners
 from ringfirst.oncall.told import HEARD_SECONDS, ErrorTold, LaneTold, WorkerTold, read_told
 from ringfirst.oncall.words import Look, Word, left, rates, word, worst
@@ -65,6 +65,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     alive_workers: int
     rebalances_24h: int
     mails: dict[str, int]
+    stops: list[Stop]
     dead_letters: int
     oldest_dead_letter_at: Instant | None
     portfolio_held_back_by: list[int]
@@ -88,6 +89,7 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     letters: Sequence[LetterCount] = ()
     shares: Sequence[Share] = ()
     mails: Mapping[str, int] = {}
+    stops: Sequence[Stop] = ()
     store: str | None = None
     kafka: str | None = None
     kafka_used: bool = True
@@ -120,6 +122,7 @@ def status(first: Seen, last: Seen) -> Status:
         alive_workers=len(alive),
         rebalances_24h=max((one.rebalances_24h or 0 for one in alive), default=0),
         mails=dict(last.mails),
+        stops=list(last.stops),
         dead_letters=sum(one.count for one in last.letters),
         oldest_dead_letter_at=min((one.oldest_at for one in last.letters), default=None),
         portfolio_held_back_by=_holding_back(last),

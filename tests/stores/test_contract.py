@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from engine.decision import Ended, Held, Released, Subject
 from engine.errors import Conflict, Fenced, LaneTaken, StoreError
 from engine.instants import DAY, HOUR
-from engine.store import Offset, Share, Snapshot, Store, Touch, Trait
+from engine.store import Offset, Share, Snapshot, Standing, Stop, StopScope, Store, Touch, Trait
 from engine.stores import open_store
 from tests.stores.made import (
     ACME,
@@ -542,8 +542,8 @@ def test_a_mail_is_claimed_with_all_its_rows_unless_somebody_objects(store: Stor
     known: dict[str, Any] = {"account_id": ACME, "person": "ada", "since": T0 - 1, "at": T0, "by": "sender"}
     seen: list[Any] = []
 
-    def no(past: Any) -> str:
-        seen.append(past)
+    def no(standing: Any) -> str:
+        seen.append(standing.contacts)
         return "no"
 
     assert store.claim_mail([first, second], may=no, **known) == ([], "no")
@@ -588,9 +588,9 @@ def test_two_senders_at_once_never_count_the_same_past(durable: Store) -> None:
         if sender == "b":
             rows.reverse()
 
-        def may(past: Any) -> str | None:
+        def may(standing: Any) -> str | None:
             time.sleep(0.01)  # wide open for the other one, if it could come in
-            return "enough" if len(past) >= 3 else None
+            return "enough" if len(standing.contacts) >= 3 else None
 
         return sum(len(durable.claim_mail([row], may=may, **known)[0]) for row in rows)
 
@@ -873,3 +873,121 @@ def test_an_offset_remembers_the_topic_it_counts_in_until_it_is_told_another(sto
     committed(store, claim, offsets=[Offset("k", "support", 0, 2, 0, "c")])
     assert store.logs()["k", "support", 0] == "c"
     assert store.offsets() == {("k", "support", 0): 0, ("k", "usage", 0): 4}
+
+
+# -- the stop switch -------------------------------------------------------------------------------------------------
+
+
+def _stop(scope: StopScope = "all", name: str = "", *, at: int = T0, per_hour: int | None = None) -> Stop:
+    return Stop(scope, name, at, "ann@desk", "a wrong number", per_hour)
+
+
+def test_a_stop_stands_until_somebody_lets_it_go_on_and_keeps_its_first_reason(store: Store) -> None:
+    assert store.stop(_stop("rule", "r"))
+    assert not store.stop(_stop("rule", "r", at=T0 + 1))
+    assert store.stop(_stop(at=T0 + 2))
+    assert [(one.scope, one.at, one.who, one.why) for one in store.stops()] == [
+        ("rule", T0, "ann@desk", "a wrong number"),
+        ("all", T0 + 2, "ann@desk", "a wrong number"),
+    ]
+    assert store.go(_stop("rule", "r", at=T0 + 3, per_hour=9)) == _stop("rule", "r")
+    assert [(one.at, one.per_hour) for one in store.stops()] == [(T0 + 2, None), (T0 + 3, 9)]
+    assert store.stop(_stop("rule", "r", at=T0 + 4)), "what goes on slowly can be stopped again"
+    assert store.go(_stop("rule", "r")) is not None
+    assert store.go(_stop("rule", "r")) is None
+    assert [one.scope for one in store.stops()] == ["all"]
+
+
+def test_no_mail_is_handed_over_once_it_is_stopped(store: Store) -> None:
+    one, two = decision("one", due_at=T0), decision("two", due_at=T0)
+    committed(store, claimed(store), facts=[one, two])
+    first, second = (fact.mails[0].outreach_id for fact in (one, two))
+    for row in (first, second):
+        assert store.move(row, ["queued"], "claimed", at=T0, by="s")
+    for stop in (_stop(), _stop("channel", "smtp"), _stop("rule", "one"), _stop("account", ACME)):
+        store.stop(stop)
+        assert not store.move(first, ["claimed"], "posting", at=T0, by="s", unless_stopped="smtp"), stop
+        store.go(stop)
+    for stop in (_stop("channel", "file"), _stop("rule", "two"), _stop("account", OTHER)):
+        store.stop(stop)
+    assert store.move(first, ["claimed"], "posting", at=T0, by="s", unless_stopped="smtp")
+    assert not store.move(second, ["claimed"], "posting", at=T0, by="s", unless_stopped="smtp")
+
+
+def test_who_claims_a_mail_is_told_what_is_stopped_and_what_goes_on_slowly(store: Store) -> None:
+    plans = [decision(f"r{n}", due_at=T0) for n in range(4)]
+    committed(store, claimed(store), facts=plans)
+    ids = [plan.mails[0].outreach_id for plan in plans]
+    for stop in (_stop("rule", "r0"), _stop("rule", "r1"), _stop("channel", "smtp"), _stop("account", OTHER)):
+        store.stop(stop)
+    store.go(_stop("channel", "smtp", at=T0 + 5, per_hour=2))
+    told: list[Standing] = []
+
+    def may(standing: Standing) -> None:
+        told.append(standing)
+
+    for row in ids:
+        known: dict[str, Any] = {"account_id": ACME, "person": "ada", "since": T0 - 1, "at": T0 + 9, "by": "sender"}
+        assert store.claim_mail([row], may=may, channel="smtp", **known)[0] == [row]
+    assert [sorted(stop.name for stop in one.stops) for one in told] == [
+        ["r0", "smtp"],
+        ["r1", "smtp"],
+        ["smtp"],
+        ["smtp"],
+    ]
+    assert [[(ramp.since, ramp.hour) for ramp in one.ramps] for one in told] == [[(n, n)] for n in range(4)]
+
+
+def test_an_account_that_is_forgotten_is_no_longer_stopped_by_its_name(store: Store) -> None:
+    store.stop(_stop("account", ACME))
+    store.stop(_stop("account", OTHER))
+    store.forget_account(claimed(store), ACME, at=T0)
+    assert [one.name for one in store.stops()] == [OTHER]
+
+
+def test_a_stop_waits_for_who_is_just_claiming_and_comes_after(durable: Store) -> None:
+    committed(durable, claimed(durable), facts=[decision("one", due_at=T0)])
+    turned = threading.Thread(target=lambda: durable.stop(_stop()))
+
+    def may(_: Standing) -> None:
+        turned.start()
+        turned.join(0.3)
+        assert turned.is_alive(), "else a mail would be claimed after a stop that it did not see"
+
+    known: dict[str, Any] = {"account_id": ACME, "person": "ada", "since": T0 - 1, "at": T0, "by": "sender"}
+    assert len(durable.claim_mail([decision("one").mails[0].outreach_id], may=may, **known)[0]) == 1
+    turned.join(10)
+    assert len(durable.stops()) == 1
+
+
+@pytest.mark.slow
+def test_what_is_handed_over_after_a_stop_was_handed_over_before_it(durable: Store) -> None:
+    plans = [decision(f"r{n}", due_at=T0) for n in range(60)]
+    committed(durable, claimed(durable), facts=plans)
+    for plan in plans:
+        durable.move(plan.mails[0].outreach_id, ["queued"], "claimed", at=T0, by="s")
+    start, stopped = threading.Barrier(3), threading.Event()
+    late: list[bool] = []
+
+    def post(half: int) -> int:
+        start.wait()
+        posted = 0
+        for plan in plans[half::2]:
+            was = stopped.is_set()
+            done = durable.move(plan.mails[0].outreach_id, ["claimed"], "posting", at=T0, by="s", unless_stopped="x")
+            late.append(done and was)
+            posted += done
+        return posted
+
+    def stop() -> int:
+        start.wait()
+        time.sleep(0.01)
+        durable.stop(_stop())
+        stopped.set()
+        return 0
+
+    with ThreadPoolExecutor(3) as pool:
+        posts = [pool.submit(post, half) for half in (0, 1)]
+        pool.submit(stop).result()
+        assert sum(one.result() for one in posts) > 0
+    assert not any(late)

@@ -6,7 +6,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from engine.decision import Subject
-from engine.store import Heartbeat, Store
+from engine.store import Heartbeat, Stop, Store
 from engine.stores import open_store
 from engine.stores.sql import SqlStore
 from engine.stores.tables import metadata, settings, tombstones
@@ -32,6 +32,7 @@ def _live(store: Store) -> None:
     store.put_rulebook("f", {"a.yml": "é"}, at=T0)
     store.suppress("k", reason="bounced", at=T0)
     store.audit(at=T0, who="ann", what="approve", detail={"n": 1})
+    store.stop(Stop("rule", "r2", T0, "ann", "why"))
     store.forget_account(claims[1], account_in(1), at=T0)
 
 

@@ -1,0 +1,78 @@
+"""The stop switch: what must not leave, asked in the transaction in which a mail is claimed or handed over.
+
+Who hands a mail over holds the switch shared, who turns it holds it alone: once a stop is committed, nothing that was
+not being handed over already leaves any more.
+"""
+
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+
+from engine.instants import HOUR, Instant
+from engine.store import Ramp, Stop
+from engine.stores.driver import Driver
+from engine.stores.tables import outreach, stops
+
+SWITCH = "stop switch"
+LEFT = ("claimed", "posting", "accepted", "in_doubt")
+"""Mails that are out, or may be."""
+_FIELDS = Stop.__struct_fields__
+
+
+def put(connection: sa.Connection, driver: Driver, one: Stop) -> bool:
+    """Turn the switch off; returns False, and leaves the first reason, when it was off already."""
+    driver.lock(connection, [SWITCH])
+    here = stops.c.scope == one.scope, stops.c.name == one.name
+    found = connection.execute(sa.select(stops.c.per_hour).where(*here)).one_or_none()
+    if found is not None and found.per_hour is None:
+        return False
+    connection.execute(sa.delete(stops).where(*here))
+    connection.execute(sa.insert(stops).values(**_row(one)))
+    return True
+
+
+def lift(connection: sa.Connection, driver: Driver, one: Stop) -> Stop | None:
+    """Turn it on again: as ``one`` says, slowly, or without a trace. Returns what stood there."""
+    driver.lock(connection, [SWITCH])
+    here = stops.c.scope == one.scope, stops.c.name == one.name
+    found = next(iter(read(connection, here)), None)
+    if found is not None:
+        connection.execute(sa.delete(stops).where(*here))
+    if found is not None and one.per_hour is not None:
+        connection.execute(sa.insert(stops).values(**_row(one)))
+    return found
+
+
+def read(connection: sa.Connection, conditions: Sequence["sa.ColumnElement[bool]"] = ()) -> list[Stop]:
+    """What is stopped or goes on slowly, the oldest first."""
+    query = sa.select(*(stops.c[name] for name in _FIELDS)).where(*conditions)
+    return [Stop(*row) for row in connection.execute(query.order_by(stops.c.at, stops.c.scope, stops.c.name))]
+
+
+def against(
+    connection: sa.Connection, driver: Driver, *, account_id: str, rules: Sequence[str], channel: str
+) -> list[Stop]:
+    """What concerns mails of these rules to an account by a channel; the switch stays as it is until we are done."""
+    driver.share(connection, SWITCH)
+    named = (("all", [""]), ("channel", [channel]), ("rule", list(rules)), ("account", [account_id]))
+    return read(connection, [sa.or_(*(sa.and_(stops.c.scope == scope, stops.c.name.in_(of)) for scope, of in named))])
+
+
+def ramps(connection: sa.Connection, found: Sequence[Stop], due_at: Instant, at: Instant) -> list[Ramp]:
+    """Of what goes on slowly, how much of what had waited has left; a mail that did not wait is none of it."""
+    slow = [one for one in found if one.per_hour is not None and due_at <= one.at]
+    return [Ramp(one, _left(connection, one, one.at), _left(connection, one, at - HOUR)) for one in slow]
+
+
+def _left(connection: sa.Connection, one: Stop, since: Instant) -> int:
+    c = outreach.c
+    conditions = [c.state.in_(LEFT), c.state_at >= max(one.at, since), c.due_at <= one.at]
+    if one.scope in {"rule", "account"}:
+        conditions.append((c.rule if one.scope == "rule" else c.account_id) == one.name)
+    mail = sa.func.coalesce(c.mail_id, c.outreach_id)
+    return int(connection.execute(sa.select(sa.func.count(sa.distinct(mail))).where(*conditions)).scalar_one())
+
+
+def _row(one: Stop) -> dict[str, object]:
+    values = {name: getattr(one, name) for name in _FIELDS}
+    return {**values, "account_id": one.name if one.scope == "account" else None}
