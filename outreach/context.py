@@ -9,13 +9,14 @@ from engine.store import OutreachRow
 from engine.zones import zone_names
 from outreach.addresses import clean_address
 from outreach.filters import ZONE
+from outreach.locales import LOCALE, OURS, known_locale
 
 People = Mapping[str, Mapping[str, Any]]
 """Personal traits by person id, as ``Store.people`` gives them."""
 
 
 class Sender(msgspec.Struct, frozen=True, kw_only=True):
-    """Who writes: settings that every mail carries. ``timezone`` is for readers and accounts without one.
+    """Who writes: settings that every mail carries. ``timezone`` and ``locale`` are for those without one.
 
     ``secret`` makes message ids that tell nobody how many mails there are; ``domain`` stands in them (default: that of
     ``address``). ``postal_address`` is one line (CAN-SPAM and CASL ask for it in every mail, DELIVERY 6).
@@ -27,6 +28,7 @@ class Sender(msgspec.Struct, frozen=True, kw_only=True):
     reply_to: str | None = None
     domain: str | None = None
     timezone: str = "UTC"
+    locale: str = OURS
     secret: bytes = b"ringfirst"
 
 
@@ -43,7 +45,8 @@ def build_context(
     of all rows, by (instant, id), under ``plural``; values of the rule and roles stand under their dotted names.
     Of ``frozen`` it reads ``account`` (traits), ``people`` (traits by person id), ``roles`` (of the subject: role to
     person id), ``zone`` (the account's), ``with``, ``why``, ``title`` and ``owner``.
-    Nothing is computed anew: the same rows and people give the same context.
+    Its locale and zone are the reader's, else the account's, else the sender's. Nothing is computed anew: the same rows
+    and people give the same context.
     """
     ordered = sorted(rows, key=lambda row: (row.at, row.subject_id or "", row.outreach_id))
     first = ordered[0]
@@ -54,8 +57,21 @@ def build_context(
     context["sender"] = {"name": sender.name, "postal_address": sender.postal_address}
     context["links"] = {}
     context["rule"] = first.rule
+    context[LOCALE] = reader_locale(you, account if first.audience == "customer" else {}, sender)
     context[ZONE] = _zone(you.get("timezone"), first.frozen.get("zone"), account.get("timezone"), sender.timezone)
     return context
+
+
+def reader_locale(you: Mapping[str, Any], account: Mapping[str, Any], sender: Sender) -> str:
+    """The locale of a reader: the reader's trait ``locale`` or ``language``, else the account's, else the sender's.
+
+    What is no locale is as if it were not there. An account's locale says nothing about our own people.
+
+    >>> reader_locale({"locale": "de_AT"}, {"locale": "fr"}, Sender(address="", name="", postal_address=""))
+    'de-AT'
+    """
+    told = (traits.get(name) for traits in (you, account) for name in ("locale", "language"))
+    return next((known for one in told if (known := known_locale(one))), None) or known_locale(sender.locale) or OURS
 
 
 def reader_address(row: OutreachRow, people: People) -> str | None:

@@ -6,8 +6,9 @@ from engine.errors import TemplateError
 from outreach.context import Sender, person_of
 from outreach.filters import ZONE
 from outreach.finding import Finding, error
+from outreach.locales import LOCALE
 from outreach.rendering import render
-from outreach.templates import Template
+from outreach.template import Template, every_variant
 
 SENDER = Sender(
     address="hello@ringfirst.example", name="Ringfirst", postal_address="Beispielweg 12, 10115 Berlin, Germany"
@@ -15,19 +16,36 @@ SENDER = Sender(
 
 
 def example_context(template: Template, sender: Sender = SENDER) -> dict[str, Any]:
-    """Build the context of the example in ``template.yml``, with what every mail gets beside it."""
+    """Build the context of the example in ``template.yml``, with what every mail gets beside it.
+
+    Of a variant it is that of a reader whom the variant is for.
+    """
     given = template.manifest.example
     you: Any = given.get("you")
     traits: dict[str, Any] = you if isinstance(you, dict) else {}
+    if template.fits.role is not None:
+        traits = {**traits, "role": template.fits.role}
     reader = person_of(str(traits.get("id", "u1")), traits, {})
     ours = {"sender": {"name": sender.name, "postal_address": sender.postal_address}, "links": {}, "rule": "example"}
-    return {**ours, **given, "you": reader, ZONE: reader.get("timezone") or sender.timezone}
+    holds = {name: True for name in (template.fits.segment,) if name}
+    return {
+        **ours,
+        **given,
+        **holds,
+        "you": reader,
+        ZONE: reader.get("timezone") or sender.timezone,
+        LOCALE: template.locale,
+    }
 
 
 def check_example(template: Template) -> list[Finding]:
-    """Render the template with its example; a value it misses, or anything else it cannot do, is a finding."""
-    try:
-        render(template, example_context(template))
-    except TemplateError as err:
-        return [error(f"{template.path}/template.yml", 1, f"example: {err}; write it into the example")]
-    return []
+    """Render every variant of the template with its example; a value it misses, or anything it cannot do, is found."""
+    findings = []
+    for one in every_variant(template):
+        try:
+            render(one, example_context(one))
+        except TemplateError as err:
+            whose = f" of {one.fits}" if one is not template else ""
+            what = f"example{whose}: {err}; write it into the example"
+            findings.append(error(f"{template.path}/template.yml", 1, what))
+    return findings

@@ -1,4 +1,4 @@
-"""What a template can do to a value: dates in the reader's zone, numbers, plurals, safe links."""
+"""What a template can do to a value: dates in the reader's zone, numbers, plurals, all in a locale, and safe links."""
 
 import re
 from collections.abc import Callable
@@ -13,27 +13,25 @@ from jinja2.runtime import Context, Undefined
 from engine.errors import TemplateError
 from engine.instants import from_datetime, parse_iso
 from engine.zones import Zone, valid_zone, zone
+from outreach.locales import LOCALE, OURS, language
+from outreach.writing import (
+    both_text,
+    clock_text,
+    day_text,
+    list_text,
+    money_text,
+    number_text,
+    percent_text,
+    plural_text,
+    short_day_text,
+    weekday_text,
+)
 
 LONGEST_TEXT = 10_000
 """Characters of a text that a template puts together by itself."""
 _LONGEST_LIST = 1_000
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
 _URL = re.compile(r"(?:https://[^\s/?#@:]+(?::\d+)?(?:[/?#]\S*)?|mailto:[^\s@]+@[^\s@]+)", re.IGNORECASE)
-_MONTHS = (
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-)
-_DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 ZONE = "_zone"
 """Key of the context under which the reader's zone travels; a template cannot read it."""
 
@@ -44,20 +42,19 @@ def day(context: Context, value: Any) -> str:
 
     Raises ``TemplateError`` for anything that is neither ``YYYY-MM-DD`` nor an ISO 8601 instant.
     """
-    return f"{weekday(context, value)}, {short_day(context, value)}"
+    return day_text(_moment(context, value), _locale(context))
 
 
 @pass_context
 def short_day(context: Context, value: Any) -> str:
     """Write the day of a date or instant in few letters, ``12 March 2026``: for subjects, which phones cut off."""
-    moment = _moment(context, value)
-    return f"{moment.day} {_MONTHS[moment.month - 1]} {moment.year}"
+    return short_day_text(_moment(context, value), _locale(context))
 
 
 @pass_context
 def weekday(context: Context, value: Any) -> str:
     """Write the weekday of a date or instant: ``Thursday``, in the reader's zone."""
-    return _DAYS[_moment(context, value).weekday()]
+    return weekday_text(_moment(context, value), _locale(context))
 
 
 @pass_context
@@ -69,44 +66,68 @@ def clock(context: Context, value: Any) -> str:
     moment = _moment(context, value)
     if not isinstance(moment, datetime):
         raise TemplateError("a date without a time has no time of day; use the filter 'date'")
-    return f"{moment:%H:%M} {_zone_word(moment)}"
+    return clock_text(moment, _locale(context))
 
 
 @pass_context
 def day_and_clock(context: Context, value: Any) -> str:
     """Write an instant in full, ``Thursday, 12 March 2026, 10:00 CET``; of a bare date only the day."""
-    whole = day(context, value)
-    return f"{whole}, {clock(context, value)}" if isinstance(_moment(context, value), datetime) else whole
+    return _with_clock(context, value, day(context, value))
 
 
 @pass_context
 def weekday_and_clock(context: Context, value: Any) -> str:
     """Write an instant that is near, ``Thursday, 10:00 CET``; of a bare date only the weekday."""
-    name = weekday(context, value)
-    return f"{name}, {clock(context, value)}" if isinstance(_moment(context, value), datetime) else name
+    return _with_clock(context, value, weekday(context, value))
 
 
-def number(value: Any, decimals: int | None = None) -> str:
-    """Write a number with thousands apart, and with as many decimals as it has, at most two.
+@pass_context
+def number(context: Context, value: Any, decimals: int | None = None) -> str:
+    """Write a number with thousands apart, and with as many decimals as it has, at most two: ``1,234.5``."""
+    return number_text(_exact(value), decimals, _locale(context))
 
-    >>> number(1234567), number(3.0), number(0.1250), number(2, 1)
-    ('1,234,567', '3', '0.12', '2.0')
+
+@pass_context
+def money(context: Context, value: Any, currency: Any) -> str:
+    """Write an amount in a currency, whole ones without decimals: ``€1,250``. Raises ``TemplateError`` for no currency.
+
+    ``currency`` is its three letters (ISO 4217), mostly ``account.currency``.
     """
-    exact = _exact(value)
-    if decimals is not None:
-        return f"{exact:,.{min(max(decimals, 0), 6)}f}"
-    text = f"{exact:,.2f}"
-    return text.rstrip("0").rstrip(".")
+    _known(currency)
+    return money_text(_exact(value), str(currency), _locale(context))
 
 
-def plural(value: Any, one: str, many: str | None = None) -> str:
-    """Write a number with the word it counts.
+@pass_context
+def percent(context: Context, value: Any, decimals: int = 0) -> str:
+    """Write a share of one as percent: 0.425 is ``42%``."""
+    return percent_text(_exact(value), decimals, _locale(context))
 
-    >>> plural(1, "report"), plural(1200, "report"), plural(2, "person", "people")
-    ('1 report', '1,200 reports', '2 people')
+
+@pass_context
+def plural(context: Context, value: Any, one: str, many: str | None = None, **forms: str) -> str:
+    """Write a number with the word it counts: ``1 report``, ``1,200 reports``, ``2 people``.
+
+    English makes ``many`` of ``one`` by itself. Other languages need it, and some need more, by the names that CLDR has
+    for them: ``n|plural("отчёт", few="отчёта", many="отчётов")``. Raises ``TemplateError`` when the word for this
+    number is not there.
     """
-    exact = _exact(value)
-    return f"{number(exact)} {one if exact == 1 else many or one + 's'}"
+    exact, locale = _exact(value), _locale(context)
+    told = {"one": one, **forms}
+    if many is not None:
+        told["many"] = many
+    elif language(locale) == OURS and "other" not in forms:
+        told["other"] = f"{one}s"
+    return f"{number_text(exact, None, locale)} {plural_text(exact, told, locale)}"
+
+
+@pass_context
+def listed(context: Context, value: Any) -> str:
+    """Put a list of texts together as a sentence does: ``Ada, Grace, and Edsger``; at most 1,000 of them."""
+    parts = _texts(value, "listed")
+    text = list_text(parts, _locale(context)) if parts else ""
+    if len(text) > LONGEST_TEXT:
+        raise TemplateError("'listed' makes at most 10,000 characters; these are more; loop over them")
+    return text
 
 
 def safe_url(value: Any) -> str:
@@ -130,11 +151,7 @@ def join(value: Any, between: str = ", ") -> str:
     >>> join(["a", "b"])
     'a, b'
     """
-    _known(value)
-    short = isinstance(value, list) and len(value) <= _LONGEST_LIST
-    if not short or not all(isinstance(item, str | int) for item in value):
-        raise TemplateError("'join' takes a list of at most 1,000 texts; loop over anything else")
-    parts = [str(item) for item in value]
+    parts = _texts(value, "join")
     if sum(map(len, parts)) + len(parts) * len(between) > LONGEST_TEXT:
         raise TemplateError("'join' makes at most 10,000 characters; these are more; loop over them")
     return between.join(parts)
@@ -189,7 +206,10 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "time": clock,
     "datetime": day_and_clock,
     "number": number,
+    "money": money,
+    "percent": percent,
     "plural": plural,
+    "listed": listed,
     "safe_url": safe_url,
     "join": join,
     "share": share,
@@ -202,6 +222,25 @@ FILTERS: dict[str, Callable[..., Any]] = {
 def _known(value: Any) -> None:
     if isinstance(value, Undefined):
         str(value)  # raises, and names what is missing
+
+
+def _texts(value: Any, what: str) -> list[str]:
+    _known(value)
+    short = isinstance(value, list) and len(value) <= _LONGEST_LIST
+    if not short or not all(isinstance(item, str | int) for item in value):
+        raise TemplateError(f"'{what}' takes a list of at most 1,000 texts; loop over anything else")
+    return [str(item) for item in value]
+
+
+def _locale(context: Context) -> str:
+    found = context.get(LOCALE)
+    return found if isinstance(found, str) else OURS
+
+
+def _with_clock(context: Context, value: Any, written: str) -> str:
+    if not isinstance(_moment(context, value), datetime):
+        return written
+    return both_text(written, clock(context, value), _locale(context))
 
 
 def _exact(value: Any) -> Decimal:
@@ -231,11 +270,3 @@ def _instant(context: Context, moment: datetime, aware: bool) -> int:  # noqa: F
 
 def _reader_zone(context: Context) -> Zone:
     return valid_zone(context.get(ZONE), zone("UTC"))
-
-
-def _zone_word(moment: datetime) -> str:
-    name = moment.tzname() or "UTC"
-    if name.isalpha():
-        return name
-    offset = f"{moment:%z}"
-    return f"(UTC{offset[:3]}:{offset[3:5]})"

@@ -6,16 +6,18 @@ import msgspec
 
 from engine.rulebook.findings import Finding, Findings, suggestion
 from engine.rulebook.nodes import Node, load
+from outreach.locales import OURS, known_locale
 
 CLASSES = ("transactional", "relationship", "marketing")
-_KEYS = ("for", "class", "needs", "subject", "plural", "example")
+_KEYS = ("for", "class", "locale", "needs", "subject", "plural", "names_people", "example")
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """What a template says about itself.
 
     ``subject`` is the kind of thing it speaks of (``orientation``), ``plural`` the name under which several of them
-    come in one mail, ``example`` a context with values, as nested dicts.
+    come in one mail, ``example`` a context with values, as nested dicts. ``locale`` is the one it is written in, and
+    ``names_people`` says that it may tell its readers which of their colleagues a rule is about.
     """
 
     audience: Literal["customer", "staff"]
@@ -24,6 +26,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     subject: str | None
     plural: str | None
     example: dict[str, Any]
+    locale: str = OURS
+    names_people: bool = False
 
 
 def read_manifest(path: str, text: str) -> tuple[Manifest | None, list[Finding]]:
@@ -47,6 +51,8 @@ def read_manifest(path: str, text: str) -> tuple[Manifest | None, list[Finding]]
             "subject": data.get("subject"),
             "plural": data.get("plural"),
             "example": data["example"],
+            "locale": known_locale(data.get("locale", OURS)),
+            "names_people": data.get("names_people", False),
         },
         Manifest,
     ), []
@@ -78,6 +84,12 @@ def _check_values(root: Node, findings: Findings) -> None:
         word = _under(root, key)
         if word is not root and not (isinstance(word.value, str) and word.text.isidentifier()):
             findings.error(word.at, f"{key}: should be one word; found {word.text[:40]!r}; write it as in the rulebook")
+    locale, names_people = _under(root, "locale"), _under(root, "names_people")
+    if locale is not root and known_locale(locale.value) is None:
+        findings.error(locale.at, f"locale: should be a locale; found {locale.text[:40]!r}; write en, de or pt-BR")
+    if names_people is not root and not isinstance(names_people.value, bool):
+        found = names_people.text[:40]
+        findings.error(names_people.at, f"names_people: should be true or false; found {found!r}; write one")
     if not example.keys or example is root:
         findings.error(example.at, "example: should hold values to try the template with; found none; write them")
 

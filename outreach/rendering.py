@@ -11,8 +11,10 @@ import jinja2
 import msgspec
 
 from engine.errors import TemplateError
+from outreach.locales import LOCALE, OURS, format_locale
 from outreach.sandbox import METER, Meter, MissingValue, sandbox
-from outreach.templates import Template
+from outreach.template import Template, every_variant
+from outreach.variants import choose
 
 LARGEST_OUTPUT = 200 * 1024
 """Bytes of one rendered part. Gmail clips near 102 KB (hteumeuleu/email-bugs#41)."""
@@ -34,18 +36,28 @@ class Rendered(msgspec.Struct, frozen=True):
 
 
 def render(template: Template, context: Mapping[str, Any]) -> Rendered:
-    """Render a mail. The same context gives the same bytes.
+    """Render a mail, in the variant for its reader. The same context gives the same bytes.
 
     Raises ``MissingValue`` (a ``TemplateError`` with the ``name``) when a value that is printed or reckoned with is
     null or absent, ``TemplateError`` for anything else a template cannot do.
     """
     values = plain(context)
+    template = variant_for(template, values)
+    values[LOCALE] = format_locale(values.get(LOCALE) or OURS, template.locale)
     subject = clean_header(" ".join(_part(template.subject, values, html=False).split(" ")).strip())
     if not subject:
         raise TemplateError(f"{template.path}/subject.txt: the subject is empty; found no words; write one")
     text = _tidy(_part(template.text, values, html=False))
     preview = " ".join(_part(template.preview, values, html=False).split())
     return Rendered(subject, text, _part(template.html, values, html=True).strip() + "\n", preview)
+
+
+def variant_for(template: Template, context: Mapping[str, Any]) -> Template:
+    """The variant of a template that the reader of a context gets; a function of the context alone."""
+    if not template.variants:
+        return template
+    fits = choose([one.fits for one in every_variant(template)], context, template.locale, template.manifest.needs)
+    return next(one for one in every_variant(template) if one.fits == fits)
 
 
 def clean_header(text: str) -> str:

@@ -18,6 +18,7 @@ from jinja2.tests import TESTS as DEFAULT_TESTS
 from jinja2.utils import missing
 
 from engine.errors import TemplateError
+from outreach.bidi import finalized_html, finalized_text
 from outreach.filters import FILTERS, LONGEST_TEXT
 from outreach.names import Read, Reader, Refusal
 
@@ -177,6 +178,7 @@ def sandbox(*, html: bool) -> Sandbox:
         lstrip_blocks=True,
         keep_trailing_newline=True,
         cache_size=0,
+        finalize=finalized_html if html else finalized_text,
     )
     made.filters = {name: DEFAULT_FILTERS[name] for name in _BUILTIN_FILTERS} | FILTERS | _STRICT
     made.tests = {name: DEFAULT_TESTS[name] for name in _BUILTIN_TESTS}

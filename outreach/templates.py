@@ -1,68 +1,31 @@
 """Templates: a folder of words read, compiled once and checked.
 
 A template is ``templates/NAME/`` with ``template.yml``, ``subject.txt``, ``body.mjml`` (the sections of the mail) and
-``body.txt`` (a text part of its own). ``templates/_base/`` holds the layout around each body, ``customer.mjml``,
-``customer.txt``, ``staff.mjml`` and ``staff.txt``, with ``[[ body ]]`` where the body goes. An ``<mj-preview>`` in
-``body.mjml`` is the line that inboxes show beside the subject; it goes to the layout's ``[[ preview ]]``.
+``body.txt`` (a text part of its own). Folders in it are variants (``outreach.variants``). ``templates/_base/`` holds
+the layout around each body (``outreach.layout``). An ``<mj-preview>`` in ``body.mjml`` is the line that inboxes show
+beside the subject; it goes to the layout's ``[[ preview ]]``.
 """
 
 import re
-from collections.abc import Collection, Mapping
-from functools import lru_cache
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
-import jinja2
-import mjml
 import msgspec
 
-from outreach.finding import Finding, error
-from outreach.lint import lint_names, lint_sources
+from outreach.finding import Finding, error, warning
+from outreach.layout import BASE, WORDS, read_words
+from outreach.lint import lint_names
+from outreach.making import Files, Making
 from outreach.manifest import Manifest, read_manifest
-from outreach.names import Read
-from outreach.sandbox import TemplateRefused, parse_error, sandbox
+from outreach.template import Template, every_variant, own_names, template_names
+from outreach.variants import ALL, Fits, faults, in_order, read_fits
 
-PARTS = ("template.yml", "subject.txt", "body.txt", "body.mjml")
+__all__ = ["Template", "check_template", "load_templates", "read_template", "read_templates", "template_names"]
+
+WRITTEN = ("subject.txt", "body.txt", "body.mjml")
+PARTS = ("template.yml", *WRITTEN)
 LARGEST_PART = 64 * 1024
-BODY = "[[ body ]]"
-PREVIEW = "[[ preview ]]"
-_BASE = "_base"
-_PREVIEW = re.compile(r"[ \t]*<mj-preview>(.*?)</mj-preview>[ \t]*\n?", re.DOTALL)
-_JINJA = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
-_TAKEN = re.compile(r"ringfirst-jinja-(\d+)-taken")
 _SLUG = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
-
-
-class Template(msgspec.Struct, frozen=True, kw_only=True):
-    """A template ready to be rendered. ``subject``, ``text`` and ``html`` are Jinja; the MJML is already HTML.
-
-    ``preview`` is Jinja too: the line that inboxes show beside the subject, or empty; ``html`` begins with it, hidden.
-    ``reads`` holds per file every name it reads and on which line; ``path`` is its folder as findings name it.
-    """
-
-    name: str
-    path: str
-    manifest: Manifest
-    subject: str
-    text: str
-    html: str
-    preview: str = ""
-    sources: dict[str, str]
-    reads: dict[str, tuple[Read, ...]]
-
-    @property
-    def plural(self) -> str | None:
-        """The name under which several subjects come in one mail."""
-        return self.manifest.plural
-
-    @property
-    def joins(self) -> bool:
-        """Whether one mail of this template can speak of several subjects."""
-        return self.plural is not None and self.plural in template_names(self)
-
-
-def template_names(template: Template) -> set[str]:
-    """Every dotted name the template reads, the layout's among them: ``account.plan``, ``orientations.starts_at``."""
-    return {read.name for reads in template.reads.values() for read in reads}
 
 
 def check_template(
@@ -73,57 +36,53 @@ def check_template(
     plural: str | None = None,
     must_use_plural: bool = False,
 ) -> list[Finding]:
-    """Find the names a template reads and a rule does not give it, and a plural it ignores.
+    """Find the names a template reads and a rule does not give it, and a plural it ignores, in every variant.
 
     ``allowed`` holds dotted names (``account.plan``, ``orientation.starts_at``, ``reports_28d``); one that ends in
     ``.*`` allows every name below. What begins with ``plural`` is judged as if it began with ``subject`` (both default
     to what ``template.yml`` says). ``NAME.first_name`` comes with ``NAME.name``; the layout's own are always there.
     """
     subject, plural = subject or template.manifest.subject, plural or template.manifest.plural
-    findings = lint_names(template.reads, template.sources, allowed, subject=subject, plural=plural)
-    if must_use_plural and (plural is None or plural not in template_names(template)):
-        word = plural or "its plural"
-        findings.append(
-            error(
-                f"{template.path}/body.txt",
-                1,
-                (
-                    f"the template ignores {word!r}; decisions of one instant are one mail; loop over it, or write "
-                    "each_alone: true in the rule"
-                ),
-            )
-        )
-    return findings
+    findings: list[Finding] = []
+    for one in every_variant(template):
+        findings += lint_names(one.reads, one.sources, allowed, subject=subject, plural=plural)
+        if must_use_plural and (plural is None or plural not in own_names(one)):
+            word = plural or "its plural"
+            what = f"the template ignores {word!r}; decisions of one instant are one mail; loop over it, or write "
+            findings.append(error(f"{one.path}/body.txt", 1, f"{what}each_alone: true in the rule"))
+    return sorted(set(findings))
 
 
 def load_templates(folder: Path) -> tuple[dict[str, Template], list[Finding]]:
     """Read all templates of a folder; returns the usable ones by name, and everything found."""
     files: dict[str, str] = {}
     findings: list[Finding] = []
-    for place in sorted(folder.glob("*/*")):
-        if place.name.startswith(".") or place.suffix not in (".yml", ".txt", ".mjml") or not place.is_file():
+    for place in sorted([*folder.glob("*/*"), *folder.glob("*/*/*")]):
+        inner = place.relative_to(folder)
+        hidden = any(part.startswith(".") for part in inner.parts)
+        if hidden or place.suffix not in (".yml", ".txt", ".mjml") or not place.is_file():
             continue
-        inner = f"{place.parent.name}/{place.name}"
         try:
-            files[inner] = place.read_bytes().decode()
+            files[inner.as_posix()] = place.read_bytes().decode()
         except UnicodeDecodeError:
-            findings.append(error(f"{folder.as_posix()}/{inner}", 1, "this is not UTF-8; save it as UTF-8"))
+            message = "this is not UTF-8; save it as UTF-8"
+            findings.append(error(f"{folder.as_posix()}/{inner.as_posix()}", 1, message))
     templates, more = read_templates(files, path=folder.as_posix())
     return templates, sorted(findings + more)
 
 
 def read_templates(files: Mapping[str, str], *, path: str) -> tuple[dict[str, Template], list[Finding]]:
     """Make templates of texts by relative path (``NAME/body.txt``); ``path`` stands before them in findings."""
-    base = {name.removeprefix(f"{_BASE}/"): text for name, text in files.items() if name.startswith(f"{_BASE}/")}
+    base = {name.removeprefix(f"{BASE}/"): text for name, text in files.items() if name.startswith(f"{BASE}/")}
     templates: dict[str, Template] = {}
     findings: list[Finding] = []
-    for name in sorted({name.partition("/")[0] for name in files} - {_BASE}):
-        parts = {part: files[f"{name}/{part}"] for part in PARTS if f"{name}/{part}" in files}
+    for name in sorted({name.partition("/")[0] for name in files} - {BASE}):
+        parts = {file.partition("/")[2]: text for file, text in files.items() if file.startswith(f"{name}/")}
         template, found = read_template(name, parts, base, path=path)
         findings += found
         if template is not None:
             templates[name] = template
-    return templates, sorted(findings)
+    return templates, sorted(set(findings))
 
 
 def read_template(
@@ -133,7 +92,10 @@ def read_template(
     *,
     path: str,
 ) -> tuple[Template | None, list[Finding]]:
-    """Make one template of its parts and the layout's; None when an error keeps it from being used."""
+    """Make one template of its parts (a variant's by ``de/body.txt``) and the layout's; None when an error forbids it.
+
+    A template with a broken variant is not used either: nobody gets a mail in another language by accident.
+    """
     place = f"{path}/{name}"
     if not _SLUG.fullmatch(name):
         return None, [error(place, 1, f"a template's folder is kebab-case; found {name!r}; rename it")]
@@ -143,16 +105,20 @@ def read_template(
     manifest, findings = read_manifest(f"{place}/template.yml", parts["template.yml"])
     if manifest is None:
         return None, findings
-    sources = {f"{place}/{part}": text for part, text in parts.items() if part != "template.yml"}
-    for ending in ("txt", "mjml"):
-        layout = f"{manifest.audience}.{ending}"
-        sources[f"{path}/{_BASE}/{layout}"] = base.get(layout, BODY)
-    reads, findings = _reads(sources)
-    if findings:
-        return None, findings
-    findings = lint_sources(sources)
-    template, broken = _compiled(name, place, manifest, sources, reads)
-    return (None if broken else template), findings + broken
+    words, findings = read_words(f"{path}/{BASE}/{WORDS}", base.get(WORDS))
+    making = Making(name, place, manifest, base, f"{path}/{BASE}", words)
+    template, found = making.made(ALL, {part: (f"{place}/{part}", parts[part]) for part in WRITTEN})
+    findings += found
+    variants = []
+    for fits, files, wrong in _variants(place, parts, manifest):
+        findings += wrong
+        one, found = making.made(fits, files) if not wrong else (None, [])
+        findings += [*found, *(_told_otherwise(template, one) if template and one else ())]
+        variants.append(one)
+    usable = [one for one in variants if one is not None]
+    if template is None or len(usable) < len(variants):
+        return None, list(dict.fromkeys(findings))
+    return msgspec.structs.replace(template, variants=tuple(usable)), list(dict.fromkeys(findings))
 
 
 def _missing_parts(place: str, parts: Mapping[str, str]) -> list[Finding]:
@@ -168,83 +134,53 @@ def _missing_parts(place: str, parts: Mapping[str, str]) -> list[Finding]:
     ]
 
 
-def _reads(sources: Mapping[str, str]) -> tuple[dict[str, tuple[Read, ...]], list[Finding]]:
-    reads: dict[str, tuple[Read, ...]] = {}
-    findings: list[Finding] = []
-    for path, text in sources.items():
-        try:
-            reads[path] = _names_read(text)
-        except TemplateRefused as err:
-            findings += [error(path, refusal.line, refusal.message) for refusal in err.refusals]
-        except (jinja2.TemplateError, ValueError, RecursionError, MemoryError) as err:
-            line, message = parse_error(err)
-            findings.append(error(path, line, f"this Jinja cannot be read; {message}; mend it"))
-    return reads, findings
+def _variants(place: str, parts: Mapping[str, str], manifest: Manifest) -> Iterator[tuple[Fits, Files, list[Finding]]]:
+    """Each variant's folder with the parts of its mail, its own or another's, and what is wrong with it."""
+    folders = {part.partition("/")[0] for part in parts if "/" in part}
+    read = {folder: read_fits(folder) for folder in sorted(folders)}
+    known = {fits: folder for folder, fits in read.items() if isinstance(fits, Fits)}
+    for folder, fits in read.items():
+        here = f"{place}/{folder}"
+        if isinstance(fits, str):
+            yield ALL, {}, [error(here, 1, fits)]
+            continue
+        own = {part.partition("/")[2] for part in parts if part.startswith(f"{folder}/")}
+        wrong = [error(f"{here}/{WRITTEN[0]}", 1, what) for what in faults(fits, manifest.needs)]
+        if known[fits] != folder:
+            wrong.append(error(here, 1, f"two folders are for the same readers; found {known[fits]!r} too; keep one"))
+        wrong += [
+            error(f"{here}/{part}", 1, f"a variant has {', '.join(WRITTEN)} and nothing else; take it out")
+            for part in sorted(own - set(WRITTEN))
+        ]
+        for one, other in (("body.mjml", "body.txt"), ("body.txt", "body.mjml")):
+            if one in own and other not in own:
+                what = f"the variant has a {one} and no {other}; both say the same to other readers; write it"
+                wrong.append(error(f"{here}/{other}", 1, what))
+        files: Files = {}
+        for part in WRITTEN:
+            places = [known.get(near) for near in in_order((ALL, *known), fits, manifest.locale)]
+            names = [f"{near}/{part}" if near else part for near in places]
+            found = next((name for name in names if parts.get(name, "").strip()), None)
+            if found is not None:
+                files[part] = (f"{place}/{found}", parts[found])
+            elif not wrong:
+                what = (
+                    f"the variant has no {part}, and a mail is in one language; found none in {fits.locale}; write it"
+                )
+                wrong.append(error(f"{here}/{part}", 1, f"{what}; write it"))
+        yield fits, files, wrong
 
 
-def _compiled(
-    name: str,
-    place: str,
-    manifest: Manifest,
-    sources: Mapping[str, str],
-    reads: dict[str, tuple[Read, ...]],
-) -> tuple[Template | None, list[Finding]]:
-    def layout(ending: str) -> str:
-        return next(text for path, text in sources.items() if path.endswith(f"{_BASE}/{manifest.audience}.{ending}"))
-
-    frame, (preview, body) = layout("mjml"), split_preview(sources[f"{place}/body.mjml"])
-    if preview and PREVIEW not in frame:
-        what = f"the layout has no place for a preview; found no {PREVIEW!r} in {manifest.audience}.mjml of {_BASE}"
-        return None, [error(f"{place}/body.mjml", 1, f"{what}; put <mj-preview>{PREVIEW}</mj-preview> into its head")]
-    frame = frame.replace(PREVIEW, preview, 1) if preview else _PREVIEW.sub("", frame)
-    try:
-        html = compile_mjml(frame.replace(BODY, body.strip("\n"), 1))
-    except ValueError as err:
-        return None, [error(f"{place}/body.mjml", 1, f"this MJML cannot be read; {err}; close every tag it opens")]
-    template = Template(
-        name=name,
-        path=place,
-        manifest=manifest,
-        subject=sources[f"{place}/subject.txt"].strip(),
-        text=layout("txt").replace(BODY, sources[f"{place}/body.txt"].strip("\n"), 1),
-        html=html,
-        preview=preview,
-        sources=dict(sources),
-        reads=reads,
+def _told_otherwise(template: Template, variant: Template) -> Iterator[Finding]:
+    """A translation tells what the template tells: values that only one of the two reads."""
+    if variant.fits != Fits(locale=variant.fits.locale):
+        return
+    told, said = (
+        {name for name in own_names(one) if not name.startswith("you.")}  # languages greet in different ways
+        for one in (template, variant)
     )
-    return template, []
-
-
-def split_preview(body: str) -> tuple[str, str]:
-    """Take the line for inboxes out of a body: ``(line, the rest)``; an empty line when there is none.
-
-    MJML wants it in the head, an author wants it beside the words it belongs to.
-
-    >>> split_preview("<mj-preview>12 reports</mj-preview><mj-section />")
-    ('12 reports', '<mj-section />')
-    """
-    found = _PREVIEW.search(body)
-    return (" ".join(found[1].split()), _PREVIEW.sub("", body)) if found else ("", body)
-
-
-def compile_mjml(source: str) -> str:
-    """Turn MJML with Jinja in it into HTML with the same Jinja in it.
-
-    The Jinja is taken out while mrml works, so that ``<`` and quotes inside it trouble nobody. No web font is linked
-    (``fonts={}``: mrml's default sends readers to a third party) and ``mj-include`` reads no file (no loader is given).
-    Raises ``ValueError`` for MJML that mrml cannot read.
-    """
-    taken: list[str] = []
-
-    def take(found: re.Match[str]) -> str:
-        taken.append(found.group())
-        return f"ringfirst-jinja-{len(taken) - 1}-taken"  # plain letters: mrml escapes others where a reader hears them
-
-    html: str = mjml.mjml2html(_JINJA.sub(take, _TAKEN.sub("", source)), fonts={}, disable_comments=True)
-    return _TAKEN.sub(lambda found: taken[int(found.group(1))], html)
-
-
-@lru_cache(maxsize=512)
-def _names_read(text: str) -> tuple[Read, ...]:
-    """What a text reads; layouts are shared by many templates and looked at once."""
-    return sandbox(html=False).reads(text)
+    for what, names in (("does not tell", told - said), ("tells", said - told)):
+        for name in sorted(names):
+            other = "the template does" if what == "does not tell" else "the template does not"
+            message = f"the translation {what} {name!r}, and {other}; let both say the same"
+            yield warning(f"{variant.path}/body.txt", 1, message)

@@ -88,6 +88,15 @@ def _name(text: str) -> str:
     return text
 
 
+def _locale(text: str) -> str:
+    from outreach.locales import known_locale
+
+    known = known_locale(text)
+    if known is None:
+        raise ValueError("it is no locale; write en, de or pt-BR")
+    return known
+
+
 Name = Annotated[str, AfterValidator(_name)]
 Mailbox = Annotated[str, AfterValidator(_mailbox), AfterValidator(_one_line)]
 
@@ -97,6 +106,7 @@ class Settings(BaseModel):
 
     ``lanes`` is how many a new store gets; one that is there must have as many.
     ``sender`` writes the mails (``Name <name@example.com>``), ``postal_address`` stands in each (CAN-SPAM, CASL).
+    ``locale`` is that of readers of whom none is known: the language of their mails, and how numbers and dates look.
     ``smtp`` names the server that takes them (``host:port``); without it they go into the folder ``outbox``.
     ``sendgrid_key`` lets SendGrid take them, in the ``sendgrid_region`` of the account; ``sendgrid_url``: elsewhere.
     ``only_to`` are the domains that mails may go to, with commas.
@@ -115,6 +125,7 @@ class Settings(BaseModel):
     sender: Mailbox | None = None
     reply_to: Mailbox | None = None
     postal_address: Annotated[str, AfterValidator(_one_line)] | None = None
+    locale: Annotated[str, AfterValidator(_locale)] = "en"
     smtp: Annotated[str, AfterValidator(_server)] | None = None
     smtp_security: Security = "starttls"
     smtp_user: str | None = None

@@ -210,11 +210,20 @@ def sender_of(found: "Settings") -> "tuple[Sender, bool]":
     """Who writes, and whether that was set: without, an example that no mail can be answered to."""
     from email.utils import parseaddr
 
+    from msgspec.structs import replace
+
     from outreach.context import Sender
     from outreach.examples import SENDER
 
     if found.sender is None:
-        return SENDER, False
+        return replace(SENDER, locale=found.locale), False
     name, address = parseaddr(found.sender)
     reply = parseaddr(found.reply_to)[1] if found.reply_to else None
-    return Sender(address=address, name=name, postal_address=found.postal_address or "", reply_to=reply), True
+    sender = Sender(
+        address=address,
+        name=name,
+        postal_address=found.postal_address or "",
+        reply_to=reply,
+        locale=found.locale,
+    )
+    return sender, True

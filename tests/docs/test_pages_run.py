@@ -20,7 +20,14 @@ from tests.docs.pages import ROOT, blocks
 pytestmark = pytest.mark.slow
 TASTE = ROOT / "README.md"
 TUTORIAL = ROOT / "docs" / "tutorial" / "first-rule.md"
-AFTER_IT = ["author-a-rule", "judge-a-rule-on-history", "read-an-explanation", "import-history", "forget-somebody"]
+AFTER_IT = [
+    "author-a-rule",
+    "write-in-other-languages",
+    "judge-a-rule-on-history",
+    "read-an-explanation",
+    "import-history",
+    "forget-somebody",
+]
 
 
 class Typist:

@@ -120,9 +120,5 @@ def luminance(colour: str) -> float:
 
 def test_every_template_stands_in_a_folder_of_four_files():
     for name in NAMES:
-        assert {path.name for path in Path(FOLDER / name).iterdir()} == {
-            "template.yml",
-            "subject.txt",
-            "body.txt",
-            "body.mjml",
-        }
+        found = {path.name for path in Path(FOLDER / name).iterdir() if path.is_file()}
+        assert found == {"template.yml", "subject.txt", "body.txt", "body.mjml"}
