@@ -224,11 +224,15 @@ class InboxRow(msgspec.Struct, frozen=True):
     body: bytes
 
 
+NOTE = "note"
+"""The channel of a mail to one of us; to a customer it is ``mail``."""
+
+
 class Contact(msgspec.Struct, frozen=True):
     """Contact with a customer that there was: a mail on its way or out, or human contact that the stream told.
 
     ``kind`` is the rule of a mail, the event's type of all else; ``person`` the key of a mail's address, ``user_id``
-    whom it was with.
+    whom it was with. A note to one of us has ``channel`` NOTE; of several rules' notes in one mail one is named.
     """
 
     at: Instant
@@ -525,13 +529,16 @@ class Store(Protocol):
         by: str,
         may: Callable[[Standing], Objection | None],
         channel: str = "",
+        ours: bool = False,
     ) -> tuple[list[str], Objection | None]:
         """Claim what leaves by ``channel`` as one mail to one person, unless ``may`` objects to what stands around it.
 
         That is the contact since ``since``, and what is stopped: no stop is put, and none lifted, while it is asked.
-        ``rows`` are outreach ids of one account, ``person`` is the key of the address. While ``may`` is asked nobody
-        else can claim for the same account or person; it must not ask the store. Gives the ids that are claimed, which
-        are those still queued or held and due at ``at`` (the engine may have put one off), and the objection.
+        ``rows`` are outreach ids of one account, ``person`` is the key of the address. With ``ours`` it is one of us:
+        the rows may be of several accounts, and the contact is the notes that went to that address. While ``may`` is
+        asked nobody else can claim for the same account or person; it must not ask the store. Gives the ids that are
+        claimed, which are those still queued or held and due at ``at`` (the engine may have put one off), and the
+        objection.
         """
         ...
 

@@ -10,6 +10,7 @@ from engine.store import Contact, OutreachRow
 from engine.zones import valid_zone, zone
 from outreach.addresses import clean_address, is_role, is_staff
 from outreach.context import Lookup, Sender, reader_address
+from outreach.folding import too_many
 from outreach.policy import Asked, No, verdict
 from outreach.templates import Template
 
@@ -72,7 +73,7 @@ def asking(row: OutreachRow, post: Post, *, at: Instant) -> Callable[[Sequence[C
     All that it needs beside that is looked up now, so that it can be asked while the store is locked.
     """
     if row.audience == "staff":
-        return lambda _: None
+        return lambda past: too_many(past, at)
     people = post.people(row.account_id)
     addresses = {name: clean_address(traits.get("email")) for name, traits in people.items()}
     keys = {name: post.key(address) for name, address in addresses.items() if address is not None}

@@ -1,10 +1,15 @@
 """Several decisions, one mail: rows of one rule, account, reader and due time go out together (RULEBOOK 7)."""
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
+from engine.errors import TemplateError
+from engine.instants import iso
 from engine.store import OutreachRow
 from outreach.context import build_context, reader_address, reader_name
-from outreach.gate import Post
+from outreach.filters import ZONE
+from outreach.folding import DIGEST, LISTED
+from outreach.gate import Post, by_rank
 from outreach.mail import Outgoing, build_mail
 from outreach.rendering import Rendered, render
 
@@ -24,15 +29,19 @@ def join_rows(rows: Iterable[OutreachRow], post: Post) -> list[list[OutreachRow]
 
 
 def write_mail(rows: Sequence[OutreachRow], post: Post, *, mail_id: str) -> Outgoing:
-    """Write one mail for the rows joined in it. Raises ``TemplateError`` (``MissingValue`` names what is missing)."""
+    """Write one mail for the rows joined or folded in it.
+
+    Raises ``TemplateError`` (``MissingValue`` names what is missing).
+    """
     first = rows[0]
     people = post.people(first.account_id)
+    folded = len(notes := join_rows(rows, post)) > 1
     return build_mail(
-        render_rows(rows, post),
+        render(post.templates[DIGEST], _digest(notes, post)) if folded else render_rows(rows, post),
         post.sender,
         mail_id=mail_id,
-        rule=first.rule,
-        due_at=first.due_at,
+        rule=DIGEST if folded else first.rule,
+        due_at=max(row.due_at for row in rows),
         to=reader_address(first, people) or "",
         to_name=reader_name(first, people),
     )
@@ -43,3 +52,32 @@ def render_rows(rows: Sequence[OutreachRow], post: Post) -> Rendered:
     template = post.templates[rows[0].template]
     people = post.people(rows[0].account_id)
     return render(template, build_context(rows, people, post.sender, plural=template.plural))
+
+
+def _digest(notes: Sequence[Sequence[OutreachRow]], post: Post) -> dict[str, Any]:
+    """What the digest's template gets: its first notes with the subjects they would have had, and how many there are.
+
+    The same notes give the same mail, in whatever order they come.
+    """
+    ordered = sorted(notes, key=lambda rows: by_rank(rows[0]))
+    reader = ordered[0][0].to
+    return {
+        "you": {"id": reader, "email": reader},
+        "sender": {"name": post.sender.name, "postal_address": post.sender.postal_address},
+        "links": {},
+        "rule": DIGEST,
+        "notes": [_note(rows, post) for rows in ordered[:LISTED]],
+        "notes_in_all": len(ordered),
+        "notes_left_out": max(0, len(ordered) - LISTED),
+        "notes_since": iso(min(rows[0].at for rows in ordered)),
+        ZONE: post.sender.timezone,
+    }
+
+
+def _note(rows: Sequence[OutreachRow], post: Post) -> dict[str, Any]:
+    first = rows[0]
+    try:
+        subject = render_rows(rows, post).subject
+    except TemplateError:  # a mail of its own would be held for that; here it is one line, and the rest must leave
+        subject = first.frozen.get("title") or first.rule
+    return {"subject": subject, "account": first.account_id, "rule": first.rule, "at": iso(first.at)}

@@ -23,6 +23,7 @@ from engine.store import OutreachRow, Standing, Store
 from outreach.addresses import address_key
 from outreach.channel import Channel, DeliveryError, Verdict
 from outreach.context import Lookup, People, Sender
+from outreach.folding import fold, is_folded
 from outreach.gate import Post, asking, by_rank, judge, looks_back, person_of
 from outreach.joining import join_rows, write_mail
 from outreach.mail import Outgoing
@@ -102,9 +103,9 @@ def send_due(  # noqa: PLR0913, each is a choice of its own that only the one wh
         rows = store.outreach(states=["queued", "held"], due_by=at, limit=limit)
         clocks = {info.lane: info.clock_at for info in store.lane_infos(at=at)} if live else None
         asked = [row for row in rows if not stop() and run.ask(row, clocks)]
-        groups = join_rows(asked, post)
+        groups = fold(join_rows(asked, post), templates)
         end = time.monotonic() + seconds
-        for group in sorted(groups, key=lambda group: by_rank(group[0])):
+        for group in sorted(groups, key=lambda group: (not is_folded(group), by_rank(group[0]))):
             if stop() or run.down is not None or time.monotonic() >= end:
                 break
             run.send(group)
@@ -213,6 +214,7 @@ class _Run:
             by=self._by,
             may=self._objection(first),
             channel=self._kind,
+            ours=first.audience == "staff",
         )
         if no is not None:
             for row in group:

@@ -14,7 +14,8 @@ import msgspec
 from engine.errors import UsageError
 from engine.rulebook.book import Rulebook, load_rulebook
 from engine.rulebook.findings import Finding
-from outreach.templates import Template, load_templates
+from outreach.folding import DIGEST
+from outreach.templates import Template, load_templates, read_templates
 
 MOST_NAMED = 5
 _PLACE = re.compile(r"\b(?:rules|templates)/[^\s:]+(?=:\d+:\d+)")
@@ -37,6 +38,12 @@ class Folder:
     def mail_templates(self) -> tuple[dict[str, Template], list[Finding]]:
         """The usable templates by name, and everything found in them."""
         return load_templates(shown_path(self.templates))
+
+    @cached_property
+    def sent_templates(self) -> dict[str, Template]:
+        """The usable templates for a sender: the digest of notes is the starter's where the rulebook has none."""
+        known = self.mail_templates[0]
+        return known if DIGEST in known else {**known, **_shipped(DIGEST)}
 
     def shown(self, findings: Iterable[Finding]) -> list[Finding]:
         """The same findings with paths that can be opened from where the user is."""
@@ -77,6 +84,14 @@ def read_folder(place: Path) -> Folder:
         )
     templates = rules.parent / "templates"
     return _read(rules, templates if templates.is_dir() else starter() / "templates", found)
+
+
+def _shipped(name: str) -> dict[str, Template]:
+    """One template of the starter, in the starter's own layout."""
+    place = starter() / "templates"
+    parts = [path for folder in ("_base", name) for path in sorted((place / folder).glob("*.*"))]
+    files = {f"{path.parent.name}/{path.name}": path.read_text(encoding="utf-8") for path in parts}
+    return read_templates(files, path=shown_path(place).as_posix())[0]
 
 
 def starter() -> Path:

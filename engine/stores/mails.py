@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from engine.decision import MailState
 from engine.instants import Instant
-from engine.store import Contact, OutreachChange, OutreachRow
+from engine.store import NOTE, Contact, OutreachChange, OutreachRow
 from engine.stores.codec import decode_doubles
 from engine.stores.persons import read_touches
 from engine.stores.tables import outreach, outreach_changes
@@ -82,11 +82,22 @@ def contacts(connection: sa.Connection, account_id: str, person: str, since: Ins
     return sorted(found, key=lambda one: (one.at, one.channel, one.kind, one.person or ""))
 
 
-def rules_of(connection: sa.Connection, rows: Sequence[str]) -> tuple[list[str], Instant]:
-    """The rules of these mails, and when the first of them was due."""
-    query = sa.select(outreach.c.rule, sa.func.min(outreach.c.due_at)).where(outreach.c.outreach_id.in_(rows))
-    found = connection.execute(query.group_by(outreach.c.rule)).all()
-    return [row[0] for row in found], min((row[1] for row in found), default=0)
+def notes(connection: sa.Connection, person: str, since: Instant) -> list[Contact]:
+    """Mails to one of us since then, each once, however many notes were folded into it."""
+    c = outreach.c
+    mail = sa.func.coalesce(c.mail_id, c.outreach_id)
+    query = sa.select(sa.func.min(c.state_at).label("at"), sa.func.min(c.rule).label("rule"))
+    query = query.where(c.person == person, c.audience == "staff", c.state.in_(_LEFT), c.state_at >= since)
+    rows = connection.execute(query.group_by(mail).order_by("at"))
+    return [Contact(row.at, NOTE, row.rule, "", person) for row in rows]
+
+
+def about(connection: sa.Connection, rows: Sequence[str]) -> tuple[set[str], set[str], Instant]:
+    """The accounts and the rules of these mails, and when the first of them was due."""
+    c = outreach.c
+    query = sa.select(c.account_id, c.rule, sa.func.min(c.due_at)).where(c.outreach_id.in_(rows))
+    found = connection.execute(query.group_by(c.account_id, c.rule)).all()
+    return {row[0] for row in found}, {row[1] for row in found}, min((row[2] for row in found), default=0)
 
 
 def claim(connection: sa.Connection, rows: Sequence[str], *, person: str, at: Instant, by: str) -> list[str]:

@@ -326,14 +326,20 @@ class SqlStore:
         by: str,
         may: Callable[[Standing], Objection | None],
         channel: str = "",
+        ours: bool = False,
     ) -> tuple[list[str], Objection | None]:
         """Claim what leaves as one mail to one person, unless ``may`` objects to what stands around it."""
         with self._driver.writing() as connection:
-            of, due_at = mails.rules_of(connection, rows)
-            found = stops.against(connection, self._driver, account_id=account_id, rules=of, channel=channel)
+            accounts, rules, due_at = mails.about(connection, rows)
+            found = stops.against(connection, self._driver, accounts=accounts, rules=rules, channel=channel)
             slow = [f"ramp {one.scope} {one.name}" for one in found if one.per_hour is not None]
-            self._driver.lock(connection, [f"account {account_id}", f"person {person}", *slow])
-            contacts = mails.contacts(connection, account_id, person, since)
+            account = [] if ours else [f"account {account_id}"]
+            self._driver.lock(connection, [*account, f"person {person}", *slow])
+            contacts = (
+                mails.notes(connection, person, since)
+                if ours
+                else mails.contacts(connection, account_id, person, since)
+            )
             objection = may(Standing(contacts, found, stops.ramps(connection, found, due_at, at)))
             if objection is not None:
                 return [], objection
@@ -350,7 +356,7 @@ class SqlStore:
         if row is None:
             return False
         of = [row.rule]
-        found = stops.against(connection, self._driver, account_id=row.account_id, rules=of, channel=channel)
+        found = stops.against(connection, self._driver, accounts=[row.account_id], rules=of, channel=channel)
         return any(one.per_hour is None for one in found)
 
     # -- the stop switch -------------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ Who hands a mail over holds the switch shared, who turns it holds it alone: once
 not being handed over already leaves any more.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import sqlalchemy as sa
 
@@ -50,11 +50,11 @@ def read(connection: sa.Connection, conditions: Sequence["sa.ColumnElement[bool]
 
 
 def against(
-    connection: sa.Connection, driver: Driver, *, account_id: str, rules: Sequence[str], channel: str
+    connection: sa.Connection, driver: Driver, *, accounts: Collection[str], rules: Collection[str], channel: str
 ) -> list[Stop]:
-    """What concerns mails of these rules to an account by a channel; the switch stays as it is until we are done."""
+    """What concerns mails of these rules to these accounts by a channel; the switch stays so until we are done."""
     driver.share(connection, SWITCH)
-    named = (("all", [""]), ("channel", [channel]), ("rule", list(rules)), ("account", [account_id]))
+    named = (("all", [""]), ("channel", [channel]), ("rule", sorted(rules)), ("account", sorted(accounts)))
     return read(connection, [sa.or_(*(sa.and_(stops.c.scope == scope, stops.c.name.in_(of)) for scope, of in named))])
 
 

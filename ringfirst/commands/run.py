@@ -85,7 +85,7 @@ def _post(found: "Settings", folder: "Folder", outbox: Path | None) -> "Post":
     sender, ours = sender_of(found)
     if not ours:
         talk(f"no sender is set: the mails carry an example, {sender.address}; set RINGFIRST_SENDER")
-    return Post(folder.mail_templates[0], channel_of(found, sender, outbox), sender, only_to(found))
+    return Post(folder.sent_templates, channel_of(found, sender, outbox), sender, only_to(found))
 
 
 def _log(form: "LogFormat") -> None:

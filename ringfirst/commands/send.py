@@ -153,7 +153,7 @@ def _send(
     moment = now() if at is None else at
     return send_due(
         store,
-        folder.mail_templates[0],
+        folder.sent_templates,
         channel,
         sender=sender,
         at=moment,

@@ -566,6 +566,28 @@ def test_a_mail_is_claimed_with_all_its_rows_unless_somebody_objects(store: Stor
     assert store.contacts(ACME, "ada", since=T0) == []
 
 
+def test_notes_to_one_of_us_are_counted_by_mail_over_all_accounts(store: Store) -> None:
+    plans = [
+        decision(name, account=account, due_at=T0) for name, account in (("one", ACME), ("two", OTHER), ("three", ACME))
+    ]
+    ours = [
+        msgspec.structs.replace(plan, mails=(msgspec.structs.replace(plan.mails[0], audience="staff"),))
+        for plan in plans
+    ]
+    committed(store, claimed(store), facts=ours)
+    first, second, third = (one.mails[0].outreach_id for one in ours)
+    known: Any = {"account_id": ACME, "person": "mara", "since": T0, "at": T0, "by": "sender", "ours": True}
+    seen: list[Any] = []
+
+    def may(past: Any) -> None:
+        seen.append([(one.at, one.channel, one.person) for one in past])
+
+    assert store.claim_mail([first, second], may=may, **known) == ([first, second], None)
+    assert store.claim_mail([third], may=may, **known) == ([third], None)
+    assert seen == [[], [(T0, "note", "mara")]], "two notes of two accounts were one mail"
+    assert store.contacts(ACME, "mara", since=T0) == [], "no contact with a customer"
+
+
 def test_human_contact_stands_beside_the_mails(store: Store) -> None:
     kinds = {"call.answered": "call", "outreach.sent": "mail", "outreach.replied": "mail"}
     touches = [Touch(ACME, "u1", T0 + at, channel, kind) for at, (kind, channel) in enumerate(kinds.items())]
