@@ -580,7 +580,7 @@ def test_notes_to_one_of_us_are_counted_by_mail_over_all_accounts(store: Store) 
     seen: list[Any] = []
 
     def may(past: Any) -> None:
-        seen.append([(one.at, one.channel, one.person) for one in past])
+        seen.append([(one.at, one.channel, one.person) for one in past.contacts])
 
     assert store.claim_mail([first, second], may=may, **known) == ([first, second], None)
     assert store.claim_mail([third], may=may, **known) == ([third], None)
