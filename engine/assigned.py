@@ -145,6 +145,10 @@ class AssignedKeeper(Keeper):
             known = self._known_of(parts)
             for kept, part in rows:
                 self._take_part(kept, part, known, taken, at)
+            moving = [(kept, part.until) for kept, part in rows if part.until is not None]
+            waiting = self._waiting([kept for kept, _ in moving])
+            for kept, until in moving:
+                self._advance(kept, until, inbox=kept.claim.lane in waiting)
             self._write_lanes(rows)
         except BaseException:
             self.forget([part.lane for part in parts])
@@ -176,14 +180,18 @@ class AssignedKeeper(Keeper):
                     ear.old(fresh.event.type, at - one.at)
         for letter in part.letters if ear is not None else ():
             ear.letter(letter.raw)  # type: ignore[union-attr]  # there is an ear
-        if part.until is not None:
-            self._advance(kept, part.until)
 
-    def _advance(self, kept: Kept, until: Instant) -> Instant:
+    def _waiting(self, lanes: Sequence[Kept]) -> frozenset[int]:
+        """The lanes whose inbox must be looked into; one question for all, since mostly nothing lies in any."""
+        read = {one.claim.lane: one.claim.inbox_seq if one.inbox_seq is None else one.inbox_seq for one in lanes}
+        back = frozenset(one.claim.lane for one in lanes if one.back)
+        return self.store.waiting(read) | back if read else back
+
+    def _advance(self, kept: Kept, until: Instant, *, inbox: bool = True) -> Instant:
         """Take the inbox in and move the clock, at most by a day; gives where it stands."""
         clock = kept.lane.clock
         step = until if clock is None else min(until, clock + DAY)
-        if clock is not None:
+        if clock is not None and inbox:
             self._inbox(kept, clock, step)
             clock = kept.lane.clock
         self._shares_until(kept, step)

@@ -570,6 +570,10 @@ class Store(Protocol):
     def put_inbox(self, rows: Sequence[tuple[str, InboxKind, bytes]], *, at: Instant) -> None:
         """Leave something for the owner of each account's lane: (account id, kind, body)."""
 
+    def waiting(self, after: Mapping[int, int]) -> frozenset[int]:
+        """The lanes among these in whose inbox something was left after the given number."""
+        ...
+
     def inbox(self, lane: int, *, after: int) -> list[InboxRow]:
         """What the lane's owner has not taken in yet, in order."""
         ...

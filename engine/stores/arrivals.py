@@ -44,6 +44,12 @@ def _put(
     driver.insert(connection, inbox, rows)
 
 
+def waiting(connection: sa.Connection, after: Mapping[int, int]) -> frozenset[int]:
+    """The lanes in whose inbox something was left after these numbers: one question for all of them."""
+    rows = connection.execute(sa.select(*inbox_heads.c["lane", "last_seq"]))
+    return frozenset(lane for lane, last in rows if last > after.get(lane, last))
+
+
 def read_inbox(connection: sa.Connection, lane: int, *, after: int) -> list[InboxRow]:
     """What was left for a lane after ``after``, in order."""
     query = sa.select(*inbox.c["lane", "seq", "kind", "at", "body"]).where(inbox.c.lane == lane, inbox.c.seq > after)

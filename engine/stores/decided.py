@@ -1,12 +1,12 @@
 """What the engine decided, written down: facts applied in order, and read again."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 import sqlalchemy as sa
 
-from engine.decision import OPEN_STATES, Decision, Ended, Held, Mail, MailState, Released, Subject
+from engine.decision import OPEN_STATES, Decision, Ended, Fact, Held, Mail, MailState, Released, Subject
 from engine.errors import Conflict
 from engine.instants import Instant
 from engine.store import Batch
@@ -55,15 +55,16 @@ class _Mail(msgspec.Struct):
 
 
 class _Desk:
-    """The decisions and mails that a batch's facts touch, as they were in the store and as they become."""
+    """The decisions and mails that some batches' facts touch, as they were in the store and as they become."""
 
-    def __init__(self, connection: sa.Connection, lane: int, ids: Sequence[str]) -> None:
-        self.lane = lane
+    def __init__(self, connection: sa.Connection, lanes: Mapping[str, int]) -> None:
+        """``lanes`` is the lane of each decision, by its id."""
+        self.lanes, ids = lanes, sorted(lanes)
         self.decisions: dict[str, Decision] = {}
         self.mails: dict[str, _Mail] = {}
         self.changes: list[tuple[Any, ...]] = []
         self.revisions: dict[str, int] = {}
-        self.told: list[Change] = []
+        self.told: dict[int, list[Change]] = {}
         for chunk in (ids[at : at + _CHUNK] for at in range(0, len(ids), _CHUNK)):
             self._load(connection, chunk)
         self.stored = frozenset(self.decisions)
@@ -79,6 +80,17 @@ class _Desk:
         for mail in connection.execute(mails).mappings():
             self.mails[mail["outreach_id"]] = _Mail(**mail, stored=True)
 
+    def take(self, fact: Fact) -> None:
+        """Take the next fact in. Raises ``Conflict``."""
+        if isinstance(fact, Decision):
+            self.plan(fact)
+        elif isinstance(fact, Held):
+            self.hold(fact)
+        elif isinstance(fact, Released):
+            self.release(fact)
+        else:
+            self.end(fact)
+
     def plan(self, fact: Decision) -> None:
         """Take a decision in: new, revived or withdrawn."""
         known = self.decisions.get(fact.decision_id)
@@ -86,7 +98,7 @@ class _Desk:
             fact = msgspec.structs.replace(known, outcome="withdrawn", withdrawn_at=fact.withdrawn_at)
         self.decisions[fact.decision_id] = fact
         self.revisions[fact.decision_id] = revision = self.revisions.get(fact.decision_id, 0) + 1
-        self.told.append((fact, revision))
+        self.told.setdefault(self.lanes[fact.decision_id], []).append((fact, revision))
         self.dirty[fact.decision_id] = None
         if fact.outcome == "planned":
             for mail in fact.mails:
@@ -150,34 +162,43 @@ class _Desk:
 
     def write(self, connection: sa.Connection, driver: Driver) -> None:
         """Write what became of it all: parents first."""
-        rows = {name: _decision_row(self.lane, self.decisions[name], self.revisions[name]) for name in self.dirty}
+        rows = {
+            name: _decision_row(self.lanes[name], self.decisions[name], self.revisions[name]) for name in self.dirty
+        }
         driver.insert(connection, decisions, [row for name, row in rows.items() if name not in self.stored])
         _rewrite(connection, decisions, [row for name, row in rows.items() if name in self.stored])
         mails = [row for row in self.mails.values() if row.changed]
-        driver.insert(connection, outreach, [_mail_row(self.lane, row) for row in mails if not row.stored])
-        _rewrite(connection, outreach, [_mail_row(self.lane, row) for row in mails if row.stored and row.plan])
+        driver.insert(connection, outreach, [self._mail_row(row) for row in mails if not row.stored])
+        _rewrite(connection, outreach, [self._mail_row(row) for row in mails if row.stored and row.plan])
         _restate(connection, [row for row in mails if row.stored and not row.plan])
         driver.insert(connection, outreach_changes, self.changes)
 
+    def _mail_row(self, row: _Mail) -> tuple[Any, ...]:
+        fact, mail = row.decision, row.plan
+        if fact is None or mail is None:
+            msg = f"outreach {row.outreach_id}: its plan is missing; it was neither planned nor revived; report this"
+            raise Conflict(msg)
+        return _mail_row(self.lanes[fact.decision_id], row, fact, mail)
 
-def apply(connection: sa.Connection, driver: Driver, batch: Batch) -> None:
-    """Apply a batch's facts in order, then let pass what history has overtaken. Raises ``Conflict``."""
-    if batch.facts:
-        desk = _Desk(connection, batch.claim.lane, sorted({fact.decision_id for fact in batch.facts}))
-        for fact in batch.facts:
-            if isinstance(fact, Decision):
-                desk.plan(fact)
-            elif isinstance(fact, Held):
-                desk.hold(fact)
-            elif isinstance(fact, Released):
-                desk.release(fact)
-            else:
-                desk.end(fact)
+
+def apply(connection: sa.Connection, driver: Driver, batches: Sequence[Batch]) -> None:
+    """Apply the facts of batches of different lanes in order, then let pass what history has overtaken.
+
+    Raises ``Conflict``.
+    """
+    lanes = {fact.decision_id: batch.claim.lane for batch in batches for fact in batch.facts}
+    if lanes:
+        desk = _Desk(connection, lanes)
+        for batch in batches:
+            for fact in batch.facts:
+                desk.take(fact)
         desk.write(connection, driver)
-        if "decision" in batch.follow and not batch.history:
-            outbox.put_decisions(connection, driver, batch.claim.lane, desk.told)
-    if batch.history and batch.clock_at is not None:
-        _let_pass(connection, driver, batch)
+        for batch in batches:
+            if "decision" in batch.follow and not batch.history:
+                outbox.put_decisions(connection, driver, batch.claim.lane, desk.told.get(batch.claim.lane, ()))
+    for batch in batches:
+        if batch.history and batch.clock_at is not None:
+            _let_pass(connection, driver, batch)
 
 
 def select(
@@ -254,11 +275,7 @@ def _decision_row(lane: int, fact: Decision, revision: int) -> tuple[Any, ...]:
     )
 
 
-def _mail_row(lane: int, row: _Mail) -> tuple[Any, ...]:
-    fact, mail = row.decision, row.plan
-    if fact is None or mail is None:
-        msg = f"outreach {row.outreach_id}: its plan is missing; it was neither planned nor revived; report this"
-        raise Conflict(msg)
+def _mail_row(lane: int, row: _Mail, fact: Decision, mail: Mail) -> tuple[Any, ...]:
     subject = fact.subject
     return (
         mail.outreach_id,

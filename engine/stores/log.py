@@ -1,6 +1,6 @@
 """The lanes' logs: events and the engine's own entries, written once and read in order of position."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from operator import attrgetter
 from typing import Any
 
@@ -30,14 +30,18 @@ _EVENT = sa.select(
 _ENTRY = sa.select(log.c.position, log.c.recorded_at, log.c.kind, log.c.account_id, log.c.body)
 
 
-def append(connection: sa.Connection, driver: Driver, batch: Batch) -> None:
-    """Append a batch's events and entries. Raises ``Conflict`` for a position outside the batch."""
-    lane = batch.claim.lane
-    rows = [_event_row(lane, new.recorded, new.digest, new.body) for new in batch.events]
-    entries = [_entry_row(lane, entry) for entry in batch.entries]
-    _check_positions(batch, rows, entries)
-    driver.insert(connection, events, rows)
-    driver.insert(connection, log, entries)
+def append(connection: sa.Connection, driver: Driver, batches: Iterable[Batch]) -> None:
+    """Append the batches' events and entries. Raises ``Conflict`` for a position outside its batch."""
+    all_rows, all_entries = list[tuple[Any, ...]](), list[tuple[Any, ...]]()
+    for batch in batches:
+        lane = batch.claim.lane
+        rows = [_event_row(lane, new.recorded, new.digest, new.body) for new in batch.events]
+        entries = [_entry_row(lane, entry) for entry in batch.entries]
+        _check_positions(batch, rows, entries)
+        all_rows += rows
+        all_entries += entries
+    driver.insert(connection, events, all_rows)
+    driver.insert(connection, log, all_entries)
 
 
 def page(

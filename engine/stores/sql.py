@@ -124,22 +124,27 @@ class SqlStore:
         with self._driver.writing() as connection:
             rows = ownership.fence(connection, (batch.claim for batch in batches), exact=True)
             ownership.move_offsets(connection, self._driver, [move for batch in batches for move in batch.offsets])
-            for batch in sorted(batches, key=lambda one: one.claim.lane):
-                self._write(connection, batch)
+            self._write(connection, sorted(batches, key=lambda one: one.claim.lane))
             done = ownership.advance(connection, rows, batches)
         return [done[batch.claim.lane] for batch in batches]
 
-    def _write(self, connection: sa.Connection, batch: Batch) -> None:
-        log.append(connection, self._driver, batch)
-        decided.apply(connection, self._driver, batch)
-        persons.put_traits(connection, self._driver, batch.traits)
-        persons.put_touches(connection, self._driver, batch.touches)
+    def _write(self, connection: sa.Connection, batches: Sequence[Batch]) -> None:
+        # Lanes together as far as they can: live batches are so small that statements cost more than rows.
+        log.append(connection, self._driver, batches)
+        decided.apply(connection, self._driver, batches)
+        persons.put_traits(connection, self._driver, [one for batch in batches for one in batch.traits])
+        persons.put_touches(connection, self._driver, [one for batch in batches for one in batch.touches])
+        for batch in batches:
+            self._write_beside(connection, batch)
+        kept.put_shares(connection, self._driver, [one for batch in batches for one in batch.shares])
+
+    def _write_beside(self, connection: sa.Connection, batch: Batch) -> None:
+        """Write what few batches bring."""
         if batch.retried:
             arrivals.drop_dead_letters(connection, batch.retried)
         fresh = arrivals.put_dead_letters(connection, self._driver, batch.dead_letters)
         if "dead-letter" in batch.follow:
             outbox.put_letters(connection, self._driver, fresh, lanes=self._lanes)
-        kept.put_shares(connection, self._driver, batch.shares)
         if batch.inbox_seq is not None:
             arrivals.clear_inbox(connection, batch.claim.lane, until=batch.inbox_seq)
         if batch.back:
@@ -386,6 +391,11 @@ class SqlStore:
         """Leave something for the owner of each account's lane."""
         with self._driver.writing() as connection:
             arrivals.put_inbox(connection, self._driver, rows, lanes=self._lanes, at=at)
+
+    def waiting(self, after: Mapping[int, int]) -> frozenset[int]:
+        """The lanes among these in whose inbox something lies after the number."""
+        with self._driver.reading() as connection:
+            return arrivals.waiting(connection, after)
 
     def inbox(self, lane: int, *, after: int) -> list[InboxRow]:
         """What the lane's owner has not taken in yet, in order."""

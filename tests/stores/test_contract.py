@@ -141,6 +141,40 @@ def test_an_offset_that_is_not_where_the_owner_thinks_fences_the_whole_batch(
     assert (store.count_events(), store.offsets()) == (0, before)
 
 
+@pytest.mark.parametrize("stands", [pytest.param(8, id="elsewhere"), pytest.param(9, id="where it was to go")])
+def test_one_offset_of_many_that_is_elsewhere_fences_all(store: Store, stands: int) -> None:
+    first = [offset(None, 5), offset(None, stands, partition=1), offset(None, 5, partition=2)]
+    claim = committed(store, claimed(store), offsets=first)
+    before = store.offsets()
+    with pytest.raises(Fenced, match="another owner has read on"):
+        committed(store, claim, offsets=[offset(5, 6), offset(7, 9, partition=1), offset(5, 6, partition=2)])
+    assert store.offsets() == before
+
+
+def test_lanes_that_are_written_together_keep_their_own(store: Store) -> None:
+    near, far = account_in(0), account_in(1)
+    claims = store.claim([0, 1], OWNER, at=T0)
+    follow = frozenset({"decision"})
+    parts = [
+        batch(claim, events=[event(1, account)], facts=[decision(account=account)], follow=follow)
+        for claim, account in zip(claims, (near, far), strict=True)
+    ]
+    done = store.commit(parts[::-1])
+    assert [(one.lane, one.position) for one in done] == [(1, 1), (0, 1)]
+    for lane, account in enumerate((near, far)):
+        assert [one.account_id for one in store.entries(lane)] == [account]
+        assert [one.account_id for one in store.decisions(lane=lane)] == [account]
+        assert [one.lane for one in store.outreach(account_id=account)] == [lane]
+        assert [one.account_id for one in store.outbox([lane], "decision", limit=9)] == [account]
+
+
+def test_of_many_inboxes_those_with_something_new_are_named(store: Store) -> None:
+    assert store.waiting({0: 0, 1: 0}) == frozenset()
+    store.put_inbox([(account_in(0), "entry", b"{}"), (account_in(1), "entry", b"{}")], at=T0)
+    assert store.waiting({0: 0, 1: 1}) == {0}
+    assert store.waiting({1: 0}) == {1}
+
+
 def test_offsets_move_with_the_batch(store: Store) -> None:
     claim = committed(store, claimed(store), offsets=[offset(None, 10), offset(None, 3, partition=1)])
     committed(store, claim, offsets=[offset(10, 12)])
