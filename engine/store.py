@@ -6,6 +6,7 @@ from typing import Any, Literal, Protocol, TypeVar
 import msgspec
 
 from engine.decision import Decision, Fact, MailState
+from engine.feedback import Feedback, Heard, Learned, Step
 from engine.instants import Instant
 from engine.log import EngineEntry, Entry, Event, Recorded
 
@@ -287,7 +288,11 @@ class Standing(msgspec.Struct, frozen=True):
 
 
 class OutreachRow(msgspec.Struct, frozen=True):
-    """A mail as it stands in the store, with what its decision froze."""
+    """A mail as it stands in the store, with what its decision froze.
+
+    A sender writes ``mail_id`` (rows joined in one mail share it) and ``person``, the key of its address, when it
+    claims the mail; ``channel`` and ``message_id`` when it hands it over; ``provider_id``, the other side's own, after.
+    """
 
     outreach_id: str
     decision_id: str
@@ -311,6 +316,11 @@ class OutreachRow(msgspec.Struct, frozen=True):
     state_at: Instant
     values: dict[str, Any]
     frozen: dict[str, Any]
+    mail_id: str | None = None
+    person: str | None = None
+    channel: str | None = None
+    message_id: str | None = None
+    provider_id: str | None = None
 
 
 class OutreachChange(msgspec.Struct, frozen=True):
@@ -518,6 +528,22 @@ class Store(Protocol):
         """
         ...
 
+    def move_mail(
+        self,
+        steps: Sequence[Step],
+        *,
+        at: Instant,
+        by: str,
+        known: Mapping[str, str | None] | None = None,
+        unless_stopped: str | None = None,
+    ) -> bool:
+        """Move all rows of one mail, or none of them, in one transaction with what goes into inboxes.
+
+        ``known`` sets ``channel``, ``message_id`` or ``provider_id`` of them all. ``unless_stopped`` names the channel
+        by which it is to leave: then nothing moves while somebody has stopped one of them.
+        """
+        ...
+
     def claim_mail(
         self,
         rows: Sequence[str],
@@ -564,6 +590,44 @@ class Store(Protocol):
 
     def stops(self) -> list[Stop]:
         """What is stopped, and what goes on slowly after that; the oldest first."""
+        ...
+
+    # -- what providers tell ---------------------------------------------------------------------------------------
+    def put_feedback(self, rows: Sequence[Feedback], *, suppress: Mapping[str, str] | None = None) -> int:
+        """Keep what providers told, each thing once; returns how many are new.
+
+        ``suppress`` maps event ids to reasons: the addresses of these are never written to again.
+        """
+        ...
+
+    def feedback(self, *, limit: int) -> list[Feedback]:
+        """What was told and nobody has learned from, in the order it came."""
+        ...
+
+    def mails_of(self, told: Sequence[Feedback]) -> dict[int, list[OutreachRow]]:
+        """The rows of the mail that each of these is about, by ``seq``; those about no mail here are absent."""
+        ...
+
+    def learn(self, learned: Sequence[Learned], *, at: Instant, by: str) -> None:
+        """Write down what follows from what was told; what somebody else has learned already is left alone.
+
+        A fact is written once: the first that is heard stays, and only it goes into inboxes. A step that finds its mail
+        in no state that it names moves nothing.
+        """
+
+    def facts(self, outreach_ids: Sequence[str]) -> dict[str, dict[str, Instant]]:
+        """What is known of mails that are out: by outreach id, the kinds of feedback and when each happened."""
+        ...
+
+    def heard(self, channel: str, *, since: Instant, until: Instant) -> Heard:
+        """Of the mails that a channel took since then, how many its provider told of.
+
+        One that was taken after ``until`` may still be untold, and does not count as such.
+        """
+        ...
+
+    def clear_feedback(self, *, before: Instant) -> int:
+        """Drop what was heard before then and is learned from; facts stay. Returns how many."""
         ...
 
     # -- inbox, people, dead letters, audit ------------------------------------------------------------------------

@@ -1,11 +1,12 @@
 """Mails on their way: reading the queue, and moving one by compare-and-set."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 
 from engine.decision import MailState
+from engine.feedback import Step
 from engine.instants import Instant
 from engine.store import NOTE, Contact, OutreachChange, OutreachRow
 from engine.stores.codec import decode_doubles
@@ -59,6 +60,23 @@ def move(
     connection.execute(sa.update(outreach).where(here).values(state=after, why=why, state_at=at, steps=steps))
     change = (outreach_id, steps, at, row.state, after, why, by)
     connection.execute(sa.insert(outreach_changes).values(change))
+    return True
+
+
+def move_together(
+    connection: sa.Connection, steps: Sequence[Step], *, at: Instant, by: str, known: Mapping[str, str | None]
+) -> bool:
+    """Move all of these or none, and write down what is known of the mail that they make."""
+    names = sorted(step.outreach_id for step in steps)
+    here = outreach.c.outreach_id.in_(names)
+    query = sa.select(*outreach.c["outreach_id", "state"]).where(here).order_by(outreach.c.outreach_id)
+    states = {row.outreach_id: row.state for row in connection.execute(query.with_for_update())}
+    if any(states.get(step.outreach_id) not in step.before for step in steps):
+        return False
+    for step in steps:
+        move(connection, step.outreach_id, step.before, step.after, at=at, by=by, why=step.why)
+    if known:
+        connection.execute(sa.update(outreach).where(here).values(dict(known)))
     return True
 
 
@@ -116,6 +134,6 @@ def claim(connection: sa.Connection, rows: Sequence[str], *, person: str, at: In
 
 
 def _mail(row: "sa.Row[Any]") -> OutreachRow:
-    cells: list[Any] = list(row)
-    cells[-2:] = [decode_doubles(raw) for raw in cells[-2:]]  # values, frozen
-    return OutreachRow(*cells)
+    cells = row._asdict()
+    cells |= {name: decode_doubles(cells[name]) for name in ("values", "frozen")}
+    return OutreachRow(**cells)

@@ -26,6 +26,8 @@ WHOLE = (
     tables.rulebooks,
     tables.offsets,
     tables.outreach_changes,
+    tables.outreach_facts,
+    tables.feedback,
     tables.people,
     tables.touches,
     tables.suppressions,
@@ -45,7 +47,14 @@ LEFT = (
 """What is made anew, or is empty when all lanes stand at one instant."""
 OWN = (tables.log, tables.outbox, tables.portfolio_shares)
 """What has its own way below."""
-SENDERS = (tables.outreach, tables.suppressions, tables.touches, tables.dead_letters, tables.tombstones)
+SENDERS = (
+    tables.outreach,
+    tables.feedback,
+    tables.suppressions,
+    tables.touches,
+    tables.dead_letters,
+    tables.tombstones,
+)
 """What others than the owner of a lane write."""
 NO_ACCOUNTS = {"n": 0, "sum": "0", "least": "0", "most": "0", "rows": []}
 """What a lane without accounts tells of a measure."""

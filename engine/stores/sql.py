@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from engine.decision import Decision, MailState
 from engine.errors import StoreError
+from engine.feedback import Feedback, Heard, Learned, Step
 from engine.instants import Instant
 from engine.lanes import lane_of
 from engine.log import Entry
@@ -37,6 +38,7 @@ from engine.store import (
 from engine.stores import (
     arrivals,
     decided,
+    feedback,
     forgetting,
     kept,
     log,
@@ -320,6 +322,27 @@ class SqlStore:
                 arrivals.put_inbox(connection, self._driver, inbox, lanes=self._lanes, at=at)
             return moved
 
+    def move_mail(
+        self,
+        steps: Sequence[Step],
+        *,
+        at: Instant,
+        by: str,
+        known: Mapping[str, str | None] | None = None,
+        unless_stopped: str | None = None,
+    ) -> bool:
+        """Move all rows of one mail, or none of them, in one transaction with what goes into inboxes."""
+        with self._driver.writing() as connection:
+            if unless_stopped is not None and any(
+                self._stopped(connection, step.outreach_id, unless_stopped) for step in steps
+            ):
+                return False
+            moved = mails.move_together(connection, steps, at=at, by=by, known=known or {})
+            if moved:
+                letters = [one for step in steps for one in step.inbox]
+                arrivals.put_inbox(connection, self._driver, letters, lanes=self._lanes, at=at)
+            return moved
+
     def claim_mail(
         self,
         rows: Sequence[str],
@@ -385,6 +408,43 @@ class SqlStore:
         """What is stopped, and what goes on slowly after that."""
         with self._driver.reading() as connection:
             return stops.read(connection)
+
+    # -- what providers tell ---------------------------------------------------------------------------------------
+    def put_feedback(self, rows: Sequence[Feedback], *, suppress: Mapping[str, str] | None = None) -> int:
+        """Keep what providers told, each thing once; returns how many are new."""
+        with self._driver.writing() as connection:
+            return feedback.put(connection, self._driver, rows, suppress or {})
+
+    def feedback(self, *, limit: int) -> list[Feedback]:
+        """What was told and nobody has learned from, in the order it came."""
+        with self._driver.reading() as connection:
+            return feedback.unsettled(connection, limit)
+
+    def mails_of(self, told: Sequence[Feedback]) -> dict[int, list[OutreachRow]]:
+        """The rows of the mail that each of these is about, by ``seq``."""
+        with self._driver.reading() as connection:
+            return feedback.about(connection, told)
+
+    def learn(self, learned: Sequence[Learned], *, at: Instant, by: str) -> None:
+        """Write down what follows from what was told, once."""
+        with self._driver.writing() as connection:
+            letters = feedback.learn(connection, self._driver, learned, at=at, by=by)
+            arrivals.put_inbox(connection, self._driver, letters, lanes=self._lanes, at=at)
+
+    def facts(self, outreach_ids: Sequence[str]) -> dict[str, dict[str, Instant]]:
+        """What is known of mails that are out."""
+        with self._driver.reading() as connection:
+            return feedback.facts(connection, outreach_ids)
+
+    def heard(self, channel: str, *, since: Instant, until: Instant) -> Heard:
+        """Of the mails that a channel took since then, how many its provider told of."""
+        with self._driver.reading() as connection:
+            return feedback.heard(connection, channel, since=since, until=until)
+
+    def clear_feedback(self, *, before: Instant) -> int:
+        """Drop what was heard before then and is learned from."""
+        with self._driver.writing() as connection:
+            return feedback.clear(connection, before)
 
     # -- inbox, people, dead letters, audit ------------------------------------------------------------------------
     def put_inbox(self, rows: Sequence[Letter], *, at: Instant) -> None:

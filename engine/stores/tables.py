@@ -191,6 +191,13 @@ outreach = sa.Table(
     # Which mail it went out in (joined rows share one), and the keyed hash of the address: caps count by these.
     _may("mail_id", TEXT),
     _may("person", TEXT),
+    # By which channel it was handed over, its Message-ID, and the other side's id of it: feedback joins by these.
+    _may("channel", TEXT),
+    _may("message_id", TEXT),
+    _may("provider_id", TEXT),
+    sa.Index(None, "mail_id"),
+    sa.Index(None, "message_id"),
+    sa.Index(None, "provider_id"),
     sa.Index(None, "decision_id"),
     sa.Index(None, "person"),
     sa.Index(None, "rule", "state_at"),
@@ -209,6 +216,37 @@ outreach_changes = sa.Table(
     _must("after", TEXT),
     _may("why", TEXT),
     _must("by", TEXT),
+)
+
+# What is known of a mail that is out. Facts, no states: each is told once, and none takes another back.
+outreach_facts = sa.Table(
+    "outreach_facts",
+    metadata,
+    sa.Column("outreach_id", TEXT, sa.ForeignKey("outreach.outreach_id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("kind", TEXT, primary_key=True),
+    _must("at", BIG),
+)
+
+# What providers told, as it came: kept before it is answered, learned from after. No address stands in it.
+feedback = sa.Table(
+    "feedback",
+    metadata,
+    sa.Column("seq", SERIAL, primary_key=True),
+    _must("provider", TEXT),
+    _must("event_id", TEXT),
+    _must("kind", TEXT),
+    _must("at", BIG),
+    _must("heard_at", BIG),
+    _may("mail_id", TEXT),
+    _may("provider_id", TEXT),
+    _may("message_id", TEXT),
+    _may("person", TEXT),
+    _must("body", BODY),
+    _may("settled_at", BIG),
+    _may("account_id", TEXT),
+    sa.UniqueConstraint("provider", "event_id"),
+    sa.Index(None, "settled_at", "seq"),
+    sa.Index(None, "account_id"),
 )
 
 people = sa.Table(

@@ -6,6 +6,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from engine.decision import Subject
+from engine.feedback import Feedback, Learned, MailFact
 from engine.store import Heartbeat, Stop, Store
 from engine.stores import open_store
 from engine.stores.sql import SqlStore
@@ -25,6 +26,12 @@ def _live(store: Store) -> None:
     store.put_inbox([(OTHER, "event", b"{}"), (account_in(1), "entry", b"[]")], at=T0)
     store.move(
         store.outreach(rule="r2")[0].outreach_id, ["queued"], "accepted", at=T0, by="s", inbox=[(ACME, "event", b"")]
+    )
+    told = Feedback(provider="p", event_id="é", kind="bounced", at=T0, heard_at=T0, mail_id="m", person="k2")
+    store.put_feedback([told, told], suppress={"é": "bounced"})
+    bounced = MailFact(outreach_id=store.outreach(rule="r2")[0].outreach_id, kind="bounced", at=T0)
+    store.learn(
+        [Learned(seq=one.seq, account_id=ACME, facts=(bounced,)) for one in store.feedback(limit=9)], at=T0, by="w"
     )
     claims[:1] = store.commit([batch(claims[0], clock_at=T0 + MINUTE, history=True, inbox_seq=1)])
     store.put_heartbeat(Heartbeat("worker", T0, b"{}"))
