@@ -13,8 +13,9 @@ from engine.errors import TemplateError, UsageError
 from engine.rulebook.book import Rulebook
 from outreach.context import Sender
 from outreach.examples import example_context
+from outreach.locales import direction
 from outreach.rendering import Rendered, render
-from outreach.templates import Template
+from outreach.template import Template, every_variant
 from ringfirst.rulebooks import Folder
 
 CLIPPED = 102 * 1024
@@ -33,8 +34,9 @@ class Use(msgspec.Struct, frozen=True):
 
 
 class Shown(msgspec.Struct, frozen=True, kw_only=True):
-    """One template, rendered with the example in its manifest, and the rules that use it.
+    """One template or one variant of it, rendered with the example in its manifest, and the rules that use it.
 
+    ``variant`` says for whom it is (empty: for everybody), ``locale`` what it is written in, ``dir`` which way.
     ``needs`` are the names it asks of a rule; ``pictures`` counts the images in it; ``size`` is that of the HTML in
     bytes.
     """
@@ -47,10 +49,23 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
     uses: tuple[Use, ...]
     pictures: int
     size: int
+    variant: str = ""
+    locale: str = "en"
+    dir: str = "ltr"
+
+    @property
+    def label(self) -> str:
+        """Its name on the page, the variant's after the template's."""
+        return f"{self.name}/{self.variant}" if self.variant else self.name
+
+
+def all_shown(template: Template, book: Rulebook | None, sender: Sender) -> list[Shown]:
+    """Render a template and each of its variants. Raises ``TemplateError`` when the example does not do for one."""
+    return [shown(one, book, sender) for one in every_variant(template)]
 
 
 def shown(template: Template, book: Rulebook | None, sender: Sender) -> Shown:
-    """Render a template with its own example. Raises ``TemplateError`` when the example does not do."""
+    """Render one variant of a template with its own example. Raises ``TemplateError`` when the example does not do."""
     mail = render(template, example_context(template, sender))
     return Shown(
         name=template.name,
@@ -61,6 +76,9 @@ def shown(template: Template, book: Rulebook | None, sender: Sender) -> Shown:
         uses=tuple(uses(template.name, book)),
         pictures=len(_PICTURE.findall(mail.html)),
         size=len(mail.html.encode()),
+        variant=str(template.fits),
+        locale=template.locale,
+        dir=direction(template.locale),
     )
 
 
@@ -77,10 +95,10 @@ def write_gallery(folder: Folder, place: Path, *, book: Rulebook | None, sender:
     A template whose example does not do is left out: ``check`` says why. Raises ``UsageError`` when the folder cannot
     be written.
     """
-    found = []
+    found: list[Shown] = []
     for template in folder.mail_templates[0].values():
         try:
-            found.append(shown(template, book, sender))
+            found += all_shown(template, book, sender)
         except TemplateError:
             continue
     return write_page(place, gallery(found, sender))
@@ -112,9 +130,10 @@ def gallery(mails: Sequence[Shown], sender: Sender) -> str:
     )
     environment.filters["in_scheme"] = in_scheme
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    ordered = sorted(mails, key=lambda mail: (mail.audience != "customer", mail.name))
+    ordered = sorted(mails, key=lambda mail: (mail.audience != "customer", mail.name, mail.variant))
     return environment.from_string((source / "gallery.html").read_text(encoding="utf-8")).render(
         mails=ordered,
+        templates=len({mail.name for mail in mails}),
         rules=len({use.rule for mail in mails for use in mail.uses}),
         sender=sender,
         script=script,

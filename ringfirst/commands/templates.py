@@ -27,42 +27,55 @@ def list_(ctx: click.Context, rules: Path | None, *, as_json: bool) -> None:
     """List templates: for whom, sent by which rules, with which subject.
 
     Ends with 1 when there is one that cannot be rendered. With --json: [{"template", "for", "class", "subject",
-    "preview", "needs", "rules", "html_bytes", "pictures"}].
+    "preview", "needs", "rules", "html_bytes", "pictures", "locale", "variants"}].
     """
     from ringfirst.answers import plural, print_json, print_table, talk
 
     found, whole = _shown(rules, ())
+    plain = [_plain(one, found) for one in found if not one.variant]
     if as_json:
-        print_json([_plain(one) for one in found])
+        print_json(plain)
     else:
         print_table(
-            ["template", "for", "class", "rules", "subject"],
+            ["template", "for", "class", "rules", "variants", "subject"],
             [
-                [one.name, one.audience, one.mail_class, ", ".join(use.rule for use in one.uses), one.mail.subject]
-                for one in found
+                [
+                    one["template"],
+                    one["for"],
+                    one["class"],
+                    *map(", ".join, (one["rules"], one["variants"])),
+                    one["subject"],
+                ]
+                for one in plain
             ],
         )
-        talk(plural(len(found), "template"))
+        talk(plural(len(plain), "template"))
     ctx.exit(0 if whole else 1)
 
 
 @templates.command()
 @click.argument("name", metavar="NAME")
+@click.option("--variant", metavar="FOLDER", default="", help="The variant for some readers, de or role=champion.")
 @rules_option
 @json_option
 @click.pass_context
-def show(ctx: click.Context, name: str, rules: Path | None, *, as_json: bool) -> None:
+def show(ctx: click.Context, name: str, variant: str, rules: Path | None, *, as_json: bool) -> None:
     """Show one template with its example: subject, preview and text, as a terminal shows a mail.
 
     With --json the shape of list, with "text" and "html".
     """
+    from engine.errors import UsageError
     from ringfirst.answers import print_json, talk
     from ringfirst.answers import shown as readable
 
     found, whole = _shown(rules, (name,))
-    for one in found:
+    asked = [one for one in found if one.variant == variant]
+    if found and not asked:
+        there = ", ".join(one.variant for one in found if one.variant) or "none"
+        raise UsageError(f"templates show {name}: it has no variant {variant[:60]!r}; found {there}; name one of them")
+    for one in asked:
         if as_json:
-            print_json({**_plain(one), "text": one.mail.text, "html": one.mail.html})
+            print_json({**_plain(one, found), "text": one.mail.text, "html": one.mail.html})
             continue
         click.echo(f"Subject: {readable(one.mail.subject)}")
         click.echo(f"Preview: {readable(one.mail.preview or None)}\n")
@@ -111,13 +124,13 @@ def preview(
 
 
 def _shown(rules: Path | None, names: tuple[str, ...]) -> "tuple[list[Shown], bool]":
-    """Templates rendered, by name (all of them, or those asked for), and whether every one could be.
+    """Templates rendered, by name, each before its variants (all, or those asked for), and whether every one could be.
 
     Raises ``UsageError`` for a name that is none.
     """
     from engine.errors import TemplateError
     from ringfirst.answers import print_findings, talk
-    from ringfirst.gallery import shown
+    from ringfirst.gallery import all_shown
 
     folder = folder_of(rules)
     known, findings = folder.mail_templates
@@ -129,7 +142,7 @@ def _shown(rules: Path | None, names: tuple[str, ...]) -> "tuple[list[Shown], bo
     book, sender, found, failed = _book(folder), _sender(), [], bool(errors)
     for name in sorted(set(names) & set(known) if names else known):
         try:
-            found.append(shown(known[name], book, sender))
+            found += all_shown(known[name], book, sender)
         except TemplateError as err:
             failed = True
             talk(f"{known[name].path}/template.yml:1:1: error: example: {err}; write it into the example")
@@ -165,7 +178,7 @@ def _sender() -> "Sender":
     return sender_of(settings())[0]
 
 
-def _plain(one: "Shown") -> dict[str, Any]:
+def _plain(one: "Shown", found: "list[Shown]") -> dict[str, Any]:
     return {
         "template": one.name,
         "for": one.audience,
@@ -176,4 +189,6 @@ def _plain(one: "Shown") -> dict[str, Any]:
         "rules": [use.rule for use in one.uses],
         "html_bytes": one.size,
         "pictures": one.pictures,
+        "locale": one.locale,
+        "variants": [other.variant for other in found if other.name == one.name and other.variant],
     }

@@ -8,7 +8,19 @@ import pytest
 from ringfirst.rulebooks import starter
 from tests.cli.given import BOOK
 
-KEYS = ["template", "for", "class", "subject", "preview", "needs", "rules", "html_bytes", "pictures"]
+KEYS = [
+    "template",
+    "for",
+    "class",
+    "subject",
+    "preview",
+    "needs",
+    "rules",
+    "html_bytes",
+    "pictures",
+    "locale",
+    "variants",
+]
 
 
 @pytest.fixture
@@ -132,3 +144,19 @@ def change(path: Path, old: str, new: str) -> None:
     text = path.read_text()
     assert old in text
     path.write_text(text.replace(old, new, 1))
+
+
+def test_variants_are_listed_shown_by_name_and_stand_on_the_page(run, ask, book, place):
+    shutil.copytree(starter() / "templates" / "orientation-tomorrow", book / "templates" / "orientation-tomorrow")
+    (found,) = [one for one in ask("templates", "list", "--rules", "book") if one["variants"]]
+    assert (found["template"], found["locale"], found["variants"]) == ("orientation-tomorrow", "en", ["de"])
+    assert run("templates", "list", "--rules", "book").stderr.strip().endswith("3 templates")
+    said = run("templates", "show", "orientation-tomorrow", "--variant", "de", "--rules", "book")
+    assert said.stdout.startswith("Subject: Donnerstag: Ihre 2 Einführungen\n")
+    assert "Thursday" in run("templates", "show", "orientation-tomorrow", "--rules", "book").stdout
+    said = run("templates", "show", "orientation-tomorrow", "--variant", "fr", "--rules", "book", code=2)
+    assert "it has no variant 'fr'; found de" in said.stderr
+    run("templates", "preview", "--all", "--rules", "book")
+    page = (place / "gallery" / "index.html").read_text()
+    assert 'id="orientation-tomorrow/de"' in page
+    assert "3 templates in 4 variants" in page

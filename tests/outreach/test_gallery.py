@@ -11,12 +11,14 @@ import pytest
 
 from outreach.examples import example_context
 from outreach.rendering import Rendered, render
-from ringfirst.gallery import Shown, Use, gallery, in_scheme, shown, uses, write_gallery
+from outreach.template import every_variant
+from ringfirst.gallery import Shown, Use, all_shown, gallery, in_scheme, shown, uses, write_gallery
 from ringfirst.rulebooks import checked, read_folder
 from tests.outreach.browser import Page, find_browser, opened_page
 from tests.outreach.given import ROOT, SENDER, read_made, starter_templates
 
 TEMPLATES = starter_templates()
+VARIANTS = {f"{one.name}/{one.fits}".strip("/"): one for each in TEMPLATES.values() for one in every_variant(each)}
 SCRIPT = "<script>parent.caught = true</script>"
 HOSTILE_HTML = f"""<!doctype html><html><head><meta http-equiv="refresh" content="0;url=https://refresh.example/">
 <link rel="stylesheet" href="https://styles.example/a.css"><style>@import "https://styles.example/b.css";</style>
@@ -60,20 +62,20 @@ def hostile() -> Shown:
 
 @pytest.fixture(scope="module")
 def mails() -> list[Shown]:
-    return [shown(template, None, SENDER) for template in TEMPLATES.values()]
+    return [mail for template in TEMPLATES.values() for mail in all_shown(template, None, SENDER)]
 
 
 def test_every_mail_stands_there_on_both_screens_in_both_schemes_and_as_text(mails):
     page = Elements(gallery(mails, SENDER))
     assert [one["id"] for one in page.all("section")] == [
-        mail.name for mail in sorted(mails, key=lambda mail: (mail.audience != "customer", mail.name))
+        mail.label for mail in sorted(mails, key=lambda mail: (mail.audience != "customer", mail.name, mail.variant))
     ]
     frames = {one["title"]: one["srcdoc"] for one in page.all("iframe")}
     assert len(frames) == 4 * len(mails)
     for mail in mails:
         for screen in ("desktop", "phone"):
             for scheme in ("light", "dark"):
-                assert frames[f"{mail.name}, {screen}, {scheme}"] == in_scheme(mail.mail.html, scheme)
+                assert frames[f"{mail.label}, {screen}, {scheme}"] == in_scheme(mail.mail.html, scheme)
         assert in_scheme(mail.mail.html, "light") != in_scheme(mail.mail.html, "dark")
 
 
@@ -118,12 +120,12 @@ def test_only_our_own_script_may_run_and_nothing_may_be_loaded(mails):
 def test_the_page_is_written_where_it_should_be(tmp_path):
     path = write_gallery(read_folder(ROOT), tmp_path / "new" / "gallery", book=None, sender=SENDER)
     assert path == tmp_path / "new" / "gallery" / "index.html"
-    assert path.read_text(encoding="utf-8").count("<section") == len(TEMPLATES)
+    assert path.read_text(encoding="utf-8").count("<section") == len(VARIANTS)
 
 
-@pytest.mark.parametrize("name", TEMPLATES)
+@pytest.mark.parametrize("name", VARIANTS)
 def test_an_inbox_shows_something_beside_each_subject_that_is_not_the_subject(name):
-    mail = shown(TEMPLATES[name], None, SENDER).mail
+    mail = shown(VARIANTS[name], None, SENDER).mail
     assert 40 <= len(mail.preview) <= 110, "an inbox shows about 100 characters"
     assert len(mail.subject) <= 60, "a phone shows about 40, a desktop 60"
     assert mail.preview not in mail.subject
@@ -210,10 +212,10 @@ def test_a_link_in_a_mail_leads_nowhere(page, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", TEMPLATES)
+@pytest.mark.parametrize("name", VARIANTS)
 def test_a_mail_can_be_read_on_a_phone_and_on_a_desktop_in_light_and_in_dark(page, tmp_path, name):
     path = tmp_path / "mail.html"
-    path.write_text(shown(TEMPLATES[name], None, SENDER).mail.html, encoding="utf-8")
+    path.write_text(shown(VARIANTS[name], None, SENDER).mail.html, encoding="utf-8")
     for width in (320, 375, 800):
         for dark in (False, True):
             page.look(path, width=width, dark=dark)
@@ -224,10 +226,10 @@ def test_a_mail_can_be_read_on_a_phone_and_on_a_desktop_in_light_and_in_dark(pag
 
 @pytest.mark.slow
 @pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
-@pytest.mark.parametrize("name", TEMPLATES)
+@pytest.mark.parametrize("name", VARIANTS)
 def test_no_value_breaks_the_layout(page, tmp_path, name, text):
     path = tmp_path / "mail.html"
-    template = TEMPLATES[name]
+    template = VARIANTS[name]
     path.write_text(render(template, filled(example_context(template, SENDER), text)).html, encoding="utf-8")
     page.look(path, width=375)
     assert page.value(WIDE) <= 375
@@ -237,7 +239,10 @@ def test_no_value_breaks_the_layout(page, tmp_path, name, text):
 def filled(value: Any, text: str) -> Any:
     """An example with other texts in it, and with large numbers; dates and zones stay."""
     if isinstance(value, dict):
-        return {key: inner if key in ("_zone", "timezone") else filled(inner, text) for key, inner in value.items()}
+        return {
+            key: inner if key in ("_zone", "_locale", "timezone") else filled(inner, text)
+            for key, inner in value.items()
+        }
     if isinstance(value, list):
         return [filled(inner, text) for inner in value]
     if isinstance(value, int | float):

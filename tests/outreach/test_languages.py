@@ -1,12 +1,17 @@
 """Numbers, money, dates and plurals as their readers write them, and words that run the other way."""
 
+import shutil
+
 import pytest
 
 from outreach.bidi import FSI, PDI
+from outreach.examples import example_context
 from outreach.filters import ZONE
 from outreach.locales import LOCALE
 from outreach.rendering import render
-from tests.outreach.given import made_template
+from outreach.templates import load_templates
+from tests.outreach.browser import find_browser, opened_page
+from tests.outreach.given import ROOT, made_template
 from tests.outreach.test_variants import made, parts
 
 
@@ -83,3 +88,77 @@ def test_the_sides_of_a_mail_change_with_its_direction():
     template = made(files)
     assert "text-align:left" in render(template, {LOCALE: "en", "reports_28d": 1}).html
     assert "text-align:right" in render(template, {LOCALE: "ar", "reports_28d": 1}).html
+
+
+ARABIC = """
+ar:
+  stop: إيقاف الرسائل من هذا النوع
+  reply: إذا لم تفدك رسائل كهذه فأخبرنا بالرد عليها وسنوقفها.
+  inside: لموظفيها
+  not-for-customers: "{{ sender.name }}: هذه الرسالة لموظفينا."
+"""
+ARABIC_BODY = """
+<mj-preview>أحضر سؤالا حقيقيا واحدا. تغيير الموعد سهل.</mj-preview>
+<mj-section><mj-column>
+  <mj-text>مرحبا <bdi>{{ you.first_name }}</bdi>،</mj-text>
+  <mj-table mj-class="things">
+    {% for one in orientations %}
+    <tr><td class="mark" style="border-[[ start ]]:4px solid #1f5fbf">{{ one.starts_at|datetime }}</td></tr>
+    {% endfor %}
+  </mj-table>
+  <mj-table mj-class="facts">
+    <tr><th align="[[ start ]]" scope="row">الخطة</th><td>{{ account.plan }}</td></tr>
+  </mj-table>
+  <mj-button href="https://app.ringfirst.example/">اختر موعدا آخر</mj-button>
+</mj-column></mj-section>
+<mj-section mj-class="inset"><mj-column mj-class="ask"><mj-text mj-class="inside">هل لم يعد الموعد يناسبك؟</mj-text>
+</mj-column></mj-section>
+"""
+
+
+@pytest.fixture
+def arabic(tmp_path):
+    """The starter's layout with an Arabic variant of a mail, as its reader gets it."""
+    shutil.copytree(ROOT / "templates" / "_base", tmp_path / "_base")
+    shutil.copytree(ROOT / "templates" / "orientation-tomorrow", tmp_path / "orientation-tomorrow")
+    words, folder = tmp_path / "_base" / "words.yml", tmp_path / "orientation-tomorrow" / "ar"
+    words.write_text(words.read_text() + ARABIC)
+    folder.mkdir()
+    (folder / "subject.txt").write_text("{{ orientation.starts_at|weekday_time }}: {{ you.name }}")
+    (folder / "body.txt").write_text("مرحبا {{ you.name }}، {{ orientations|length }} {{ orientation.starts_at|date }}")
+    (folder / "body.mjml").write_text(ARABIC_BODY)
+    templates, findings = load_templates(tmp_path)
+    assert [one for one in findings if one.severity == "error"] == []
+    template = templates["orientation-tomorrow"]
+    (variant,) = (one for one in template.variants if one.locale == "ar")
+    return render(template, example_context(variant))
+
+
+def test_a_mail_from_right_to_left_has_nothing_in_it_that_runs_the_other_way(arabic):
+    assert '<html lang="ar" dir="rtl"' in arabic.html
+    assert "direction:ltr" not in arabic.html.replace(" ", ""), "mrml's default would turn every full stop round"
+    assert "text-align:left;color" not in arabic.html
+    assert "border-left" not in arabic.html
+    assert f"مرحبا {FSI}Ada Lindqvist{PDI}، 2 الخميس، 12 مارس 2026" in arabic.text
+    assert "إذا لم تفدك" in arabic.text
+
+
+@pytest.mark.slow
+def test_a_browser_lays_it_out_from_right_to_left(arabic, tmp_path):
+    browser = find_browser()
+    if browser is None:
+        pytest.skip("no Chromium is here; put one on the path or name it in RINGFIRST_TEST_BROWSER to run this")
+    path = tmp_path / "mail.html"
+    path.write_text(arabic.html)
+    script = """(() => { const found = [], all = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+      while (all.nextNode()) { const one = all.currentNode.parentElement;
+        if (!all.currentNode.textContent.trim() || !one.checkVisibility() || one.tagName === "BDI") continue;
+        found.push([getComputedStyle(one).direction, all.currentNode.textContent.trim()]); }
+      return found; })()"""
+    with opened_page(browser) as page:
+        for width in (375, 800):
+            page.look(path, width=width)
+            assert page.value("document.documentElement.scrollWidth") <= width
+            assert {way for way, _ in page.value(script)} == {"rtl"}
+            rows = "document.querySelector('.facts th').getBoundingClientRect()"
+            assert page.value(f"{rows}.left") > page.value(rows.replace("th'", "td'") + ".left"), "names stand first"
