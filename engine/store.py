@@ -87,6 +87,36 @@ class DeadLetter(msgspec.Struct, frozen=True):
     headers: tuple[tuple[str, bytes], ...] = ()
 
 
+ALL_TOPICS = "*"
+"""Stands for every topic: all mails but transactional ones."""
+Choice = Literal["in", "out"]
+
+
+class Wishes(msgspec.Struct, frozen=True):
+    """What is known of an address: why it is never written to (None: it is), and what its reader chose, by topic."""
+
+    suppressed: str | None = None
+    choices: Mapping[str, Choice] = msgspec.field(default_factory=dict)
+
+
+class Suppression(msgspec.Struct, frozen=True):
+    """An address (a keyed hash) that is never written to, and why."""
+
+    address_key: str
+    reason: str
+    at: Instant
+
+
+class Chosen(msgspec.Struct, frozen=True):
+    """What the reader of an address (a keyed hash) chose for a topic; ``by`` is how it came to us."""
+
+    address_key: str
+    topic: str
+    choice: Choice
+    at: Instant
+    by: str
+
+
 InboxKind = Literal["event", "entry", "retry"]
 OutgoingKind = Literal["decision", "dead-letter"]
 
@@ -280,11 +310,15 @@ class Ramp(msgspec.Struct, frozen=True):
 
 
 class Standing(msgspec.Struct, frozen=True):
-    """What stands around a mail while it is claimed: contact that there was, what is stopped, what goes on slowly."""
+    """What stands around a mail while it is claimed: contact that there was, what is stopped, what goes on slowly.
+
+    ``wishes`` are those of the reader.
+    """
 
     contacts: Sequence[Contact]
     stops: Sequence[Stop] = ()
     ramps: Sequence[Ramp] = ()
+    wishes: Wishes = Wishes()
 
 
 class OutreachRow(msgspec.Struct, frozen=True):
@@ -559,8 +593,8 @@ class Store(Protocol):
     ) -> tuple[list[str], Objection | None]:
         """Claim what leaves by ``channel`` as one mail to one person, unless ``may`` objects to what stands around it.
 
-        That is the contact since ``since``, and what is stopped: no stop is put, and none lifted, while it is asked.
-        ``rows`` are outreach ids of one account, ``person`` is the key of the address. With ``ours`` it is one of us:
+        That is the contact since ``since``, what is stopped, and what the reader of the address wishes; no stop or wish
+        comes, and none goes, while it is asked. ``rows`` are outreach ids of one account, ``person`` is the key of the address. With ``ours`` it is one of us:
         the rows may be of several accounts, and the contact is the notes that went to that address. While ``may`` is
         asked nobody else can claim for the same account or person; it must not ask the store. Gives the ids that are
         claimed, which are those still queued or held and due at ``at`` (the engine may have put one off), and the
@@ -646,11 +680,57 @@ class Store(Protocol):
         """Personal traits per person of the account; cleared ones are absent."""
         ...
 
-    def suppress(self, address_key: str, *, reason: str, at: Instant) -> None:
-        """Never write to this address (a keyed hash) again."""
+    def suppress(
+        self,
+        address_key: str,
+        *,
+        reason: str,
+        at: Instant,
+        note: Note | None = None,
+        inbox: Sequence[tuple[str, InboxKind, bytes]] = (),
+    ) -> bool:
+        """Never write to this address (a keyed hash) again; the first reason stays. Returns whether it is new.
+
+        From the moment it returns no mail to the address can be claimed. When it is new, the ``note`` for the audit and
+        the rows for inboxes are written with it.
+        """
+        ...
+
+    def unsuppress(self, address_key: str, *, note: Note) -> bool:
+        """Write to this address again; the reader's own choices stay. Returns whether it was suppressed."""
+        ...
 
     def suppressed(self, address_key: str) -> str | None:
         """Why the address is suppressed, or None."""
+        ...
+
+    def suppressions(self) -> list[Suppression]:
+        """Every suppressed address, oldest first."""
+        ...
+
+    def choose(
+        self,
+        address_key: str,
+        chosen: Mapping[str, Choice | None],
+        *,
+        at: Instant,
+        by: str,
+        note: Note | None = None,
+        inbox: Sequence[tuple[str, InboxKind, bytes]] = (),
+    ) -> bool:
+        """Keep what the reader of an address chose, by topic; None forgets a choice. Returns whether anything changed.
+
+        A choice for ``ALL_TOPICS`` takes the place of those for single topics. From the moment it returns no mail that
+        it speaks against can be claimed. When something changed, note and inbox rows are written with it.
+        """
+        ...
+
+    def wishes(self, address_key: str) -> Wishes:
+        """Whether an address may be written to, and what its reader chose."""
+        ...
+
+    def choices(self) -> list[Chosen]:
+        """Every choice of a reader, oldest first."""
         ...
 
     def touches(self, account_id: str, *, since: Instant | None = None) -> list[Touch]:
@@ -762,8 +842,11 @@ class Store(Protocol):
 
 
 __all__ = [
+    "ALL_TOPICS",
     "DEFAULT_LANES",
     "Batch",
+    "Choice",
+    "Chosen",
     "Claim",
     "DeadLetter",
     "EngineEntry",
@@ -786,6 +869,8 @@ __all__ = [
     "Standing",
     "Stop",
     "Store",
+    "Suppression",
     "Touch",
     "Trait",
+    "Wishes",
 ]

@@ -9,6 +9,7 @@ from engine.store import OutreachRow
 from engine.zones import zone_names
 from outreach.addresses import clean_address
 from outreach.filters import ZONE
+from outreach.links import Links
 from outreach.locales import LOCALE, OURS, known_locale
 
 People = Mapping[str, Mapping[str, Any]]
@@ -19,7 +20,9 @@ class Sender(msgspec.Struct, frozen=True, kw_only=True):
     """Who writes: settings that every mail carries. ``timezone`` and ``locale`` are for those without one.
 
     ``secret`` makes message ids that tell nobody how many mails there are; ``domain`` stands in them (default: that of
-    ``address``). ``postal_address`` is one line (CAN-SPAM and CASL ask for it in every mail, DELIVERY 6).
+    ``address``). ``postal_address`` is one line (CAN-SPAM and CASL ask for it in every mail, DELIVERY 6). Links begin
+    with ``public_url`` (None: mails carry none); ``unsubscribe_to`` is a mailbox that is read for those who unsubscribe
+    by mail.
     """
 
     address: str
@@ -30,6 +33,8 @@ class Sender(msgspec.Struct, frozen=True, kw_only=True):
     timezone: str = "UTC"
     locale: str = OURS
     secret: bytes = b"ringfirst"
+    public_url: str | None = None
+    unsubscribe_to: str | None = None
 
 
 def build_context(
@@ -38,6 +43,7 @@ def build_context(
     sender: Sender,
     *,
     plural: str | None = None,
+    links: Links | None = None,
 ) -> dict[str, Any]:
     """Build the context of one mail from the rows that are joined in it (same rule, account, reader and due time).
 
@@ -55,7 +61,7 @@ def build_context(
         context[plural] = [_of_row(row, people).get(row.subject_kind or "") for row in ordered]
     you, account = context["you"], context["account"]
     context["sender"] = {"name": sender.name, "postal_address": sender.postal_address}
-    context["links"] = {}
+    context["links"] = {"unsubscribe": links.page} if links else {}
     context["rule"] = first.rule
     context[LOCALE] = reader_locale(you, account if first.audience == "customer" else {}, sender)
     context[ZONE] = _zone(you.get("timezone"), first.frozen.get("zone"), account.get("timezone"), sender.timezone)

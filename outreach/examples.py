@@ -6,6 +6,7 @@ from engine.errors import TemplateError
 from outreach.context import Sender, person_of
 from outreach.filters import ZONE
 from outreach.finding import Finding, error
+from outreach.links import EXAMPLE
 from outreach.locales import LOCALE
 from outreach.rendering import render
 from outreach.template import Template, every_variant
@@ -26,7 +27,8 @@ def example_context(template: Template, sender: Sender = SENDER) -> dict[str, An
     if template.fits.role is not None:
         traits = {**traits, "role": template.fits.role}
     reader = person_of(str(traits.get("id", "u1")), traits, {})
-    ours = {"sender": {"name": sender.name, "postal_address": sender.postal_address}, "links": {}, "rule": "example"}
+    links = {"unsubscribe": EXAMPLE.page} if template.manifest.audience == "customer" else {}
+    ours = {"sender": {"name": sender.name, "postal_address": sender.postal_address}, "links": links, "rule": "example"}
     holds = {name: True for name in (template.fits.segment,) if name}
     return {
         **ours,

@@ -6,17 +6,24 @@ import msgspec
 
 from engine.instants import DAY, Instant
 from engine.rulebook.spec import Policy
-from engine.store import Contact, OutreachRow
+from engine.store import Contact, OutreachRow, Standing, Wishes
 from engine.zones import valid_zone, zone
 from outreach.addresses import clean_address, is_role, is_staff
 from outreach.context import Lookup, Sender, reader_address
 from outreach.folding import too_many
+from outreach.links import Links
 from outreach.policy import Asked, No, verdict
 from outreach.templates import Template
+from outreach.wishes import unwanted
 
 
-def _nothing(_: str) -> None:
+def _well(_: str) -> Wishes:
     """Say nothing against an address."""
+    return Wishes()
+
+
+def _no_links(_row: OutreachRow, _mail_id: str) -> None:
+    """Make no links."""
 
 
 def _nobody(_: str) -> tuple[Contact, ...]:
@@ -27,9 +34,9 @@ def _nobody(_: str) -> tuple[Contact, ...]:
 class Post(msgspec.Struct, frozen=True, kw_only=True):
     """What a sender works with: templates by name, who writes, the policy over all rules, who people are.
 
-    ``key`` gives the key of an address, under which it is counted and suppressed; ``suppressed`` the reason why an
-    address is never written to, or None; ``contacts`` what contact with an account a rehearsal knows of. Mails go
-    ``away`` from this machine, and then only to the domains of ``only_to``, if it names any.
+    ``key`` gives the key of an address, under which it is counted and suppressed; ``wishes`` what its reader chose;
+    ``links`` those of a mail (its first row and its id), or None; ``contacts`` what contact with an account a rehearsal
+    knows of. Mails go ``away`` from this machine, and then only to the domains of ``only_to``, if it names any.
     """
 
     templates: Mapping[str, Template]
@@ -37,7 +44,8 @@ class Post(msgspec.Struct, frozen=True, kw_only=True):
     people: Lookup
     policy: Policy = Policy()
     key: Callable[[str], str] = str.casefold
-    suppressed: Callable[[str], str | None] = _nothing
+    wishes: Callable[[str], Wishes] = _well
+    links: Callable[[OutreachRow, str], Links | None] = _no_links
     contacts: Callable[[str], Sequence[Contact]] = _nobody
     only_to: Collection[str] = ()
     away: bool = False
@@ -59,22 +67,23 @@ def judge(row: OutreachRow, post: Post, *, at: Instant) -> No | None:
         return no
     if post.only_to and not is_staff(address, post.only_to):
         return No("held", "the domain is not among those that RINGFIRST_ONLY_TO names")
-    if post.away and row.mail_class == "marketing":
-        return No("held", "a marketing mail needs a link to unsubscribe, which comes later")
-    reason = post.suppressed(address)
-    if reason is not None:
-        return No("suppressed", reason)
+    if post.away and row.mail_class == "marketing" and post.sender.public_url is None:
+        return No("held", "a marketing mail needs a link to unsubscribe: set RINGFIRST_PUBLIC_URL")
+    no = unwanted(row, post.wishes(address), post.policy, post.people(row.account_id).get(row.to, {}))
+    if no is not None:
+        return no
     return No("held", f"template {row.template} cannot be used") if template is None else None
 
 
-def asking(row: OutreachRow, post: Post, *, at: Instant) -> Callable[[Sequence[Contact]], No | None]:
-    """Make the question whether a mail that is all right may leave at ``at``, given the contact that there was.
+def asking(row: OutreachRow, post: Post, *, at: Instant) -> Callable[[Standing], No | None]:
+    """Make the question whether a mail that is all right may leave at ``at``, given what stands around it.
 
     All that it needs beside that is looked up now, so that it can be asked while the store is locked.
     """
     if row.audience == "staff":
-        return lambda past: too_many(past, at)
+        return lambda standing: unwanted(row, standing.wishes, post.policy, {}) or too_many(standing.contacts, at)
     people = post.people(row.account_id)
+    traits = people.get(row.to, {})
     addresses = {name: clean_address(traits.get("email")) for name, traits in people.items()}
     keys = {name: post.key(address) for name, address in addresses.items() if address is not None}
     account_zone = valid_zone(row.frozen.get("zone"), zone(post.policy.timezone))
@@ -86,8 +95,10 @@ def asking(row: OutreachRow, post: Post, *, at: Instant) -> Callable[[Sequence[C
         zone=valid_zone((row.frozen.get("people") or {}).get(row.to, {}).get("timezone"), account_zone),
     )
 
-    def ask(past: Sequence[Contact]) -> No | None:
-        return verdict(asked, [_named(one, row.account_id, keys) for one in past], post.policy, at)
+    def ask(standing: Standing) -> No | None:
+        no = unwanted(row, standing.wishes, post.policy, traits)
+        past = [_named(one, row.account_id, keys) for one in standing.contacts]
+        return no or verdict(asked, past, post.policy, at)
 
     return ask
 

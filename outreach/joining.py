@@ -5,11 +5,13 @@ from typing import Any
 
 from engine.errors import TemplateError
 from engine.instants import iso
+from engine.rulebook.topics import topic_of
 from engine.store import OutreachRow
 from outreach.context import build_context, reader_address, reader_name
 from outreach.filters import ZONE
 from outreach.folding import DIGEST, LISTED
 from outreach.gate import Post, by_rank
+from outreach.links import Links
 from outreach.mail import Outgoing, build_mail
 from outreach.rendering import Rendered, render
 
@@ -36,22 +38,26 @@ def write_mail(rows: Sequence[OutreachRow], post: Post, *, mail_id: str) -> Outg
     first = rows[0]
     people = post.people(first.account_id)
     folded = len(notes := join_rows(rows, post)) > 1
+    links = post.links(first, mail_id)
+    customer = first.audience == "customer"
     return build_mail(
-        render(post.templates[DIGEST], _digest(notes, post)) if folded else render_rows(rows, post),
+        render(post.templates[DIGEST], _digest(notes, post)) if folded else render_rows(rows, post, links),
         post.sender,
         mail_id=mail_id,
         rule=DIGEST if folded else first.rule,
         due_at=max(row.due_at for row in rows),
         to=reader_address(first, people) or "",
         to_name=reader_name(first, people),
+        topic=topic_of(post.policy.topics, first.rule, first.kind).name if customer else "",
+        links=links,
     )
 
 
-def render_rows(rows: Sequence[OutreachRow], post: Post) -> Rendered:
+def render_rows(rows: Sequence[OutreachRow], post: Post, links: Links | None = None) -> Rendered:
     """The words of one mail, without the mail around it: nine tenths of the work. Raises ``TemplateError``."""
     template = post.templates[rows[0].template]
     people = post.people(rows[0].account_id)
-    return render(template, build_context(rows, people, post.sender, plural=template.plural))
+    return render(template, build_context(rows, people, post.sender, plural=template.plural, links=links))
 
 
 def _digest(notes: Sequence[Sequence[OutreachRow]], post: Post) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from engine.errors import TemplateError
 from engine.instants import Instant, to_datetime
 from outreach.context import Sender
 from outreach.flowed import flow
+from outreach.links import Links
 from outreach.rendering import Rendered, clean_header
 
 POLICY = SMTP.clone(max_line_length=998)
@@ -71,10 +72,14 @@ def build_mail(
     due_at: Instant,
     to: str,
     to_name: str = "",
+    topic: str = "",
+    links: Links | None = None,
 ) -> Outgoing:
     """Put a mail together; the same arguments give the same mail.
 
-    Raises ``TemplateError`` when a header would carry a control character, or a text has half a letter in it.
+    ``links`` make the headers of one-click (RFC 8058), ``topic`` is the list (RFC 2919) that they speak of; without one
+    it is the rule. Raises ``TemplateError`` when a header would carry a control character, or a text has half a letter
+    in it.
     """
     for part in (rendered.text, rendered.html):
         _must_be_whole(part)
@@ -92,11 +97,20 @@ def build_mail(
         text=rendered.text,
         html=rendered.html,
         headers=(
-            ("List-Id", f"<{rule_slug(rule)}.{_domain(sender)}>"),
+            ("List-Id", f"<{rule_slug(topic or rule)}.{_domain(sender)}>"),
+            *_ways_out(links),
             ("Auto-Submitted", "auto-generated"),  # RFC 3834: no machine answers this
             ("X-Auto-Response-Suppress", "All"),  # the same for Exchange
         ),
     )
+
+
+def _ways_out(links: Links | None) -> tuple[tuple[str, str], ...]:
+    if links is None:
+        return ()
+    by_mail = f", <{links.mailto}>" if links.mailto else ""
+    one_click = ("List-Unsubscribe-Post", "List-Unsubscribe=One-Click")
+    return ("List-Unsubscribe", f"<{links.one_click}>{by_mail}"), one_click
 
 
 def message_id(mail_id: str, sender: Sender) -> str:

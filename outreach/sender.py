@@ -19,13 +19,15 @@ from engine.decision import MailState
 from engine.errors import TemplateError
 from engine.instants import MINUTE, SECOND, Instant, iso
 from engine.rulebook.spec import Policy
-from engine.store import OutreachRow, Standing, Store
+from engine.rulebook.topics import topic_of
+from engine.store import ALL_TOPICS, OutreachRow, Standing, Store
 from outreach.addresses import address_key
 from outreach.channel import Channel, DeliveryError, Verdict
-from outreach.context import Lookup, People, Sender
+from outreach.context import Lookup, People, Sender, reader_address
 from outreach.folding import fold, is_folded
 from outreach.gate import Post, asking, by_rank, judge, looks_back, person_of
 from outreach.joining import join_rows, write_mail
+from outreach.links import Links, Token, links_of
 from outreach.mail import Outgoing
 from outreach.policy import No
 from outreach.stops import against, channel_kind, stopped
@@ -87,13 +89,15 @@ def send_due(  # noqa: PLR0913, each is a choice of its own that only the one wh
     leaves this machine may write to (none named: all). Raises ``DeliveryError`` when the channel cannot be used at all;
     what it did not take waits.
     """
+    people = cached(store.people)
     post = Post(
         templates=templates,
         sender=sender,
         policy=policy or Policy(),
-        people=cached(store.people),
+        people=people,
         key=lambda address: address_key(store.key, address),
-        suppressed=lambda address: store.suppressed(address_key(store.key, address)),
+        wishes=lambda address: store.wishes(address_key(store.key, address)),
+        links=_links(store, sender, policy or Policy(), people),
         only_to=only_to if not channel.local else (),
         away=not channel.local,
     )
@@ -226,7 +230,7 @@ class _Run:
     def _objection(self, first: OutreachRow) -> Callable[[Standing], No | None]:
         """What is asked while the mail is claimed; all that it needs beside what stands there is known by now."""
         ask, at = asking(first, self._post, at=self._at), self._at
-        return lambda standing: against(standing, at) or ask(standing.contacts)
+        return lambda standing: against(standing, at) or ask(standing)
 
     def _settle(self, rows: Sequence[OutreachRow], channel: str, mail_id: str) -> None:
         self._tally["recovered"] += len(rows)
@@ -318,6 +322,21 @@ class _Run:
             inbox=inbox,
             unless_stopped=unless_stopped,
         )
+
+
+def _links(store: Store, sender: Sender, policy: Policy, people: Lookup) -> Callable[[OutreachRow, str], Links | None]:
+    """How a customer's mail gets its links."""
+
+    def links(row: OutreachRow, mail_id: str) -> Links | None:
+        address = reader_address(row, people(row.account_id))
+        if sender.public_url is None or row.audience == "staff" or address is None:
+            return None
+        transactional = row.mail_class == "transactional"
+        topic = ALL_TOPICS if transactional else topic_of(policy.topics, row.rule, row.kind).name
+        token = Token(mail_id, address_key(store.key, address), topic)
+        return links_of(token, store.key, public_url=sender.public_url, mailto=sender.unsubscribe_to)
+
+    return links
 
 
 def _posted(row: OutreachRow) -> tuple[str, str]:

@@ -8,11 +8,12 @@ from typing import Any, TypeVar
 from engine.errors import TemplateError, UsageError
 from engine.instants import Instant
 from engine.rulebook.spec import Policy
-from engine.store import Contact, OutreachRow
+from engine.store import Contact, OutreachRow, Standing, Wishes
 from outreach.channel import Channel
-from outreach.context import Lookup, Sender
+from outreach.context import Lookup, Sender, reader_address
 from outreach.gate import Post, asking, by_rank, judge, looks_back, person_of
 from outreach.joining import join_rows, write_mail
+from outreach.links import EXAMPLE, Links
 from outreach.mail import Outgoing
 from outreach.policy import No
 from outreach.sender import SendReport, cached
@@ -31,7 +32,7 @@ def simulate(
     sender: Sender,
     people: Lookup,
     policy: Policy | None = None,
-    suppressed: Callable[[str], str | None] = lambda _: None,
+    wishes: Callable[[str], Wishes] = lambda _: Wishes(),
     contacts: Callable[[str], Sequence[Contact]] = lambda _: (),
     until: Instant | None = None,
 ) -> SendReport:
@@ -49,7 +50,8 @@ def simulate(
         sender=sender,
         policy=policy or Policy(),
         people=cached(people),
-        suppressed=suppressed,
+        wishes=wishes,
+        links=example_links,
         contacts=contacts,
     )
     tally: Counter[str] = Counter()
@@ -113,6 +115,11 @@ def rehearsed(
                 yield ready, mail
 
 
+def example_links(row: OutreachRow, _mail_id: str) -> Links | None:
+    """Links that lead nowhere, in mails that nobody gets."""
+    return EXAMPLE if row.audience == "customer" else None
+
+
 def _end(rows: Sequence[OutreachRow], policy: Policy) -> Instant:
     """From when on a mail is too old to leave."""
     return min(min(row.expires_at, row.due_at + policy.hold_for) for row in rows)
@@ -131,7 +138,9 @@ class _Out:
         elsewhere = self._with_person.get(person_of(row, self._post), [])
         past = [*ours, *(one for one in elsewhere if one.account_id != row.account_id)]
         since = at - looks_back(self._post.policy)
-        return asking(row, self._post, at=at)([one for one in past if since <= one.at <= at])
+        wishes = self._post.wishes(reader_address(row, self._post.people(row.account_id)) or "")
+        contacts = [one for one in past if since <= one.at <= at]
+        return asking(row, self._post, at=at)(Standing(contacts, wishes=wishes))
 
     def left(self, row: OutreachRow, at: Instant) -> None:
         if row.audience == "customer":

@@ -37,6 +37,13 @@ def _mailbox(text: str) -> str:
     return text
 
 
+def _plain_mailbox(text: str) -> str:
+    found = clean_address(text)
+    if found is None:
+        raise ValueError("it is no address; write it plainly, as unsubscribe@example.com")
+    return found
+
+
 def _one_line(text: str) -> str:
     if not text.isprintable():
         raise ValueError("it has more than one line; write it on one")
@@ -113,6 +120,7 @@ class Settings(BaseModel):
     ``host``, ``port`` and ``token`` are the embedded server's; ``allowed_hosts`` are names it answers to, with commas.
     ``health`` is where a worker shows how it is (``host:port``; port 0 takes a free one), ``log`` how all of them log.
     ``web`` is where customers and providers come in (``host:port``), ``public_url`` how links in mails lead there.
+    ``unsubscribe_to`` is a mailbox that is read for those who unsubscribe by mail.
     ``kafka`` names the brokers (``host:port``, with commas), ``kafka_...`` how to come in, ``topic_...`` what to read.
     """
 
@@ -142,6 +150,7 @@ class Settings(BaseModel):
     health: Annotated[str, AfterValidator(_place)] | None = None
     web: Annotated[str, AfterValidator(_place)] | None = None
     public_url: Annotated[str, AfterValidator(_public)] | None = None
+    unsubscribe_to: Annotated[str, AfterValidator(_plain_mailbox)] | None = None
     log: Literal["text", "json"] = "text"
     kafka: Annotated[str, AfterValidator(_servers)] | None = None
     kafka_group: Name = "ringfirst"

@@ -24,6 +24,7 @@ from engine.rulebook.sections import (
     read_thing,
 )
 from engine.rulebook.spec import Measure, Outreach, Policy, Rule, Score, Segment, Thing
+from engine.rulebook.topics import topics_of
 from engine.rulebook.words import LATER, MOMENTS, SECTIONS, USUAL_ACCOUNT, USUAL_PERSON
 
 _T = TypeVar("_T")
@@ -175,6 +176,7 @@ class _Builder:
         rules, nodes = self._rules(roots, kinds)
         templates = self._templates(files)
         policy = self._policy(roots, account)
+        policy = replace(policy, topics=topics_of(rules, policy.topics.known, self._findings))
         book = Rulebook(
             account,
             person,

@@ -125,7 +125,9 @@ def _outreach(reading: Reading, keys: dict[str, Node], rule: Node) -> Outreach |
             else "relationship"
         )
         mode = reading.word(send["mode"], "mode", ["auto", "review"]) if "mode" in send else "review"
-        return Outreach("customer", *_to(reading, send), mail_class, mode, _extra(reading, send), node.at)  # type: ignore[arg-type]
+        topic = reading.text(send["topic"], "topic") if "topic" in send else ""
+        extra = _extra(reading, send)
+        return Outreach("customer", *_to(reading, send), mail_class, mode, extra, node.at, topic)  # type: ignore[arg-type]
     if "notify" in keys:
         node = keys["notify"]
         notify = reading.mapping(node, "notify", NOTIFY)

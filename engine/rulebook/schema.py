@@ -44,6 +44,7 @@ _KINDS: dict[str, Any] = {
     "where": {"type": "object"},
     "literals": {"type": "object"},
     "zone": _TEXT,
+    "consent": {"type": ["boolean", "string"]},
     "day": {"type": ["string", "integer"]},
     "subject": {"type": "string", "pattern": "^(account|portfolio|each \\S+)$"},
     "re-entry": {"type": "string", "pattern": "^(never|every time|every [0-9]+[hdw])$"},

@@ -10,7 +10,21 @@ from engine.rulebook.contact import read_contact
 from engine.rulebook.findings import Place, listed, suggestion
 from engine.rulebook.nodes import Node
 from engine.rulebook.reading import Reading
-from engine.rulebook.spec import EVER, Hours, Measure, Part, Policy, Score, Segment, Source, Thing, Types, Window
+from engine.rulebook.spec import (
+    EVER,
+    Hours,
+    Measure,
+    Part,
+    Policy,
+    Score,
+    Segment,
+    Source,
+    Thing,
+    Topics,
+    Types,
+    Window,
+)
+from engine.rulebook.topics import read_topics
 from engine.rulebook.words import (
     ATTRIBUTES,
     HOURS,
@@ -314,6 +328,7 @@ def read_policy(reading: Reading, node: Node) -> Policy:
         reading.span(keys["hold_for"], "hold_for") if "hold_for" in keys else default.hold_for,
         read_contact(reading, keys),
         _sources(reading, keys["sources"]) if "sources" in keys else default.sources,
+        Topics(read_topics(reading, keys["topics"])) if "topics" in keys else default.topics,
     )
 
 

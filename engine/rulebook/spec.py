@@ -268,6 +268,27 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
+class Topic:
+    """What a reader can stop mails by. With ``needs_consent`` only those get them who asked for them.
+
+    ``trait`` is the trait of a person that says so too, when it is true.
+    """
+
+    name: str
+    title: str
+    needs_consent: bool = False
+    trait: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Topics:
+    """All topics there are, and (rule id, topic, class) of every rule that writes to customers."""
+
+    known: tuple[Topic, ...] = ()
+    of_rules: tuple[tuple[str, str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """What holds for all rules; spans in milliseconds."""
 
@@ -278,6 +299,7 @@ class Policy:
     hold_for: int = 3 * DAY
     contact: ContactPolicy = ContactPolicy()
     sources: tuple[Source, ...] = ()
+    topics: Topics = Topics()
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,6 +321,7 @@ class Outreach:
     mode: Literal["auto", "review"]
     extra: tuple[tuple[str, object], ...] = ()
     at: Place = field(default=Place(""), compare=False)
+    topic: str = ""
 
 
 @dataclass(frozen=True, slots=True)

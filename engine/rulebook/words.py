@@ -152,6 +152,7 @@ SEND: Shape = {
     "to": Key("readers", "person, event.person, THING.ROLE, a role, each ROLE, A or B, a list.", required=True),
     "class": Key("word transactional|relationship|marketing", "What kind of mail it is.", required=True),
     "mode": Key("word auto|review", "review (default): somebody approves each mail."),
+    "topic": Key("text", "What a reader can stop it by; default: the topic of the rule's kind."),
     "with": Key("literals", "Constants for the template."),
 }
 NOTIFY: Shape = {
@@ -178,6 +179,7 @@ POLICY: Shape = {
     "canary": Key("later", "The first mails wait for review."),
     "calendars": Key("later", "Working hours of ours, for reports."),
     "sources": Key("map of source", "Streams whose silence must not be read as silent customers."),
+    "topics": Key("map of topic", "What readers can stop mails by, beside the built-in topics."),
 }
 LATER_POLICY = "this part of the policy comes with delivery, later; take it out for now"
 LATER_CALENDARS = "working hours of ours are for the value reports, which come later; take them out for now"
@@ -199,6 +201,28 @@ SOURCE: Shape = {
     "events": Key("types", "The event types that come by this stream.", required=True),
     "late_after": Key("span", "Late when a live record of it was this old when it was taken in; default 2h."),
     "least": Key("share", "Late below this share of the usual number of events in 24 hours; default 50%."),
+}
+TOPIC: Shape = {
+    "title": Key("text", "What readers see, on the page where they choose.", required=True),
+    "needs_consent": Key("consent", "true: only who asked for these mails gets them; or a trait that says so."),
+}
+BUILT_IN_TOPICS = {
+    "tips": "Tips on parts of the product that you may not use yet",
+    "check_ins": "Asking how things are going",
+    "moments": "Help around appointments, contracts and renewals",
+    "help": "Help with what you asked our support",
+    "reports": "What you got out of it, in numbers",
+    "opinions": "Asking for your opinion",
+    "other": "Other mails",
+}
+"""Names of topics that need not be declared, with the titles that readers see."""
+TOPIC_OF_KIND = {
+    "underused_feature": "tips",
+    "churn_risk": "check_ins",
+    "nervous_moment": "moments",
+    "support_load": "help",
+    "value": "reports",
+    "advocate": "opinions",
 }
 STAFF: Shape = {"domains": Key("list of text", "Our own mail domains.", required=True)}
 CASE: Shape = {
@@ -296,6 +320,7 @@ SHAPES: dict[str, Shape] = {
     "exclude": EXCLUDE,
     "staff": STAFF,
     "source": SOURCE,
+    "topic": TOPIC,
     "case": CASE,
     "given": GIVEN,
     "expect": EXPECT,

@@ -1,15 +1,15 @@
 """People apart from events: their personal traits, when they were in contact, and where never to write again."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 
 from engine.instants import Instant
-from engine.store import Note, Touch, Trait
+from engine.store import ALL_TOPICS, Choice, Chosen, Note, Suppression, Touch, Trait, Wishes
 from engine.stores.codec import decode, encode
 from engine.stores.driver import Driver
-from engine.stores.tables import audit, people, suppressions, touches
+from engine.stores.tables import audit, choices, people, suppressions, touches
 
 
 def put_traits(connection: sa.Connection, driver: Driver, traits: Sequence[Trait]) -> None:
@@ -54,16 +54,76 @@ def read_touches(connection: sa.Connection, account_id: str, since: Instant | No
     return [Touch(*row) for row in connection.execute(query)]
 
 
-def suppress(connection: sa.Connection, driver: Driver, address_key: str, *, reason: str, at: Instant) -> None:
-    """Keep an address from being written to; the first reason stays."""
+def hold(connection: sa.Connection, driver: Driver, address_key: str) -> None:
+    """Wait until nobody claims a mail to this address, and let nobody begin to, until the transaction ends."""
+    driver.lock(connection, [f"person {address_key}"])
+
+
+def suppress(connection: sa.Connection, driver: Driver, address_key: str, *, reason: str, at: Instant) -> bool:
+    """Keep an address from being written to; the first reason stays. Returns whether it is new."""
+    hold(connection, driver, address_key)
     row = {"address_key": address_key, "reason": reason, "at": at}
+    fresh = suppressed(connection, address_key) is None
     connection.execute(driver.upsert(suppressions).values(row).on_conflict_do_nothing())
+    return fresh
 
 
 def suppressed(connection: sa.Connection, address_key: str) -> str | None:
     """Why an address is not written to, or None."""
     query = sa.select(suppressions.c.reason).where(suppressions.c.address_key == address_key)
     return connection.execute(query).scalar()
+
+
+def unsuppress(connection: sa.Connection, driver: Driver, address_key: str) -> bool:
+    """Let an address be written to again. Returns whether it was suppressed."""
+    hold(connection, driver, address_key)
+    gone = sa.delete(suppressions).where(suppressions.c.address_key == address_key)
+    return bool(connection.execute(gone).rowcount)
+
+
+def all_suppressed(connection: sa.Connection) -> list[Suppression]:
+    """Every suppressed address, oldest first."""
+    query = sa.select(suppressions).order_by(suppressions.c.at, suppressions.c.address_key)
+    return [Suppression(row.address_key, row.reason, row.at) for row in connection.execute(query)]
+
+
+def wishes(connection: sa.Connection, address_key: str) -> Wishes:
+    """Why an address is not written to, and what its reader chose."""
+    # One question instead of two: it is asked of every mail that is due, and again of every mail that is claimed.
+    never = sa.select(sa.null().label("topic"), suppressions.c.reason.label("said"))
+    chosen = sa.select(choices.c.topic, choices.c.choice).where(choices.c.address_key == address_key)
+    both = sa.union_all(never.where(suppressions.c.address_key == address_key), chosen)
+    found = {row.topic: row.said for row in connection.execute(both)}
+    return Wishes(found.pop(None, None), dict(sorted(found.items())))
+
+
+def all_chosen(connection: sa.Connection) -> list[Chosen]:
+    """Every choice of a reader, oldest first."""
+    query = sa.select(choices).order_by(choices.c.at, choices.c.address_key, choices.c.topic)
+    return [Chosen(row.address_key, row.topic, row.choice, row.at, row.by) for row in connection.execute(query)]
+
+
+def choose(
+    connection: sa.Connection,
+    driver: Driver,
+    address_key: str,
+    chosen: Mapping[str, Choice | None],
+    *,
+    at: Instant,
+    by: str,
+) -> bool:
+    """Keep what the reader of an address chose. Returns whether anything is other than before."""
+    hold(connection, driver, address_key)
+    before = wishes(connection, address_key).choices
+    kept = {} if ALL_TOPICS in chosen else before  # it speaks of every topic: what was said of single ones is over
+    after = {topic: choice for topic, choice in {**kept, **chosen}.items() if choice is not None}
+    gone = [topic for topic in before if after.get(topic) != before[topic]]
+    new = [topic for topic in after if after[topic] != before.get(topic)]
+    if gone:
+        mine = choices.c.address_key == address_key, choices.c.topic.in_(gone)
+        connection.execute(sa.delete(choices).where(*mine))
+    driver.insert(connection, choices, [(address_key, topic, after[topic], at, by) for topic in new])
+    return bool(gone or new)
 
 
 def note(connection: sa.Connection, one: Note) -> None:

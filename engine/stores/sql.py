@@ -15,6 +15,8 @@ from engine.lanes import lane_of
 from engine.log import Entry
 from engine.store import (
     Batch,
+    Choice,
+    Chosen,
     Claim,
     Contact,
     DeadLetter,
@@ -33,7 +35,9 @@ from engine.store import (
     Snapshot,
     Standing,
     Stop,
+    Suppression,
     Touch,
+    Wishes,
 )
 from engine.stores import (
     arrivals,
@@ -368,7 +372,8 @@ class SqlStore:
                 if ours
                 else mails.contacts(connection, account_id, person, since)
             )
-            objection = may(Standing(contacts, found, stops.ramps(connection, found, due_at, at)))
+            ramps, wishes = stops.ramps(connection, found, due_at, at), persons.wishes(connection, person)
+            objection = may(Standing(contacts, found, ramps, wishes))
             if objection is not None:
                 return [], objection
             return mails.claim(connection, rows, person=person, at=at, by=by), None
@@ -467,10 +472,62 @@ class SqlStore:
         with self._driver.reading() as connection:
             return persons.of_account(connection, account_id)
 
-    def suppress(self, address_key: str, *, reason: str, at: Instant) -> None:
+    def suppress(
+        self,
+        address_key: str,
+        *,
+        reason: str,
+        at: Instant,
+        note: Note | None = None,
+        inbox: Sequence[Letter] = (),
+    ) -> bool:
         """Never write to this address again; the first reason stays."""
         with self._driver.writing() as connection:
-            persons.suppress(connection, self._driver, address_key, reason=reason, at=at)
+            fresh = persons.suppress(connection, self._driver, address_key, reason=reason, at=at)
+            return self._told(connection, note, inbox, at=at) if fresh else False
+
+    def unsuppress(self, address_key: str, *, note: Note) -> bool:
+        """Write to this address again."""
+        with self._driver.writing() as connection:
+            there = persons.unsuppress(connection, self._driver, address_key)
+            return self._told(connection, note, (), at=note.at) if there else False
+
+    def choose(
+        self,
+        address_key: str,
+        chosen: Mapping[str, Choice | None],
+        *,
+        at: Instant,
+        by: str,
+        note: Note | None = None,
+        inbox: Sequence[Letter] = (),
+    ) -> bool:
+        """Keep what the reader of an address chose."""
+        with self._driver.writing() as connection:
+            changed = persons.choose(connection, self._driver, address_key, chosen, at=at, by=by)
+            return self._told(connection, note, inbox, at=at) if changed else False
+
+    def _told(self, connection: sa.Connection, note: Note | None, inbox: Sequence[Letter], *, at: Instant) -> bool:
+        """Write down what was done about an address, and leave word of it; True."""
+        if note is not None:
+            persons.note(connection, note)
+        arrivals.put_inbox(connection, self._driver, inbox, lanes=self._lanes, at=at)
+        return True
+
+    def wishes(self, address_key: str) -> Wishes:
+        """Whether an address may be written to, and what its reader chose."""
+        with self._driver.reading() as connection:
+            return persons.wishes(connection, address_key)
+
+    def suppressions(self) -> list[Suppression]:
+        """Every suppressed address, oldest first."""
+        with self._driver.reading() as connection:
+            return persons.all_suppressed(connection)
+
+    def choices(self) -> list[Chosen]:
+        """Every choice of a reader, oldest first."""
+        with self._driver.reading() as connection:
+            return persons.all_chosen(connection)
 
     def suppressed(self, address_key: str) -> str | None:
         """Why the address is suppressed, or None."""

@@ -293,6 +293,17 @@ stops = sa.Table(
     _may("per_hour", sa.Integer()),
 )
 
+# What the reader of an address chose for a topic ("*": all mails but transactional ones): "in" or "out".
+choices = sa.Table(
+    "choices",
+    metadata,
+    sa.Column("address_key", TEXT, primary_key=True),
+    sa.Column("topic", TEXT, primary_key=True),
+    _must("choice", TEXT),
+    _must("at", BIG),
+    _must("by", TEXT),
+)
+
 dead_letters = sa.Table(
     "dead_letters",
     metadata,

@@ -172,21 +172,22 @@ def _file_events(names: list[str], letters: "list[DeadLetter]") -> "Iterator[Ite
 
 def _post(trial: "Trial", folder: "Folder", store: "Store | None") -> "Post":
     """What a sender would work with: the folder's templates, and the people of the store, or of the events."""
+    from engine.store import Wishes
     from outreach.addresses import address_key
     from outreach.gate import Post
 
     def people(account: str) -> Any:
         return store.people(account) if store is not None else trial.people.get(account, {})
 
-    def suppressed(address: str) -> str | None:
-        return store.suppressed(address_key(store.key, address)) if store is not None else None
+    def wishes(address: str) -> Wishes:
+        return store.wishes(address_key(store.key, address)) if store is not None else Wishes()
 
     return Post(
         templates=folder.mail_templates[0],
         sender=sender_of(settings())[0],
         policy=trial.book.policy,
         people=people,
-        suppressed=suppressed,
+        wishes=wishes,
     )
 
 

@@ -112,6 +112,7 @@ def _tell(place: Path, *, direct: bool) -> "Told":
     from outreach.channels.file import FileChannel
     from outreach.examples import SENDER
     from outreach.gate import Post
+    from outreach.simulation import example_links
     from ringfirst.answers import talk
     from ringfirst.commands.options import checked_book
     from ringfirst.demo.mails import write_mails
@@ -138,7 +139,7 @@ def _tell(place: Path, *, direct: bool) -> "Told":
             sender=SENDER,
             policy=book.policy,
             people=store.people,
-            suppressed=lambda _: None,
+            links=example_links,
         )
         walked = write_mails(store, post, FileChannel(place / "outbox"))
         write_gallery(folder, place / "gallery", book=book, sender=SENDER)

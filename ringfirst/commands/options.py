@@ -225,5 +225,7 @@ def sender_of(found: "Settings") -> "tuple[Sender, bool]":
         postal_address=found.postal_address or "",
         reply_to=reply,
         locale=found.locale,
+        public_url=found.public_url,
+        unsubscribe_to=found.unsubscribe_to,
     )
     return sender, True

@@ -2,10 +2,18 @@
 
 from starlette.routing import BaseRoute
 
+from engine.rulebook.spec import Policy
 from engine.store import Store
+from ringfirst.commands.options import active_book, sender_of
 from ringfirst.settings import Settings
+from ringfirst.web.choices import Choices
 
 
-def routes_of(_store: Store, _found: Settings) -> list[BaseRoute]:
+def routes_of(store: Store, found: Settings) -> list[BaseRoute]:
     """Every route but ``/robots.txt``."""
-    return []
+
+    def policy() -> Policy:
+        book = active_book(store)
+        return book.policy if book is not None else Policy()
+
+    return Choices(store, sender_of(found)[0], policy).routes()

@@ -21,7 +21,7 @@ from engine.events import Arrived
 from engine.instants import Instant
 from engine.lanes import lane_of
 from engine.rulebook.book import Rulebook
-from engine.store import Store
+from engine.store import Store, Wishes
 from engine.stores import Relaning, open_store, relaning
 from engine.stores.tables import metadata
 from ringfirst import relane
@@ -127,6 +127,7 @@ def test_all_that_is_kept_goes_along_and_every_table_has_its_way(files: tuple[st
     with closing(open_store(files[0], lanes=2)) as store:
         take(store, history(1), book_of(), to_the_end=True)
         store.suppress(store.key("a@b.example"), reason="asked", at=WALL)
+        store.choose(store.key("a@b.example"), {"tips": "out"}, at=WALL, by="page")
         store.audit(at=WALL, who="me", what="looked", detail={})
         key, mails = store.key("x"), store.mail_counts()
         snapshots = {one.account_id for lane in range(2) for one in store.snapshots(lane)}
@@ -134,7 +135,7 @@ def test_all_that_is_kept_goes_along_and_every_table_has_its_way(files: tuple[st
     relaned(*files, 4, book_of())
     with closing(open_store(files[1])) as store:
         assert store.key("x") == key
-        assert store.suppressed(store.key("a@b.example")) == "asked"
+        assert store.wishes(store.key("a@b.example")) == Wishes("asked", {"tips": "out"})
         assert store.mail_counts() == mails
         assert {one.account_id for lane in range(4) for one in store.snapshots(lane)} == snapshots
         assert [(one.at, one.values) for one in store.shares() if one.lane == 1] == shares

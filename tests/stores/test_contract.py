@@ -9,14 +9,32 @@ from typing import Any
 
 import msgspec
 import pytest
+import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from engine.decision import Ended, Held, Released, Subject
 from engine.errors import Conflict, Fenced, LaneTaken, StoreError
 from engine.instants import DAY, HOUR
-from engine.store import Offset, Share, Snapshot, Standing, Stop, StopScope, Store, Touch, Trait
-from engine.stores import open_store
+from engine.lanes import lane_of
+from engine.store import (
+    ALL_TOPICS,
+    Chosen,
+    Note,
+    Offset,
+    Share,
+    Snapshot,
+    Standing,
+    Stop,
+    StopScope,
+    Store,
+    Suppression,
+    Touch,
+    Trait,
+    Wishes,
+)
+from engine.stores import open_store, tables
+from engine.stores.sql import SqlStore
 from tests.stores.made import (
     ACME,
     MINUTE,
@@ -35,6 +53,14 @@ from tests.stores.made import (
     offset,
     withdrawn,
 )
+
+
+def noted(store: Store) -> list[str]:
+    """What the audit holds."""
+    assert isinstance(store, SqlStore)
+    with store._driver.reading() as connection:
+        return list(connection.execute(sa.select(tables.audit.c.what).order_by(tables.audit.c.seq)).scalars())
+
 
 # -- ownership ---------------------------------------------------------------------------------------------------------
 
@@ -577,11 +603,11 @@ def test_a_mail_is_claimed_with_all_its_rows_unless_somebody_objects(store: Stor
     seen: list[Any] = []
 
     def no(standing: Any) -> str:
-        seen.append(standing.contacts)
+        seen.append((standing.contacts, standing.wishes))
         return "no"
 
     assert store.claim_mail([first, second], may=no, **known) == ([], "no")
-    assert seen == [[]]
+    assert seen == [([], Wishes())]
     assert {row.state for row in store.outreach()} == {"queued"}
     assert store.claim_mail([first, third, second], may=lambda _: None, **known) == ([first, second], None)
     assert store.claim_mail([first], may=no, **known) == ([], "no")
@@ -767,9 +793,64 @@ def test_touches_are_kept_oldest_first(store: Store) -> None:
 def test_an_address_once_suppressed_stays_so_for_its_first_reason(store: Store) -> None:
     key = store.key("ann@example.org")
     assert store.suppressed(key) is None
-    store.suppress(key, reason="complained", at=T0)
-    store.suppress(key, reason="bounced", at=T0 + 1)
+    assert store.suppress(key, reason="complained", at=T0, note=Note(T0, "ann", "complaint", {}))
+    assert not store.suppress(key, reason="bounced", at=T0 + 1, note=Note(T0, "ann", "bounce", {}))
     assert store.suppressed(key) == "complained"
+    assert store.suppressions() == [Suppression(key, "complained", T0)]
+    assert noted(store) == ["complaint"]
+
+
+def test_a_suppression_can_be_taken_back_and_what_the_reader_chose_stays(store: Store) -> None:
+    store.choose("ada", {"tips": "out"}, at=T0, by="page")
+    store.suppress("ada", reason="bounced", at=T0)
+    assert store.unsuppress("ada", note=Note(T0, "ann", "unsuppress", {}))
+    assert not store.unsuppress("ada", note=Note(T0, "ann", "unsuppress", {}))
+    assert store.wishes("ada") == Wishes(None, {"tips": "out"})
+    assert noted(store) == ["unsuppress"]
+
+
+def test_the_last_choice_for_a_topic_counts_and_one_for_all_topics_takes_the_place_of_them(store: Store) -> None:
+    assert store.choose("ada", {"tips": "out", "help": "in"}, at=T0, by="page")
+    assert not store.choose("ada", {"tips": "out"}, at=T0 + 1, by="page"), "nothing new"
+    assert store.choose("ada", {"tips": "in", "help": None}, at=T0 + 2, by="page")
+    assert store.wishes("ada") == Wishes(None, {"tips": "in"})
+    assert store.choices() == [Chosen("ada", "tips", "in", T0 + 2, "page")]
+    assert store.choose("ada", {ALL_TOPICS: "out"}, at=T0 + 3, by="one-click")
+    assert not store.choose("ada", {ALL_TOPICS: "out"}, at=T0 + 4, by="one-click")
+    assert store.choices() == [Chosen("ada", ALL_TOPICS, "out", T0 + 3, "one-click")]
+    assert store.wishes("eve") == Wishes()
+
+
+def test_word_of_a_choice_is_left_with_it_and_once(store: Store) -> None:
+    more: dict[str, Any] = {"note": Note(T0, "page", "choose", {}), "inbox": [(ACME, "event", b"{}")]}
+    for _ in range(2):
+        store.choose("ada", {"tips": "out"}, at=T0, by="page", **more)
+    assert len(store.inbox(lane_of(ACME, store.lanes), after=0)) == 1
+    assert noted(store) == ["choose"]
+
+
+def test_an_address_is_not_suppressed_between_the_question_and_the_claim(durable: Store) -> None:
+    about = decision("one", due_at=T0)
+    committed(durable, claimed(durable), facts=[about])
+    known: dict[str, Any] = {"account_id": ACME, "person": "ada", "since": T0 - 1, "at": T0, "by": "sender"}
+    order: list[str] = []
+
+    def stop() -> None:
+        durable.choose("ada", {"tips": "out"}, at=T0, by="page")
+        order.append("stopped")
+
+    def may(standing: Any) -> str | None:
+        asked.append(pool.submit(stop))
+        time.sleep(0.3)  # wide open, if a reader's choice could come in
+        order.append("asked")
+        return "out" if standing.wishes.choices else None
+
+    asked: list[Any] = []
+    with ThreadPoolExecutor(1) as pool:
+        assert durable.claim_mail([about.mails[0].outreach_id], may=may, **known)[1] is None
+    assert order == ["asked", "stopped"]
+    objection = durable.claim_mail([about.mails[0].outreach_id], may=lambda one: one.wishes.choices, **known)[1]
+    assert objection == {"tips": "out"}
 
 
 def test_a_dead_letter_is_found_by_how_its_id_begins_and_may_get_another_reason(store: Store) -> None:

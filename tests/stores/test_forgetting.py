@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from engine.decision import Subject
 from engine.errors import Fenced
-from engine.store import Claim, Forgotten, Snapshot, Store, Touch, Trait
+from engine.store import Claim, Forgotten, Snapshot, Store, Touch, Trait, Wishes
 from engine.stores import open_store
 from engine.stores.sql import SqlStore
 from engine.stores.tables import metadata
@@ -104,6 +104,7 @@ def test_a_forgotten_account_is_nowhere_and_its_neighbour_untouched(store: Store
     )
     claim = claimed(store, take_over=True)
     store.suppress(store.key(ADDRESS), reason="complained", at=T0)
+    store.choose(store.key(ADDRESS), {"tips": "out"}, at=T0, by="page")
     assert _holding(store, GONE), "the test would see it"
     done = store.forget_account(claim, GONE, at=T0)
     assert done == Forgotten(events=4, decisions=1, outreach=2, dead_letters=2, snapshots=1, people=2)
@@ -111,7 +112,7 @@ def test_a_forgotten_account_is_nowhere_and_its_neighbour_untouched(store: Store
     assert (store.account_entries(OTHER), store.decisions(), store.outreach(), store.people(OTHER)) == before
     assert store.accounts() == [OTHER]
     assert store.tombstones([GONE, OTHER]) == frozenset([GONE])
-    assert store.suppressed(store.key(ADDRESS)) == "complained"
+    assert store.wishes(store.key(ADDRESS)) == Wishes("complained", {"tips": "out"}), "nobody is written to again"
     assert [one.dead_letter_id for one in store.dead_letters() if one.account_id is None] == ["d91"]
     assert claimed(store, take_over=True).position == claim.position, "positions are never used again"
 

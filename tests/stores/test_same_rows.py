@@ -38,6 +38,8 @@ def _live(store: Store) -> None:
     store.put_dead_letters([letter(7, raw=b"\x00\xff"), letter(7)])
     store.put_rulebook("f", {"a.yml": "é"}, at=T0)
     store.suppress("k", reason="bounced", at=T0)
+    store.choose("k", {"tips": "out", "*": "in"}, at=T0, by="page")
+    store.choose("k", {"tips": "in"}, at=T0 + 1, by="page")
     store.audit(at=T0, who="ann", what="approve", detail={"n": 1})
     store.stop(Stop("rule", "r2", T0, "ann", "why"))
     store.forget_account(claims[1], account_in(1), at=T0)

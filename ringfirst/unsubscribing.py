@@ -1,0 +1,68 @@
+"""What a reader chose is kept, written down, and told to the rules: by the page, one-click, or a mail."""
+
+from collections.abc import Mapping
+from typing import Literal
+
+import msgspec
+
+from engine.instants import Instant, iso
+from engine.store import ALL_TOPICS, Choice, InboxKind, Note, OutreachRow, Store
+from outreach.links import Token
+
+By = Literal["one-click", "page", "mail"]
+
+
+def choose(store: Store, token: Token, chosen: Mapping[str, Choice], *, by: By, at: Instant) -> bool:
+    """Keep what the holder of a link chose, by topic. Returns whether anything is other than before.
+
+    When something is, the audit has a line, and the lane of the mail's account gets ``outreach.unsubscribed`` or
+    ``outreach.resubscribed``, so that rules can tell the owner. A mail that is forgotten leaves nobody to tell.
+    """
+    before = store.wishes(token.address_key).choices
+    rows = store.outreach(outreach_id=token.mail_id)
+    detail = {"outreach_id": token.mail_id, "chosen": dict(chosen), "by": by}
+    return store.choose(
+        token.address_key,
+        chosen,
+        at=at,
+        by=by,
+        note=Note(at, "the reader", "choose mails", detail),
+        inbox=[_word(rows[0], new, by, at) for new in _news(before, chosen)] if rows else [],
+    )
+
+
+def stop(store: Store, token: Token, *, by: By, at: Instant) -> bool:
+    """Stop what the link stands for. Returns whether it was not stopped before."""
+    return choose(store, token, {token.topic: "out"}, by=by, at=at)
+
+
+def _news(before: Mapping[str, Choice], chosen: Mapping[str, Choice]) -> list[tuple[Choice, list[str]]]:
+    """What is new, stopped topics and begun ones apart."""
+    found: list[tuple[Choice, list[str]]] = []
+    for choice in ("out", "in"):
+        topics = [topic for topic, new in chosen.items() if new == choice and before.get(topic) != choice]
+        if topics:
+            found.append((choice, sorted(topics)))
+    return found
+
+
+def _word(row: OutreachRow, new: tuple[Choice, list[str]], by: By, at: Instant) -> tuple[str, InboxKind, bytes]:
+    choice, topics = new
+    kind = "outreach.unsubscribed" if choice == "out" else "outreach.resubscribed"
+    body = {
+        "id": f"{kind}:{row.outreach_id}:{at}",
+        "type": kind,
+        "account_id": row.account_id,
+        "user_id": row.to if row.audience == "customer" else None,
+        "time": iso(at),
+        "properties": {
+            "rule": row.rule,
+            "template": row.template,
+            "topics": topics,
+            "all": ALL_TOPICS in topics,
+            "by": by,
+            "decision_id": row.decision_id,
+            "outreach_id": row.outreach_id,
+        },
+    }
+    return row.account_id, "event", msgspec.json.encode(body)
