@@ -594,11 +594,11 @@ class Store(Protocol):
         """Claim what leaves by ``channel`` as one mail to one person, unless ``may`` objects to what stands around it.
 
         That is the contact since ``since``, what is stopped, and what the reader of the address wishes; no stop or wish
-        comes, and none goes, while it is asked. ``rows`` are outreach ids of one account, ``person`` is the key of the address. With ``ours`` it is one of us:
-        the rows may be of several accounts, and the contact is the notes that went to that address. While ``may`` is
-        asked nobody else can claim for the same account or person; it must not ask the store. Gives the ids that are
-        claimed, which are those still queued or held and due at ``at`` (the engine may have put one off), and the
-        objection.
+        comes, and none goes, while it is asked. ``rows`` are outreach ids of one account, ``person`` is the key of the
+        address. With ``ours`` it is one of us: the rows may be of several accounts, and the contact is the notes that
+        went to that address. While ``may`` is asked nobody else can claim for the same account or person; it must not
+        ask the store. Gives the ids that are claimed, which are those still queued or held and due at ``at`` (the
+        engine may have put one off), and the objection.
         """
         ...
 
