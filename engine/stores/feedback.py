@@ -20,6 +20,7 @@ _JOINS = "mail_id", "provider_id", "message_id"
 def put(connection: sa.Connection, driver: Driver, rows: Sequence[Feedback], suppress: Mapping[str, str]) -> int:
     """Keep what is new, and let nobody write to the addresses of ``suppress`` any more; returns how many are new."""
     new = 0
+    persons.hold(connection, driver, *{one.person for one in rows if one.person and one.event_id in suppress})
     for one in rows:
         values = {name: getattr(one, name) for name in _TOLD}
         insert = driver.upsert(feedback).values(values).on_conflict_do_nothing()

@@ -54,9 +54,12 @@ def read_touches(connection: sa.Connection, account_id: str, since: Instant | No
     return [Touch(*row) for row in connection.execute(query)]
 
 
-def hold(connection: sa.Connection, driver: Driver, address_key: str) -> None:
-    """Wait until nobody claims a mail to this address, and let nobody begin to, until the transaction ends."""
-    driver.lock(connection, [f"person {address_key}"])
+def hold(connection: sa.Connection, driver: Driver, *address_keys: str) -> None:
+    """Wait until nobody claims a mail to these addresses, and let nobody begin to, until the transaction ends.
+
+    Who holds several names them together: two that take them one by one can wait for each other.
+    """
+    driver.lock(connection, [f"person {key}" for key in address_keys])
 
 
 def suppress(connection: sa.Connection, driver: Driver, address_key: str, *, reason: str, at: Instant) -> bool:

@@ -28,7 +28,7 @@ def upgrade() -> None:
         sa.Column("per_hour", sa.Integer(), nullable=True),
         sa.PrimaryKeyConstraint("scope", "name", name=op.f("stops_pkey")),
     )
-    op.create_index(op.f("outreach_by_rule"), "outreach", ["rule", "state_at"], unique=False)
+    op.create_index(op.f("outreach_by_rule_state_at"), "outreach", ["rule", "state_at"], unique=False)
 
 
 def downgrade() -> None:
