@@ -64,7 +64,14 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         if self._mirroring is not None:
             await asyncio.wait([self._mirroring], timeout=LAST_MIRROR_SECONDS)
             self._mirroring.cancel()
-        await super().on_thread_stop()
+        try:
+            await super().on_thread_stop()
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            # While no broker answers, aiokafka 0.14 cancels requests of its own and then lets out that they were.
+            log.info("Kafka was away when this worker stopped; its group sees that by itself")
 
     def _create_worker_consumer(self, transport: driver.Transport) -> AIOKafkaConsumer:
         """Partition p of every topic to one worker, answers soon, no record of a transaction that was aborted.

@@ -25,6 +25,7 @@ def lag(store_url: str | None, *, as_json: bool) -> None:
     """
     from ringfirst.answers import print_json, print_table, talk
     from ringfirst.intake import now
+    from ringfirst.oncall.screen import span
     from streams.lag import lag as measured
     from streams.lag import peeking
 
@@ -37,10 +38,10 @@ def lag(store_url: str | None, *, as_json: bool) -> None:
         print_json({"cluster": cluster, "records": records, "seconds": seconds, "lanes": found})
     else:
         print_table(
-            ["topic", "lane", "next", "end", "records", "seconds"],
-            [[one.topic, one.lane, one.next_offset, one.end, one.records, one.seconds] for one in found],
+            ["topic", "lane", "next", "end", "records", "oldest"],
+            [[one.topic, one.lane, one.next_offset, one.end, one.records, span(one.seconds)] for one in found],
         )
-        longest = "an unknown time" if seconds is None else f"{seconds:,.1f} s"
+        longest = "an unknown time" if seconds is None else span(seconds)
         talk("nothing is waiting" if not records else f"{records:,} records behind, the oldest by {longest}")
         for fault in faults:
             talk(fault)

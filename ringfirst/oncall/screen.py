@@ -123,7 +123,7 @@ def _headline(found: Status) -> Iterator[Text]:
     if found.store is not None:
         yield Text(f"the store does not answer: {shown(found.store)}", STYLES["stalled"])
     if found.kafka is not None:
-        yield Text(f"Kafka does not answer: {shown(found.kafka)}", STYLES["stalled"])
+        yield Text(shown(found.kafka), STYLES["stalled"])
     yield Text(_lag(found))
     if found.store is None:
         yield Text(_beside(found))

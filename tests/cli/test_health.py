@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import make_url
 
 from engine.stores import open_store
+from streams.embedded import EmbeddedBroker
 from tests.cli.given import company, lines
 from tests.cli.test_worker import ROOT, book, inbound, kafka_set
 from tests.streams.crew import until
@@ -60,6 +61,21 @@ def test_a_worker_whose_broker_goes_away_is_alive_and_not_ready_until_it_is_back
         assert {"joined the group ringfirst; its lanes here: 0, 1"} <= {one["message"] for one in said}
     finally:
         broker.kill()
+
+
+@pytest.mark.slow
+def test_a_worker_that_is_stopped_while_its_broker_is_away_ends_well(workers, monkeypatch, place):
+    with EmbeddedBroker() as broker:
+        for word in ("usage", "support", "lifecycle"):
+            broker.create_topic(f"{word}-events", 2)
+        monkeypatch.setenv("RINGFIRST_KAFKA", broker.bootstrap)
+        open_store(f"sqlite:///{place}/ringfirst.db", lanes=2).close()
+        worker = workers.start()
+        assert until(lambda: "claimed lanes 0, 1" in workers.said(worker), 60), workers.said(worker)
+    assert until(lambda: "Kafka does not answer" in workers.said(worker), 60), workers.said(worker)
+    worker.terminate()
+    assert worker.wait(15) == 0
+    assert "Traceback" not in workers.said(worker)
 
 
 def consumed(url):
