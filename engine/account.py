@@ -18,7 +18,7 @@ from engine.measures.dates import Since
 from engine.measures.measure import Happening, Moment
 from engine.occasions import Occasions, Used, decision_of, named, outlive, spelled, use, used_in
 from engine.program import Program, RuleProgram, account_zone, read_use
-from engine.recipients import recipients
+from engine.recipients import is_ours, owner_of, recipients
 from engine.rulebook.spec import Rule
 from engine.slots import KeptValue
 from engine.state import PERSON, AccountState, happening_of
@@ -495,7 +495,13 @@ class Account:
             "title": spec.title,
             "why": spec.why,
             "owner": spec.owner,
+            **({"writer": writer} if customer and (writer := self._writer(spec, view)) else {}),
         }
+
+    def _writer(self, rule: Rule, view: AccountView) -> str | None:
+        """Whose mail it is: the account's owner, else the segment's, else the rule's; None when that is no address."""
+        found = owner_of(rule, view, "account owner")
+        return found if is_ours(found, self.program.book.policy.staff_domains) else None
 
     def _traits(self) -> dict[str, Any]:
         declared = self.program.book.account_attributes

@@ -1,6 +1,6 @@
 """Whom a rule writes to: people of the customer by role, or one of us."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from engine.program import role_of
 from engine.rulebook.sections import is_address
@@ -24,15 +24,29 @@ def recipients(rule: Rule, outreach: Outreach, view: AccountView, subject: Subje
 
 
 def owner_of(rule: Rule, view: AccountView, kind: str) -> str:
-    """The address of an owner; the account's falls back to the segment's, then to the rule's."""
+    """The address of an owner; the account's falls back to the segment's, then to the rule's.
+
+    What is no address of ours is no owner: a trait may hold a name, or somebody at a partner. Only the rule's own is
+    taken as it stands, so that a mistake in it is seen.
+    """
+    domains = view.program.book.policy.staff_domains
     segment = view.program.book.segments.get(rule.audience)
     raw = view.state.trait("owner")
     candidates = [
         raw if kind == "account owner" and isinstance(raw, str) else "",
         segment.owner if segment and kind != "rule owner" else "",
-        rule.owner,
     ]
-    return next((text for text in candidates if text), "")
+    return next((text for text in candidates if is_ours(text, domains)), rule.owner)
+
+
+def is_ours(text: str, domains: Collection[str]) -> bool:
+    """Is it an address of one of us? Where no domains are named, any address is.
+
+    >>> is_ours("bo@ringfirst.example", ["ringfirst.example"]), is_ours("Bo", []), is_ours("bo@else.example", ["a.b"])
+    (True, False, False)
+    """
+    domain = text.rpartition("@")[2].lower()
+    return is_address(text) and (not domains or any(domain == one or domain.endswith("." + one) for one in domains))
 
 
 def _known(rule: Rule, text: str, view: AccountView, subject: Subjects, *, staff: bool) -> Iterator[str]:

@@ -20,15 +20,17 @@ class Sender(msgspec.Struct, frozen=True, kw_only=True):
     """Who writes: settings that every mail carries. ``timezone`` and ``locale`` are for those without one.
 
     ``secret`` makes message ids that tell nobody how many mails there are; ``domain`` stands in them (default: that of
-    ``address``). ``postal_address`` is one line (CAN-SPAM and CASL ask for it in every mail, DELIVERY 6). Links begin
-    with ``public_url`` (None: mails carry none); ``unsubscribe_to`` is a mailbox that is read for those who unsubscribe
-    by mail.
+    ``address``). ``postal_address`` is one line (CAN-SPAM and CASL ask for it in every mail, DELIVERY 6). ``person``
+    is the colleague in whose name a mail goes out, empty: nobody's; answers go to all of ``reply_to``. Links begin with
+    ``public_url`` (None: mails carry none); ``unsubscribe_to`` is a mailbox that is read for those who unsubscribe by
+    mail.
     """
 
     address: str
     name: str
     postal_address: str
-    reply_to: str | None = None
+    person: str = ""
+    reply_to: tuple[str, ...] = ()
     domain: str | None = None
     timezone: str = "UTC"
     locale: str = OURS
@@ -60,12 +62,30 @@ def build_context(
     if plural and first.subject_kind:
         context[plural] = [_of_row(row, people).get(row.subject_kind or "") for row in ordered]
     you, account = context["you"], context["account"]
-    context["sender"] = {"name": sender.name, "postal_address": sender.postal_address}
+    context["sender"] = sender_words(sender)
     context["links"] = {"unsubscribe": links.page} if links else {}
     context["rule"] = first.rule
     context[LOCALE] = reader_locale(you, account if first.audience == "customer" else {}, sender)
     context[ZONE] = _zone(you.get("timezone"), first.frozen.get("zone"), account.get("timezone"), sender.timezone)
     return context
+
+
+def sender_words(sender: Sender) -> dict[str, str]:
+    """What a template is told of who writes."""
+    return {"name": sender.name, "postal_address": sender.postal_address, "person": sender.person}
+
+
+def in_the_name_of(sender: Sender, owner: object, names: Mapping[str, str]) -> Sender:
+    """The sender of a mail of somebody's account: answers go to its owner, and to where the sender wants them too.
+
+    ``names`` are our people by address. A mail stays From the sender's own address: for another one its domain's DMARC
+    would have to be aligned (RFC 7489, DELIVERY 6).
+    """
+    address = clean_address(owner)
+    if address is None:
+        return sender
+    replies = tuple(dict.fromkeys([address, *sender.reply_to]))
+    return msgspec.structs.replace(sender, person=names.get(address.lower(), ""), reply_to=replies)
 
 
 def reader_locale(you: Mapping[str, Any], account: Mapping[str, Any], sender: Sender) -> str:

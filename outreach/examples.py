@@ -3,7 +3,7 @@
 from typing import Any
 
 from engine.errors import TemplateError
-from outreach.context import Sender, person_of
+from outreach.context import Sender, person_of, sender_words
 from outreach.filters import ZONE
 from outreach.finding import Finding, error
 from outreach.links import EXAMPLE
@@ -28,7 +28,7 @@ def example_context(template: Template, sender: Sender = SENDER) -> dict[str, An
         traits = {**traits, "role": template.fits.role}
     reader = person_of(str(traits.get("id", "u1")), traits, {})
     links = {"unsubscribe": EXAMPLE.page} if template.manifest.audience == "customer" else {}
-    ours = {"sender": {"name": sender.name, "postal_address": sender.postal_address}, "links": links, "rule": "example"}
+    ours = {"sender": sender_words(sender), "links": links, "rule": "example"}
     holds = {name: True for name in (template.fits.segment,) if name}
     return {
         **ours,

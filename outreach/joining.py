@@ -7,11 +7,20 @@ from engine.errors import TemplateError
 from engine.instants import iso
 from engine.rulebook.topics import topic_of
 from engine.store import OutreachRow
-from outreach.context import build_context, reader_address, reader_name
+from outreach.context import (
+    Sender,
+    build_context,
+    in_the_name_of,
+    reader_address,
+    reader_locale,
+    reader_name,
+    sender_words,
+)
 from outreach.filters import ZONE
 from outreach.folding import DIGEST, LISTED
 from outreach.gate import Post, by_rank
 from outreach.links import Links
+from outreach.locales import LOCALE
 from outreach.mail import Outgoing, build_mail
 from outreach.rendering import Rendered, render
 
@@ -42,7 +51,7 @@ def write_mail(rows: Sequence[OutreachRow], post: Post, *, mail_id: str) -> Outg
     customer = first.audience == "customer"
     return build_mail(
         render(post.templates[DIGEST], _digest(notes, post)) if folded else render_rows(rows, post, links),
-        post.sender,
+        _writer(first, post),
         mail_id=mail_id,
         rule=DIGEST if folded else first.rule,
         due_at=max(row.due_at for row in rows),
@@ -57,7 +66,14 @@ def render_rows(rows: Sequence[OutreachRow], post: Post, links: Links | None = N
     """The words of one mail, without the mail around it: nine tenths of the work. Raises ``TemplateError``."""
     template = post.templates[rows[0].template]
     people = post.people(rows[0].account_id)
-    return render(template, build_context(rows, people, post.sender, plural=template.plural, links=links))
+    return render(template, build_context(rows, people, _writer(rows[0], post), plural=template.plural, links=links))
+
+
+def _writer(row: OutreachRow, post: Post) -> Sender:
+    """Who a mail is from: to a customer, whoever looks after the account, as its decision froze it."""
+    if row.audience == "staff":
+        return post.sender
+    return in_the_name_of(post.sender, row.frozen.get("writer"), dict(post.policy.staff_names))
 
 
 def _digest(notes: Sequence[Sequence[OutreachRow]], post: Post) -> dict[str, Any]:
@@ -69,14 +85,15 @@ def _digest(notes: Sequence[Sequence[OutreachRow]], post: Post) -> dict[str, Any
     reader = ordered[0][0].to
     return {
         "you": {"id": reader, "email": reader},
-        "sender": {"name": post.sender.name, "postal_address": post.sender.postal_address},
+        "sender": sender_words(post.sender),
         "links": {},
         "rule": DIGEST,
         "notes": [_note(rows, post) for rows in ordered[:LISTED]],
         "notes_in_all": len(ordered),
         "notes_left_out": max(0, len(ordered) - LISTED),
         "notes_since": iso(min(rows[0].at for rows in ordered)),
-        ZONE: post.sender.timezone,
+        ZONE: post.policy.timezone,
+        LOCALE: reader_locale({}, {}, post.sender),
     }
 
 

@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 from outreach.finding import Finding, error, warning
 from outreach.names import Read
 
-LAYOUT_NAMES = frozenset({"sender.name", "sender.postal_address", "links.unsubscribe", "rule"})
+LAYOUT_NAMES = frozenset({"sender.name", "sender.person", "sender.postal_address", "links.unsubscribe", "rule"})
 """Names that every template gets beside those of its rule."""
 SHORTEST_TEXT = 200
 _LINKS = {"href", "src", "background-url", "background"}

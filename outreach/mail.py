@@ -38,7 +38,7 @@ class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
     sender_name: str = ""
     to: str
     to_name: str = ""
-    reply_to: str | None = None
+    reply_to: tuple[str, ...] = ()
     subject: str
     text: str
     html: str
@@ -53,7 +53,7 @@ class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
         message["From"] = Address(display_name=self.sender_name, addr_spec=self.sender)
         message["To"] = Address(display_name=self.to_name, addr_spec=self.to)
         if self.reply_to:
-            message["Reply-To"] = Address(addr_spec=self.reply_to)
+            message["Reply-To"] = [Address(addr_spec=one) for one in self.reply_to]
         message["Subject"] = self.subject
         for name, value in self.headers:
             message[name] = value
@@ -89,7 +89,7 @@ def build_mail(
         due_at=due_at,
         message_id=message_id(mail_id, sender),
         sender=sender.address,
-        sender_name=_display(sender.name),
+        sender_name=_display(f"{sender.person} ({sender.name})" if sender.person else sender.name),
         to=to,
         to_name=_display(to_name),
         reply_to=sender.reply_to,

@@ -1,7 +1,7 @@
 """Reading the sections of a rulebook file: attributes, things, measures, segments, scores and the policy."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from typing import Literal
 
@@ -314,12 +314,8 @@ def read_policy(reading: Reading, node: Node) -> Policy:
         near = suggestion(zone, zone_names()) or "; write one such as Europe/Berlin"
         reading.error(keys["timezone"], f"timezone: '{zone[:60]}' is no zone{near}")
         zone = default.timezone
-    domains: tuple[str, ...] = ()
-    if "staff" in keys:
-        staff = reading.mapping(keys["staff"], "staff", STAFF)
-        domains = (
-            tuple(text.lower() for text in reading.texts(staff["domains"], "domains")) if "domains" in staff else ()
-        )
+    staff = reading.mapping(keys["staff"], "staff", STAFF) if "staff" in keys else {}
+    domains = tuple(text.lower() for text in reading.texts(staff["domains"], "domains")) if "domains" in staff else ()
     return Policy(
         zone,
         domains,
@@ -329,7 +325,24 @@ def read_policy(reading: Reading, node: Node) -> Policy:
         read_contact(reading, keys),
         _sources(reading, keys["sources"]) if "sources" in keys else default.sources,
         Topics(read_topics(reading, keys["topics"])) if "topics" in keys else default.topics,
+        _staff_names(reading, staff["names"], domains) if "names" in staff else default.staff_names,
     )
+
+
+def _staff_names(reading: Reading, node: Node, domains: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    if node.keys is None:
+        reading.error(node, f"staff.names: should be a mapping of address to name; found {node.kind}")
+        return ()
+    found = []
+    for address, (at, inner) in node.keys.items():
+        domain = address.rpartition("@")[2].lower()
+        if not is_address(address):
+            reading.error(at, f"staff.names: '{address[:60]}' is no address; write mara@acme.example: Mara Lind")
+        elif not any(domain == one or domain.endswith("." + one) for one in domains):
+            reading.error(at, f"staff.names: '@{domain[:60]}' is no domain of ours; add it to policy.staff.domains")
+        else:
+            found.append((address.lower(), reading.text(inner, "staff.names", 60)))
+    return tuple(found)
 
 
 def _sources(reading: Reading, node: Node) -> tuple[Source, ...]:

@@ -290,7 +290,7 @@ class Topics:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What holds for all rules; spans in milliseconds."""
+    """What holds for all rules; spans in milliseconds. ``staff_names`` are our people: (address, name)."""
 
     timezone: str = "UTC"
     staff_domains: tuple[str, ...] = ()
@@ -300,6 +300,7 @@ class Policy:
     contact: ContactPolicy = ContactPolicy()
     sources: tuple[Source, ...] = ()
     topics: Topics = Topics()
+    staff_names: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -224,7 +224,10 @@ TOPIC_OF_KIND = {
     "value": "reports",
     "advocate": "opinions",
 }
-STAFF: Shape = {"domains": Key("list of text", "Our own mail domains.", required=True)}
+STAFF: Shape = {
+    "domains": Key("list of text", "Our own mail domains.", required=True),
+    "names": Key("map of text", "Names of our people by address, for mails that go out in their name."),
+}
 CASE: Shape = {
     "name": Key("text", "What it shows.", required=True),
     "given": Key("list of given", "Events, in order."),

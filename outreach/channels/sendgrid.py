@@ -94,8 +94,10 @@ def payload(mail: Outgoing) -> dict[str, Any]:
     personal = sdk.Personalization()
     personal.add_to(sdk.To(mail.to, mail.to_name or None))
     made.add_personalization(personal)
-    if mail.reply_to:
-        made.reply_to = sdk.ReplyTo(mail.reply_to)
+    if len(mail.reply_to) == 1:
+        made.reply_to = sdk.ReplyTo(mail.reply_to[0])
+    elif mail.reply_to:
+        made.reply_to_list = [sdk.ReplyTo(one) for one in mail.reply_to]
     try:
         made.add_content(sdk.Content("text/plain", mail.text))
         made.add_content(sdk.Content("text/html", mail.html))

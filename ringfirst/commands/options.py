@@ -223,7 +223,7 @@ def sender_of(found: "Settings") -> "tuple[Sender, bool]":
         address=address,
         name=name,
         postal_address=found.postal_address or "",
-        reply_to=reply,
+        reply_to=(reply,) if reply else (),
         locale=found.locale,
         public_url=found.public_url,
         unsubscribe_to=found.unsubscribe_to,

@@ -379,12 +379,20 @@ class View:
             fallen = [owners[-1] if owners and isinstance(owners[-1], str) else None, *fallen]
         if form == "rule owner":
             fallen = fallen[1:]
-        found = next((one for one in fallen if one), None) if form.endswith(" owner") else form
+        domains = ((self.picture.books.get("policy") or {}).get("staff") or {}).get("domains") or []
+        found = next((one for one in fallen[:-1] if _is_ours(one, domains)), fallen[-1])
+        found = found if form.endswith(" owner") else form
         return [found] if isinstance(found, str) else []
 
     def occasion_value(self, name: str, subject: Thing | Happening | None) -> str | None:
         """The value of ``once_per`` as an occasion; None if unknown."""
         return as_text(self.name(name, subject))
+
+
+def _is_ours(text: str | None, domains: list[str]) -> bool:
+    name, at, domain = (text or "").rpartition("@")
+    good = bool(name and at and "." in domain and " " not in (text or ""))
+    return good and (not domains or any(("." + domain).endswith("." + one) for one in domains))
 
 
 def _listed(forms: str | list[str]) -> list[str]:

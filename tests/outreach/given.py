@@ -23,7 +23,7 @@ SENDER = Sender(
     address="hello@ringfirst.example",
     name="Ringfirst",
     postal_address="Beispielweg 12, 10115 Berlin, Germany",
-    reply_to="people@ringfirst.example",
+    reply_to=("people@ringfirst.example",),
     timezone="Europe/Berlin",
 )
 ADA = {"email": "ada@acme.example", "name": "Ada Lindqvist"}

@@ -64,7 +64,7 @@ def test_literals_why_title_and_rule_are_there(context):
     found = context(frozen={"with": {"feature": "automations"}, "why": "W", "title": "T"})
     assert (found["with"], found["why"], found["title"]) == ({"feature": "automations"}, "W", "T")
     assert (found["rule"], found["links"]) == ("orientation-tomorrow", {})
-    assert found["sender"] == {"name": "Ringfirst", "postal_address": SENDER.postal_address}
+    assert found["sender"] == {"name": "Ringfirst", "person": "", "postal_address": SENDER.postal_address}
 
 
 @pytest.mark.parametrize(

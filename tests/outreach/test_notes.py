@@ -49,7 +49,7 @@ def test_what_is_more_than_twenty_an_hour_comes_in_one_mail_that_lists_it(store,
     report = sent(store, templates, channel, at=NOON + HOUR)
     assert (report.mails, report.rows) == (1, 5)
     digest = channel.mails[-1]
-    assert digest.subject == "5 notes in one mail, since Wednesday, 13:00 CET"
+    assert digest.subject == "5 notes in one mail, since Wednesday, 12:00 UTC"
     text = part_of(digest.raw)
     assert [name for name in late if f"{name}: red ticket t{int(name[1:])} has waited 1 hour" not in text] == []
     assert states(store) == [("accepted", None)]

@@ -63,7 +63,9 @@ EVENTS = [
 
 def rulebook() -> Rulebook:
     files = {"rules/all.yml": RULES}
-    files |= {f"templates/{path.parent.name}/template.yml": path.read_text() for path in ROOT.glob("templates/*/*.yml")}
+    files |= {
+        f"templates/{path.parent.name}/template.yml": path.read_text() for path in ROOT.glob("templates/*/template.yml")
+    }
     book, findings = load_rulebook(files, duties=False)
     assert book is not None, findings
     return book
