@@ -157,7 +157,6 @@ def test_every_how_to_page_for_users_is_typed():
         "run-with-compose",
         "be-on-call",
         "follow-decisions",
-        "let-people-unsubscribe",  # by tests/web
         "send-mail",  # it has nothing to type: it speaks of servers that a reader has
         "take-foreign-events",
     }
