@@ -27,6 +27,7 @@ AFTER_IT = [
     "read-an-explanation",
     "import-history",
     "forget-somebody",
+    "let-people-unsubscribe",
 ]
 
 
