@@ -274,6 +274,24 @@ class Contact(msgspec.Struct, frozen=True):
     user_id: str | None = None
 
 
+class Approval(msgspec.Struct, frozen=True, kw_only=True):
+    """Words that a person let leave as one mail, for exactly the decisions in ``rows`` (outreach id and instant).
+
+    ``mail_id`` is the first of these ids. It holds until ``until``. ``digest`` binds words, reader and class;
+    ``words`` are ``subject``, ``text``, ``html`` and ``preview``, ``was`` those before somebody changed them.
+    """
+
+    mail_id: str
+    account_id: str
+    rows: tuple[tuple[str, Instant], ...]
+    at: Instant
+    who: str
+    until: Instant
+    digest: str
+    words: dict[str, str]
+    was: dict[str, str] | None = None
+
+
 StopScope = Literal["all", "channel", "rule", "account"]
 
 
@@ -606,6 +624,18 @@ class Store(Protocol):
         """Contact with the account or the person since then, oldest first: mails that are out, and human contact."""
         ...
 
+    # -- what people decide ----------------------------------------------------------------------------------------
+    def approve(self, rows: Sequence[OutreachRow], one: Approval) -> bool:
+        """Let a mail leave in these words: its rows become ``queued``, and who let them is written down.
+
+        Returns False, and writes nothing, when one of ``rows`` is no longer as it was read.
+        """
+        ...
+
+    def approvals(self, mail_ids: Sequence[str]) -> dict[str, Approval]:
+        """The approvals that stand under these outreach ids, also of mails that left long ago."""
+        ...
+
     # -- the stop switch -------------------------------------------------------------------------------------------
     def stop(self, one: Stop) -> bool:
         """Let nothing leave that ``one`` names, and write down who did that and why.
@@ -844,6 +874,7 @@ class Store(Protocol):
 __all__ = [
     "ALL_TOPICS",
     "DEFAULT_LANES",
+    "Approval",
     "Batch",
     "Choice",
     "Chosen",

@@ -53,10 +53,9 @@ class Post(msgspec.Struct, frozen=True, kw_only=True):
 
 def judge(row: OutreachRow, post: Post, *, at: Instant) -> No | None:
     """Ask one mail whether it is fresh, has a reader we may write to, and a template that fits; None is a yes."""
-    if row.expires_at <= at:
-        return No("expired", "older than the rule's max_age")
-    if row.state == "held" and row.due_at + post.policy.hold_for <= at:
-        return No("expired", row.why or "held too long")
+    no = too_old(row, post.policy, at=at)
+    if no is not None:
+        return no
     address = reader_address(row, post.people(row.account_id))
     if address is None:
         return No("held", "no address")
@@ -73,6 +72,15 @@ def judge(row: OutreachRow, post: Post, *, at: Instant) -> No | None:
     if no is not None:
         return no
     return No("held", f"template {row.template} cannot be used") if template is None else None
+
+
+def too_old(row: OutreachRow, policy: Policy, *, at: Instant) -> No | None:
+    """Ask whether a mail's time is over: its reason is too old, or it was held or in review for too long."""
+    if row.expires_at <= at:
+        return No("expired", "older than the rule's max_age")
+    if row.state in {"held", "in_review"} and row.due_at + policy.hold_for <= at:
+        return No("expired", row.why or ("held too long" if row.state == "held" else "nobody approved it in time"))
+    return None
 
 
 def asking(row: OutreachRow, post: Post, *, at: Instant) -> Callable[[Standing], No | None]:

@@ -32,15 +32,19 @@ def join_rows(rows: Iterable[OutreachRow], post: Post) -> list[list[OutreachRow]
     """
     groups: dict[tuple[object, ...], list[OutreachRow]] = {}
     for row in rows:
-        template = post.templates.get(row.template)
-        alone = None if template is not None and template.joins and row.subject_kind else row.outreach_id
-        key = (row.due_at, row.rule, row.account_id, row.audience, row.to, row.template, alone)
-        groups.setdefault(key, []).append(row)
+        groups.setdefault(joined_by(row, post), []).append(row)
     return list(groups.values())
 
 
-def write_mail(rows: Sequence[OutreachRow], post: Post, *, mail_id: str) -> Outgoing:
-    """Write one mail for the rows joined or folded in it.
+def joined_by(row: OutreachRow, post: Post) -> tuple[object, ...]:
+    """What the rows of one mail have in common."""
+    template = post.templates.get(row.template)
+    alone = None if template is not None and template.joins and row.subject_kind else row.outreach_id
+    return row.due_at, row.rule, row.account_id, row.audience, row.to, row.template, alone
+
+
+def write_mail(rows: Sequence[OutreachRow], post: Post, *, mail_id: str, words: Rendered | None = None) -> Outgoing:
+    """Write one mail for the rows joined or folded in it; ``words`` are those that somebody approved.
 
     Raises ``TemplateError`` (``MissingValue`` names what is missing).
     """
@@ -50,7 +54,7 @@ def write_mail(rows: Sequence[OutreachRow], post: Post, *, mail_id: str) -> Outg
     links = post.links(first, mail_id)
     customer = first.audience == "customer"
     return build_mail(
-        render(post.templates[DIGEST], _digest(notes, post)) if folded else render_rows(rows, post, links),
+        words or (render(post.templates[DIGEST], _digest(notes, post)) if folded else render_rows(rows, post, links)),
         _writer(first, post),
         mail_id=mail_id,
         rule=DIGEST if folded else first.rule,
@@ -64,9 +68,14 @@ def write_mail(rows: Sequence[OutreachRow], post: Post, *, mail_id: str) -> Outg
 
 def render_rows(rows: Sequence[OutreachRow], post: Post, links: Links | None = None) -> Rendered:
     """The words of one mail, without the mail around it: nine tenths of the work. Raises ``TemplateError``."""
-    template = post.templates[rows[0].template]
+    return render(post.templates[rows[0].template], context_of(rows, post, links))
+
+
+def context_of(rows: Sequence[OutreachRow], post: Post, links: Links | None = None) -> dict[str, Any]:
+    """What the template of one mail gets."""
     people = post.people(rows[0].account_id)
-    return render(template, build_context(rows, people, _writer(rows[0], post), plural=template.plural, links=links))
+    plural = post.templates[rows[0].template].plural
+    return build_context(rows, people, _writer(rows[0], post), plural=plural, links=links)
 
 
 def _writer(row: OutreachRow, post: Post) -> Sender:

@@ -15,7 +15,7 @@ from engine.rulebook.spec import Cap, Policy
 from engine.store import Contact
 from engine.zones import Zone, zone
 
-State = Literal["expired", "held", "suppressed"]
+State = Literal["expired", "held", "suppressed", "in_review"]
 
 
 class No(msgspec.Struct, frozen=True):

@@ -15,21 +15,23 @@ from typing import Any
 
 import msgspec
 
-from engine.decision import MailState
+from engine.decision import OPEN_STATES, MailState
 from engine.errors import TemplateError
 from engine.instants import MINUTE, SECOND, Instant, iso
 from engine.rulebook.spec import Policy
 from engine.rulebook.topics import topic_of
-from engine.store import ALL_TOPICS, OutreachRow, Standing, Store
+from engine.store import ALL_TOPICS, Approval, OutreachRow, Standing, Store
 from outreach.addresses import address_key
+from outreach.approving import FRESH, void, words_of
 from outreach.channel import Channel, DeliveryError, Verdict
 from outreach.context import Lookup, People, Sender, reader_address
 from outreach.folding import fold, is_folded
-from outreach.gate import Post, asking, by_rank, judge, looks_back, person_of
-from outreach.joining import join_rows, write_mail
+from outreach.gate import Post, asking, by_rank, judge, looks_back, person_of, too_old
+from outreach.joining import join_rows, joined_by, write_mail
 from outreach.links import Links, Token, links_of
 from outreach.mail import Outgoing
 from outreach.policy import No
+from outreach.rendering import Rendered
 from outreach.stops import against, channel_kind, stopped
 from outreach.templates import Template
 
@@ -53,6 +55,7 @@ class SendReport(msgspec.Struct, frozen=True, kw_only=True):
     mails: int = 0
     rows: int = 0
     held: int = 0
+    in_review: int = 0
     suppressed: int = 0
     expired: int = 0
     waiting: int = 0
@@ -85,27 +88,21 @@ def send_due(  # noqa: PLR0913, each is a choice of its own that only the one wh
     With ``live``, mails wait whose lane is more than 5 minutes behind, or has not come to their time, and the clock
     goes on from ``at`` while mails are handed over; after so many ``seconds`` the others are left. What another run
     left half done is settled first: at once on a local channel (it lets in one run at a time), else when
-    ``lease_seconds`` have passed. Mails in review are never touched. ``only_to`` are the domains that a channel which
+    ``lease_seconds`` have passed. Mails in review expire and never leave; what somebody approved leaves in the words
+    that were approved. ``only_to`` are the domains that a channel which
     leaves this machine may write to (none named: all). Raises ``DeliveryError`` when the channel cannot be used at all;
     what it did not take waits.
     """
-    people = cached(store.people)
-    post = Post(
-        templates=templates,
-        sender=sender,
-        policy=policy or Policy(),
-        people=people,
-        key=lambda address: address_key(store.key, address),
-        wishes=lambda address: store.wishes(address_key(store.key, address)),
-        links=_links(store, sender, policy or Policy(), people),
-        only_to=only_to if not channel.local else (),
-        away=not channel.local,
-    )
+    outside = only_to if not channel.local else ()
+    post = post_of(store, templates, sender, policy or Policy(), only_to=outside, away=not channel.local)
     run = _Run(store, post, channel, at, by, live=live)
     with channel.session():
         run.recover(lease_seconds * SECOND)
         rows = store.outreach(states=["queued", "held"], due_by=at, limit=limit)
         clocks = {info.lane: info.clock_at for info in store.lane_infos(at=at)} if live else None
+        run.approvals = store.approvals([row.outreach_id for row in rows])
+        for row in store.outreach(states=["in_review"], due_by=at):
+            run.tire(row)
         asked = [row for row in rows if not stop() and run.ask(row, clocks)]
         groups = fold(join_rows(asked, post), templates)
         end = time.monotonic() + seconds
@@ -118,6 +115,30 @@ def send_due(  # noqa: PLR0913, each is a choice of its own that only the one wh
     return run.report()
 
 
+def post_of(
+    store: Store,
+    templates: Mapping[str, Template],
+    sender: Sender,
+    policy: Policy,
+    *,
+    only_to: Collection[str] = (),
+    away: bool = False,
+) -> Post:
+    """What a sender works with over this store; who approves mails sees them by it too."""
+    people = cached(store.people)
+    return Post(
+        templates=templates,
+        sender=sender,
+        policy=policy,
+        people=people,
+        key=lambda address: address_key(store.key, address),
+        wishes=lambda address: store.wishes(address_key(store.key, address)),
+        links=_links(store, sender, policy, people),
+        only_to=only_to,
+        away=away,
+    )
+
+
 class _Run:
     """One run of the sender; every step of a mail goes through ``_move``, which also counts."""
 
@@ -127,6 +148,8 @@ class _Run:
         self._tally: Counter[str] = Counter()
         self._reasons: Counter[str] = Counter()
         self._stops, self._kind = store.stops(), channel_kind(channel.name)
+        self.approvals: dict[str, Approval] = {}
+        """What was approved of the mails that are due, as the run began."""
         self.down: DeliveryError | None = None
         """Why the channel takes nothing any more."""
 
@@ -167,7 +190,7 @@ class _Run:
         if clock is None or clock < max(self._began - BEHIND, row.due_at):
             self._tally["waiting"] += 1
             return False
-        if row.state == "queued" and row.why is not None and self._at < row.state_at + AGAIN:
+        if row.state == "queued" and row.why not in FRESH and self._at < row.state_at + AGAIN:
             self._tally["waiting"] += 1
             return False
         stop = stopped(row, self._stops, self._kind)  # asked again when it is claimed, and handed over
@@ -175,6 +198,12 @@ class _Run:
             self._end(row, stop.state, stop.why)
             return False
         return self._may(row)
+
+    def tire(self, row: OutreachRow) -> None:
+        """Let a mail expire for which nobody has had time."""
+        no = too_old(row, self._post.policy, at=self._at)
+        if no is not None:
+            self._end(row, no.state, no.why)
 
     def _may(self, row: OutreachRow) -> bool:
         no = judge(row, self._post, at=self._at)
@@ -186,16 +215,15 @@ class _Run:
     def send(self, group: Sequence[OutreachRow]) -> None:
         """Let one mail leave, for all rows joined in it that nobody else has claimed, and that still may."""
         group = [row for row in group if self._may(row)]
-        if not group or self._written(group, group[0].outreach_id, "") is None:
+        if not group or self._mail(group, "", self.approvals) is None:
             return
         claimed = self._claimed(group)
         if not claimed:
             return
-        mail_id = claimed[0].outreach_id
-        mail = self._written(claimed, mail_id, "claimed")
+        mail = self._mail(claimed, "claimed", self._approved(claimed))
         if mail is None:
             return
-        note = f"by {self._channel.name} as {mail_id}"
+        note = f"by {self._channel.name} as {mail.mail_id}"
         posted = [row for row in claimed if self._taken(row, "claimed", "posting", note)]
         if len(posted) == len(claimed):
             self._hand_over(mail, posted)
@@ -241,16 +269,40 @@ class _Run:
                 for row in rows:
                     self._move(row, "posting", "queued")  # it is not there, and a local channel knows
                 return
-            mail = self._written(rows, mail_id, "posting")
+            mail = self._mail(rows, "posting", self._approved(rows))
             if mail is not None:
                 self._hand_over(mail, rows)
         else:
             for row in rows:
                 self._give_up(row, "in_doubt", "the sender stopped while it handed the mail over")
 
-    def _written(self, rows: Sequence[OutreachRow], mail_id: str, state: str) -> Outgoing | None:
+    def _approved(self, rows: Sequence[OutreachRow]) -> dict[str, Approval]:
+        """What was approved of a mail in hand: nobody changes that any more. Few mails are asked for it."""
+        if any(row.mode == "review" or row.outreach_id in self.approvals for row in rows):
+            return self._store.approvals([row.outreach_id for row in rows])
+        return {}
+
+    def _mail(self, rows: Sequence[OutreachRow], state: str, known: Mapping[str, Approval]) -> Outgoing | None:
+        """The mail of these rows, in the words that were approved if it needs that; None: it does not leave."""
+        found = [known[row.outreach_id] for row in rows if row.outreach_id in known]
+        if not found and all(row.mode == "auto" for row in rows):
+            return self._written(rows, state)
+        why = void(found, rows, self._others(rows), person=person_of(rows[0], self._post), at=self._at)
+        if why is None:
+            return self._written(rows, state, words_of(found[0].words))
+        for row in rows:
+            self._end(row, "in_review", why, before=state)
+        return None
+
+    def _others(self, rows: Sequence[OutreachRow]) -> list[OutreachRow]:
+        """Open mails that would be one with these: what was approved without them is void."""
+        states: Any = sorted(OPEN_STATES)
+        there = self._store.outreach(states=states, account_id=rows[0].account_id, rule=rows[0].rule)
+        return [row for row in there if joined_by(row, self._post) == joined_by(rows[0], self._post)]
+
+    def _written(self, rows: Sequence[OutreachRow], state: str, words: Rendered | None = None) -> Outgoing | None:
         try:
-            return write_mail(rows, self._post, mail_id=mail_id)
+            return write_mail(rows, self._post, mail_id=rows[0].outreach_id, words=words)
         except TemplateError as err:
             for row in rows:
                 self._end(row, "held", str(err), before=state)

@@ -55,6 +55,7 @@ def person(
         snapshots=swap.drop(tables.snapshots),
         people=swap.drop(tables.people, tables.people.c.user_id == user_id),
     )
+    swap.drop(tables.approvals)  # their words hold names; what waits is shown to somebody once more
     swap.beside()
     _rename_audit(connection, user_id, pseudonym)
     return done

@@ -33,6 +33,7 @@ WHOLE = (
     tables.suppressions,
     tables.stops,
     tables.choices,
+    tables.approvals,
     tables.dead_letters,
     tables.audit,
     tables.tombstones,

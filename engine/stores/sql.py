@@ -14,6 +14,7 @@ from engine.instants import Instant
 from engine.lanes import lane_of
 from engine.log import Entry
 from engine.store import (
+    Approval,
     Batch,
     Choice,
     Chosen,
@@ -40,6 +41,7 @@ from engine.store import (
     Wishes,
 )
 from engine.stores import (
+    approvals,
     arrivals,
     decided,
     feedback,
@@ -391,6 +393,22 @@ class SqlStore:
         of = [row.rule]
         found = stops.against(connection, self._driver, accounts=[row.account_id], rules=of, channel=channel)
         return any(one.per_hour is None for one in found)
+
+    # -- what people decide ----------------------------------------------------------------------------------------
+    def approve(self, rows: Sequence[OutreachRow], one: Approval) -> bool:
+        """Let a mail leave in these words."""
+        what = "approved" if one.was is None else "approved with changes"
+        with self._driver.writing() as connection:
+            done = approvals.put(connection, rows, one, what)
+            if done:
+                ids = [row.outreach_id for row in rows]
+                persons.note(connection, Note(one.at, one.who, what, {"mails": ids, "digest": one.digest}))
+            return done
+
+    def approvals(self, mail_ids: Sequence[str]) -> dict[str, Approval]:
+        """The approvals that stand under these outreach ids."""
+        with self._driver.reading() as connection:
+            return approvals.read(connection, mail_ids)
 
     # -- the stop switch -------------------------------------------------------------------------------------------
     def stop(self, one: Stop) -> bool:

@@ -280,6 +280,16 @@ suppressions = sa.Table(
     _must("at", BIG),
 )
 
+# The words that a person let leave, by the first outreach id of their mail; JSON.
+approvals = sa.Table(
+    "approvals",
+    metadata,
+    sa.Column("mail_id", TEXT, primary_key=True),
+    _must("account_id", TEXT),
+    _must("body", BODY),
+    sa.Index(None, "account_id"),
+)
+
 # What a person stopped; with ``per_hour``, what goes on again, slowly.
 stops = sa.Table(
     "stops",

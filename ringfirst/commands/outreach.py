@@ -4,11 +4,14 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
-from ringfirst.commands import stopping
+from ringfirst.commands import reviewing, stopping
 from ringfirst.commands.options import json_option, opened, say_why_none, store_option
 
 if TYPE_CHECKING:
     from engine.store import OutreachRow
+
+
+_APART = ("changes", "mail", "approval")
 
 
 class State(click.ParamType):
@@ -27,12 +30,12 @@ class State(click.ParamType):
         return str(value)
 
 
-@click.group(short_help="List and show mails; stop them, and let them go on.")
+@click.group(short_help="List and show mails; approve, edit and reject; stop and go on.")
 def outreach() -> None:
     """Mails: where they stand and how they came there; and what people decide about them."""
 
 
-for _word in (stopping.stop, stopping.go, stopping.stops):
+for _word in (reviewing.approve, reviewing.reject, reviewing.edit, stopping.stop, stopping.go, stopping.stops):
     outreach.add_command(_word)
 
 
@@ -86,7 +89,12 @@ def list_(
 def show(outreach_id: str, store_url: str | None, *, as_json: bool) -> None:
     """Show one mail: what its decision froze, and each step of its life.
 
-    With --json the shape of list, with "values" and "changes": [{"at", "before", "after", "why", "by"}].
+    Of one that has not left, the words that would leave now, and the hash of them that an approval binds; of one that
+    was approved, the words that were, and those before somebody changed them.
+
+    With --json the shape of list, with "values", "changes": [{"at", "before", "after", "why", "by"}], "mail": {"to",
+    "name", "subject", "text", "digest", "joined"} (or {"fault"}), and "approval": {"at", "who", "until", "digest",
+    "subject", "text", "was": {"subject", "text"}}.
     """
     from engine.errors import UsageError
     from engine.instants import iso
@@ -95,6 +103,7 @@ def show(outreach_id: str, store_url: str | None, *, as_json: bool) -> None:
     with opened(store_url) as store:
         rows = store.outreach(outreach_id=outreach_id)
         steps = store.changes(outreach_id)
+        mail, approval = reviewing.shown_mail(store, rows[0]) if rows else (None, None)
     if not rows:
         raise UsageError(
             f"outreach {outreach_id[:64]}: there is no such mail; take an id from 'ringfirst outreach list'"
@@ -102,13 +111,30 @@ def show(outreach_id: str, store_url: str | None, *, as_json: bool) -> None:
     changes = [
         {"at": iso(one.at), "before": one.before, "after": one.after, "why": one.why, "by": one.by} for one in steps
     ]
-    answer = {**_plain(rows[0]), "values": rows[0].values, "changes": changes}
+    answer = {**_plain(rows[0]), "values": rows[0].values, "changes": changes, "mail": mail, "approval": approval}
     if as_json:
         print_json(answer)
         return
-    print_table(["what", "value"], [[name, shown(value)] for name, value in answer.items() if name != "changes"])
+    print_table(["what", "value"], [[name, shown(value)] for name, value in answer.items() if name not in _APART])
     click.echo()
     print_table(["at", "from", "to", "why", "by"], [list(one.values()) for one in changes])
+    for title, words in (("as it would leave now", mail), ("as it was approved", approval)):
+        if words is not None:
+            click.echo(f"\n{title}:")
+            _say_words(words)
+
+
+def _say_words(words: dict[str, Any]) -> None:
+    from ringfirst.answers import shown
+
+    for name, value in words.items():
+        if name == "text":
+            click.echo("\n" + "\n".join(shown(line) for line in value.splitlines()))
+        elif name == "was" and value is not None:
+            click.echo("\nbefore it was changed:")
+            _say_words(value)
+        elif value is not None:
+            click.echo(shown(f"{name}: {shown(value)}"))
 
 
 def _plain(row: "OutreachRow") -> dict[str, Any]:

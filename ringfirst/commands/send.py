@@ -62,8 +62,8 @@ def send(
 
     RINGFIRST_SENDGRID_KEY or RINGFIRST_SMTP says which. With --outbox they become files in any case. With --watch it
     goes on until Ctrl-C or a polite kill, and mails wait for the clock of their lane. With --simulate nothing in the
-    store changes: past mails are written as they would have left. With --json: {"mails", "rows", "held", "suppressed",
-    "expired", "waiting", "later", "failed", "in_doubt", "elsewhere", "recovered", "reasons"}.
+    store changes: past mails are written as they would have left. With --json: {"mails", "rows", "held", "in_review",
+    "suppressed", "expired", "waiting", "later", "failed", "in_doubt", "elsewhere", "recovered", "reasons"}.
     """
     found = settings()
     folder = folder_of(rules)
@@ -219,7 +219,18 @@ def _say(report: "SendReport", where: str) -> None:
     from ringfirst.answers import plural, shown
 
     click.echo(f"{plural(report.mails, 'mail')} for {plural(report.rows, 'decision')} {where}")
-    for name in ("held", "suppressed", "expired", "waiting", "later", "failed", "in_doubt", "elsewhere", "recovered"):
+    for name in (
+        "held",
+        "in_review",
+        "suppressed",
+        "expired",
+        "waiting",
+        "later",
+        "failed",
+        "in_doubt",
+        "elsewhere",
+        "recovered",
+    ):
         if getattr(report, name):
             click.echo(f"{name.replace('_', ' '):<11}{getattr(report, name):>7,}")
     for why, count in report.reasons.items():

@@ -203,6 +203,20 @@ def test_a_mail_that_somebody_is_sending_stops_the_batch_whole(store: Store) -> 
     assert store.count_events() == 3
 
 
+def test_a_rejected_mail_gives_its_occasion_back_and_is_not_asked_for_again(store: Store) -> None:
+    at = MONDAY + 12 * HOUR
+    live(store, [champion(), *uses(2, at)])
+    (mail,) = store.outreach()
+    told = {"account_id": "acme", "decision_id": mail.decision_id, "outreach_id": mail.outreach_id}
+    body = msgspec.json.encode({"kind": "outreach.rejected", **told})
+    assert store.move(mail.outreach_id, ["queued"], "rejected", at=WALL, by="ann", inbox=[("acme", "entry", body)])
+    live(store, [event("x", "other", MONDAY + 10 * DAY)], uses(2, MONDAY + 11 * DAY + 3 * HOUR))
+    (decision,) = store.decisions()
+    assert decision.at > MONDAY + 10 * DAY, "it was true anew, and was decided anew"
+    assert store.outreach()[0].state == "rejected", "somebody said no to this very mail"
+    assert replay.verify(store)["different"] == 0
+
+
 def test_an_expired_mail_gives_its_occasion_back(store: Store) -> None:
     at = MONDAY + 12 * HOUR
     live(store, [champion(), *uses(2, at)])

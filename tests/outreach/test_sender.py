@@ -125,8 +125,9 @@ def test_a_mail_that_is_not_due_stays(store, templates):
 
 def test_a_mail_in_review_is_never_sent(store, templates):
     keep(store, planned(mode="review"))
-    sent(store, templates, MemoryChannel(), at=DUE + 100 * DAY)
+    assert sent(store, templates, MemoryChannel(), at=DUE + HOUR).mails == 0
     assert only(store).state == "in_review"
+    assert sent(store, templates, MemoryChannel(), at=DUE + 100 * DAY).mails == 0
 
 
 def test_an_old_mail_expires_and_gives_its_occasion_back(store, templates):

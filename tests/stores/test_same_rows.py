@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from engine.decision import Subject
 from engine.feedback import Feedback, Learned, MailFact
-from engine.store import Heartbeat, Stop, Store
+from engine.store import Approval, Heartbeat, Stop, Store
 from engine.stores import open_store
 from engine.stores.sql import SqlStore
 from engine.stores.tables import metadata, settings, tombstones
@@ -42,6 +42,15 @@ def _live(store: Store) -> None:
     store.choose("k", {"tips": "in"}, at=T0 + 1, by="page")
     store.audit(at=T0, who="ann", what="approve", detail={"n": 1})
     store.stop(Stop("rule", "r2", T0, "ann", "why"))
+    (row,) = store.outreach(rule="r2", account_id=ACME)
+    words = {"subject": "s", "text": "t", "html": "h", "preview": ""}
+    rows = ((row.outreach_id, row.at),)
+    store.approve(
+        [row],
+        Approval(
+            mail_id=row.outreach_id, account_id=ACME, rows=rows, at=T0, who="ann", until=T0, digest="d", words=words
+        ),
+    )
     store.forget_account(claims[1], account_in(1), at=T0)
 
 
