@@ -84,6 +84,11 @@ def print_findings(findings: Iterable[Finding], *, err: bool = False) -> None:
         click.echo(shown(str(one)), err=err)
 
 
+def plain_finding(one: Finding) -> dict[str, Any]:
+    """A finding for ``--json``."""
+    return {"path": one.path, "line": one.line, "column": one.column, "severity": one.severity, "message": one.message}
+
+
 def plural(count: int, one: str, many: str = "") -> str:
     """A number and its word.
 

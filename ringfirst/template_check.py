@@ -6,9 +6,11 @@ import msgspec
 
 from engine.rulebook.book import Rulebook
 from engine.rulebook.findings import Finding
-from engine.rulebook.spec import Outreach, Rule
+from engine.rulebook.spec import Measure, Outreach, Rule
 from outreach.examples import check_example
-from outreach.templates import Template, check_template
+from outreach.finding import error
+from outreach.template import Template, every_variant
+from outreach.templates import check_template
 from ringfirst.rulebooks import Folder
 
 ALWAYS = frozenset({"account.id", "why", "title", "owner", "rule", "you.id", "you.email"})
@@ -29,8 +31,34 @@ def _with_rules(book: Rulebook, templates: Mapping[str, Template]) -> Iterator[F
         kind = subject_of(rule)
         must = kind is not None and not rule.each_alone
         names = given_names(book, rule, rule.outreach)
-        for one in check_template(templates[rule.outreach.template], names, subject=kind, must_use_plural=must):
+        template = templates[rule.outreach.template]
+        found = check_template(template, names, subject=kind, must_use_plural=must)
+        for one in (*found, *_names_people(book, rule, rule.outreach, template)):
             yield msgspec.structs.replace(one, message=f"rule {rule.id}: {one.message}")
+
+
+def _names_people(book: Rulebook, rule: Rule, outreach: Outreach, template: Template) -> Iterator[Finding]:
+    """Where a customer's mail says which colleagues a rule is about, and its template does not say that it does.
+
+    Such names are lists of people, and the person of a rule for each person that is told to somebody else.
+    """
+    if outreach.audience == "staff" or template.manifest.names_people:
+        return
+    personal = {name for name, kind in book.person_attributes.items() if kind == "personal"} | {"id"}
+    named = {one.name for one in book.measures.values() if _lists_people(one, personal)}
+    if rule.each == "person" and any(word != "person" for reader in outreach.to for word in reader.alternatives):
+        words = ("person", *(word for word in (template.plural,) if word))
+        named |= {f"{word}.{name}" for word in words for name in personal}
+    for variant in every_variant(template):
+        for path, reads in variant.reads.items():
+            for read in reads:
+                if read.name in named:
+                    what = f"the mail tells its reader which colleagues are meant ({read.name}); found no"
+                    yield error(path, read.line, f"{what} names_people; write names_people: true in template.yml")
+
+
+def _lists_people(measure: Measure, personal: set[str]) -> bool:
+    return measure.verb == "list" and measure.thing == "person" and measure.prop in personal
 
 
 def subject_of(rule: Rule) -> str | None:

@@ -46,14 +46,14 @@ def check(
     Ends with 1 when there is an error. With --json: [{"path", "line", "column", "severity", "message"}]; together with
     --against: {"findings": [...], "changes": [...]}.
     """
-    from ringfirst.answers import print_json, print_table
+    from ringfirst.answers import plain_finding, print_json, print_table
     from ringfirst.rulebooks import checked
 
     folder = folder_of(rules)
     book, findings = checked(folder)
     changes = _changes(book, against, store_url) if book is not None and against is not None else None
     if as_json:
-        listed = [_plain(one) for one in findings]
+        listed = [plain_finding(one) for one in findings]
         print_json(listed if changes is None else {"findings": listed, "changes": changes})
     else:
         _say(findings, book)
@@ -89,10 +89,6 @@ def _say(findings: "list[Finding]", book: "Rulebook | None") -> None:
             wait = "waits" if len(rules) == 1 else "wait"
             told = f"{plural(len(rules), 'rule')} {wait}: {', '.join(rules)}" if rules else "no rule waits"
             talk(f"while source {source} is late, {told}")
-
-
-def _plain(one: "Finding") -> dict[str, Any]:
-    return {"path": one.path, "line": one.line, "column": one.column, "severity": one.severity, "message": one.message}
 
 
 def _changes(book: "Rulebook", against: Path, store_url: str | None) -> list[dict[str, Any]]:

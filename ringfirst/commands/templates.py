@@ -87,6 +87,38 @@ def show(ctx: click.Context, name: str, variant: str, rules: Path | None, *, as_
 
 @templates.command()
 @click.argument("names", metavar="[NAME...]", nargs=-1)
+@rules_option
+@json_option
+@click.pass_context
+def lint(ctx: click.Context, names: tuple[str, ...], rules: Path | None, *, as_json: bool) -> None:
+    """Look for what is wrong with mails: all of them, or those named, in every variant.
+
+    Each is rendered with its example, with nothing known of the reader, with long values, with ones written from the
+    other side and with markup in them. Then its links, pictures, size, text part and colours in light and dark are
+    looked at, and whether customers find our address and a way to stop such mails. Ends with 1 when something is found.
+    With --json: [{"path", "line", "column", "severity", "message"}].
+    """
+    from outreach.proof import prove
+    from ringfirst.answers import plain_finding, plural, print_findings, print_json, talk
+
+    folder = folder_of(rules)
+    known, findings = folder.mail_templates
+    for name in names:
+        if name not in known and not any(_asked(one.path, (name,)) for one in findings):
+            raise _unknown(name, list(known))
+    asked = [template for name, template in sorted(known.items()) if not names or name in names]
+    found = [one for one in findings if _asked(one.path, names)]
+    found = sorted({*found, *(one for template in asked for one in prove(template))})
+    if as_json:
+        print_json([plain_finding(one) for one in found])
+    else:
+        print_findings(found)
+        talk(f"{plural(len(asked), 'template')}, {plural(len(found), 'finding')}")
+    ctx.exit(1 if found else 0)
+
+
+@templates.command()
+@click.argument("names", metavar="[NAME...]", nargs=-1)
 @click.option("--all", "every", is_flag=True, help="All templates of the rulebook.")
 @click.option(
     "--out",

@@ -160,3 +160,25 @@ def test_variants_are_listed_shown_by_name_and_stand_on_the_page(run, ask, book,
     page = (place / "gallery" / "index.html").read_text()
     assert 'id="orientation-tomorrow/de"' in page
     assert "3 templates in 4 variants" in page
+
+
+def test_lint_ends_with_1_when_something_is_found_and_says_where(run, ask, book):
+    assert run("templates", "lint", "--rules", "book").stderr.strip() == "2 templates, 0 findings"
+    assert ask("templates", "lint", "--rules", "book") == []
+    body = book / "templates" / "underused-feature" / "body.mjml"
+    change(body, "<mj-text>With {{", '<mj-text><i style="color:#bbb">x</i>With <bdi>{{ account.plan }}</bdi> {{')
+    found = ask("templates", "lint", "underused-feature", "--rules", "book", code=1)
+    assert [(one["path"].partition("book/")[2], one["line"], one["severity"]) for one in found] == [
+        ("templates/underused-feature/body.mjml", 1, "error"),
+        ("templates/underused-feature/body.mjml", 15, "warning"),
+    ]
+    said = run("templates", "lint", "--rules", "book", code=1)
+    assert "error: 'x' is hard to read in light: a contrast of 1.92; it needs 4.5" in said.stdout
+    assert "warning: the mail is held for everybody whose 'account.plan' is not known" in said.stdout
+    assert "2 findings" in said.stderr
+    assert run("templates", "lint", "escalation-red", "--rules", "book").stderr.strip() == "1 template, 0 findings"
+    assert (
+        "did you mean 'escalation-red'" in run("templates", "lint", "escalation-rde", "--rules", "book", code=2).stderr
+    )
+    (book / "templates" / "escalation-red" / "subject.txt").unlink()
+    assert "has no subject.txt" in run("templates", "lint", "escalation-red", "--rules", "book", code=1).stdout

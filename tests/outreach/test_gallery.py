@@ -240,7 +240,7 @@ def filled(value: Any, text: str) -> Any:
     """An example with other texts in it, and with large numbers; dates and zones stay."""
     if isinstance(value, dict):
         return {
-            key: inner if key in ("_zone", "_locale", "timezone") else filled(inner, text)
+            key: inner if key in ("_zone", "_locale", "links", "timezone") else filled(inner, text)
             for key, inner in value.items()
         }
     if isinstance(value, list):
