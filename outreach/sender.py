@@ -17,14 +17,17 @@ import msgspec
 
 from engine.decision import OPEN_STATES, MailState
 from engine.errors import TemplateError
-from engine.instants import MINUTE, SECOND, Instant, iso
+from engine.feedback import Step
+from engine.instants import MINUTE, SECOND, Instant
 from engine.rulebook.spec import Policy
 from engine.rulebook.topics import topic_of
-from engine.store import ALL_TOPICS, Approval, OutreachRow, Standing, Store
+from engine.store import ALL_TOPICS, NOTE, Approval, OutreachRow, Standing, Store
 from outreach.addresses import address_key
 from outreach.approving import FRESH, void, words_of
 from outreach.channel import Channel, DeliveryError, Verdict
 from outreach.context import Lookup, People, Sender, reader_address
+from outreach.doubts import Doubts, sendable
+from outreach.feedback import settle
 from outreach.folding import fold, is_folded
 from outreach.gate import Post, asking, by_rank, judge, looks_back, person_of, too_old
 from outreach.joining import join_rows, joined_by, write_mail
@@ -33,12 +36,16 @@ from outreach.mail import Outgoing
 from outreach.policy import No
 from outreach.rendering import Rendered
 from outreach.stops import against, channel_kind, stopped
+from outreach.telling import expired, sent
 from outreach.templates import Template
 
 BEHIND = 5 * MINUTE
 """How far a lane's clock may stand behind the sender's before its mails wait."""
 AGAIN = 5 * MINUTE
 """How long a mail waits that its channel did not take for now; some servers make every stranger come twice."""
+MOST_DOUBTS = 3
+"""After so many mails in doubt one after the other a run ends, before they all are."""
+DOUBTS_WAIT_SECONDS = 60.0
 _AFTER: dict[Verdict, MailState] = {"later": "queued", "failed": "failed", "in_doubt": "in_doubt", "down": "queued"}
 _POSTED = re.compile(r"by (\S+) as (\S+)")
 _log = logging.getLogger("outreach.sender")
@@ -82,6 +89,7 @@ def send_due(  # noqa: PLR0913, each is a choice of its own that only the one wh
     limit: int | None = None,
     seconds: float = float("inf"),
     stop: Callable[[], bool] = lambda: False,
+    doubts: Doubts | None = None,
 ) -> SendReport:
     """Send what is due at ``at``; ``by`` names this sender in ``outreach_changes``; ``stop`` ends it between two mails.
 
@@ -89,14 +97,15 @@ def send_due(  # noqa: PLR0913, each is a choice of its own that only the one wh
     goes on from ``at`` while mails are handed over; after so many ``seconds`` the others are left. What another run
     left half done is settled first: at once on a local channel (it lets in one run at a time), else when
     ``lease_seconds`` have passed. Mails in review expire and never leave; what somebody approved leaves in the words
-    that were approved. ``only_to`` are the domains that a channel which
-    leaves this machine may write to (none named: all). Raises ``DeliveryError`` when the channel cannot be used at all;
-    what it did not take waits.
+    that were approved. ``only_to`` are the domains that a channel which leaves this machine may write to (none named:
+    all). What providers told is learned from first; ``doubts`` says which mails in doubt are sent again. Raises
+    ``DeliveryError`` when the channel cannot be used at all; what it did not take waits.
     """
     outside = only_to if not channel.local else ()
     post = post_of(store, templates, sender, policy or Policy(), only_to=outside, away=not channel.local)
     run = _Run(store, post, channel, at, by, live=live)
     with channel.session():
+        settle(store, at=at, by=by)
         run.recover(lease_seconds * SECOND)
         rows = store.outreach(states=["queued", "held"], due_by=at, limit=limit)
         clocks = {info.lane: info.clock_at for info in store.lane_infos(at=at)} if live else None
@@ -106,6 +115,10 @@ def send_due(  # noqa: PLR0913, each is a choice of its own that only the one wh
         asked = [row for row in rows if not stop() and run.ask(row, clocks)]
         groups = fold(join_rows(asked, post), templates)
         end = time.monotonic() + seconds
+        if not channel.local:
+            run.send_again(
+                sendable(store, channel.name, doubts or Doubts(), at), lambda: stop() or time.monotonic() >= end
+            )
         for group in sorted(groups, key=lambda group: (not is_folded(group), by_rank(group[0]))):
             if stop() or run.down is not None or time.monotonic() >= end:
                 break
@@ -150,6 +163,7 @@ class _Run:
         self._stops, self._kind = store.stops(), channel_kind(channel.name)
         self.approvals: dict[str, Approval] = {}
         """What was approved of the mails that are due, as the run began."""
+        self._doubts = 0
         self.down: DeliveryError | None = None
         """Why the channel takes nothing any more."""
 
@@ -223,16 +237,48 @@ class _Run:
         mail = self._mail(claimed, "claimed", self._approved(claimed))
         if mail is None:
             return
+        if self._posting(claimed, mail, "claimed"):
+            self._hand_over(mail, claimed)
+        else:  # a stop came in between, or another sender was faster
+            self._tally["elsewhere"] += len(claimed)
+            for row in claimed:
+                self._move(row, "claimed", "queued")
+
+    def send_again(self, doubtful: Sequence[Sequence[OutreachRow]], stop: Callable[[], bool]) -> None:
+        """Send mails in doubt again that surely never left, or that may arrive twice by the word of their rule.
+
+        They count as contact since they were handed over first, so no cap or gap is asked again; all else is. One that
+        may not leave now stays in doubt, and one whose reason is gone, or that is too old by now, ends.
+        """
+        for group in doubtful:
+            if stop() or self.down is not None:
+                return
+            no = next(filter(None, (self._against(row) for row in group)), None)
+            if no is None:
+                mail = self._mail(group, "in_doubt", self._approved(group))
+                if mail is not None and self._posting(group, mail, "in_doubt"):
+                    self._hand_over(mail, group)
+            elif no.state != "held":
+                for row in group:
+                    self._end(row, no.state, no.why)
+
+    def _against(self, row: OutreachRow) -> No | None:
+        """What stands against sending a mail in doubt again."""
+        planned = (one for one in self._store.decisions(account_id=row.account_id, rule=row.rule))
+        if not any(one.decision_id == row.decision_id and one.outcome == "planned" for one in planned):
+            return No("suppressed", "its reason was gone before it was known whether it had left")
+        no = stopped(row, self._stops, self._kind) or judge(row, self._post, at=self._at)
+        since = self._at - looks_back(self._post.policy)
+        past = self._store.contacts(row.account_id, person_of(row, self._post), since=since)
+        human = [one for one in past if one.channel not in {"mail", NOTE}]
+        return no or asking(row, self._post, at=self._at)(Standing(human))
+
+    def _posting(self, rows: Sequence[OutreachRow], mail: Outgoing, before: MailState) -> bool:
+        """Write down that a mail is about to be handed over, all of its rows or none; False: it must not be."""
         note = f"by {self._channel.name} as {mail.mail_id}"
-        posted = [row for row in claimed if self._taken(row, "claimed", "posting", note)]
-        if len(posted) == len(claimed):
-            self._hand_over(mail, posted)
-        else:
-            for row in posted:
-                self._move(row, "posting", "queued")
-            for row in claimed:  # a stop came in between, or another sender was faster
-                if row not in posted:
-                    self._move(row, "claimed", "queued")
+        steps = [Step(outreach_id=row.outreach_id, before=(before,), after="posting", why=note) for row in rows]
+        known = {"channel": self._channel.name, "message_id": mail.message_id}
+        return self._store.move_mail(steps, at=self._at, by=self._by, known=known, unless_stopped=self._kind)
 
     def _claimed(self, group: Sequence[OutreachRow]) -> list[OutreachRow]:
         """Those of a mail's rows that are ours now; none when the policy holds the mail."""
@@ -310,35 +356,52 @@ class _Run:
 
     def _hand_over(self, mail: Outgoing, rows: Sequence[OutreachRow]) -> None:
         try:
-            self._channel.deliver(mail)
+            provider_id = self._channel.deliver(mail)
         except DeliveryError as err:
             self.down = err if err.verdict == "down" else None
             why = str(err) if self.down is None or err.over_it else None
             for row in rows:
                 self._give_up(row, _AFTER[err.verdict], why)
+            self._count_doubts(err)
         except Exception as err:  # noqa: BLE001, the outermost loop: whatever it was, the mail may have left
             _log.error("mail %s is in doubt: %s", mail.mail_id, type(err).__name__)  # a traceback may hold an address
             for row in rows:
                 self._give_up(row, "in_doubt", f"the channel failed with {type(err).__name__}")
         else:
-            self._accept(rows, mail.mail_id)
+            self._doubts = 0
+            self._accept(rows, mail.mail_id, provider_id)
 
-    def _accept(self, rows: Sequence[OutreachRow], mail_id: str) -> None:
+    def _count_doubts(self, err: DeliveryError) -> None:
+        """Where one mail after the other is in doubt, something is wrong with the way and not with the mails."""
+        self._doubts = self._doubts + 1 if err.verdict == "in_doubt" else 0
+        if self._doubts >= MOST_DOUBTS:
+            message = f"{err}; so it was for {self._doubts} mails one after the other; the others wait"
+            self.down = DeliveryError(message, "down", wait_seconds=DOUBTS_WAIT_SECONDS)
+
+    def _accept(self, rows: Sequence[OutreachRow], mail_id: str, provider_id: str | None = None) -> None:
         note = f"by {self._channel.name} as {mail_id}"
-        left = [
-            row
+        at = self._at
+        steps = [
+            Step(
+                outreach_id=row.outreach_id,
+                before=("posting", "in_doubt"),  # another sender may have given us up for dead
+                after="accepted",
+                why=note,
+                inbox=((row.account_id, "event", sent(row, at)),),
+            )
             for row in rows
-            if self._move(row, "posting", "accepted", note, [(row.account_id, "event", _sent(row, self._at))])
         ]
-        self._tally["rows"] += len(left)
-        self._tally["mails"] += bool(left)
+        # What was told of it in the meantime may have settled it already: then it is out all the same.
+        self._store.move_mail(steps, at=at, by=self._by, known={"provider_id": provider_id} if provider_id else None)
+        self._tally["rows"] += len(rows)
+        self._tally["mails"] += 1
 
     def _end(self, row: OutreachRow, state: MailState, why: str, before: str = "") -> None:
         self._tally[state] += 1
         self._reasons[why] += 1
         if (row.state, row.why) == (state, why):
             return
-        inbox = [(row.account_id, "entry", _expired(row))] if state == "expired" else []
+        inbox = [(row.account_id, "entry", expired(row))] if state == "expired" else []
         if not self._move(row, before or row.state, state, why, inbox):
             self._tally[state] -= 1
             self._reasons -= Counter([why])
@@ -349,11 +412,6 @@ class _Run:
             self._tally["later" if state == "queued" else state] += 1
             self._reasons.update([why] if why else [])
 
-    def _taken(self, row: OutreachRow, before: str, after: MailState, why: str | None) -> bool:
-        moved = self._move(row, before, after, why, unless_stopped=self._kind)
-        self._tally["elsewhere"] += not moved
-        return moved
-
     def _move(
         self,
         row: OutreachRow,
@@ -361,7 +419,6 @@ class _Run:
         after: MailState,
         why: str | None = None,
         inbox: Any = (),
-        unless_stopped: str | None = None,
     ) -> bool:
         states: Any = [before]
         return self._store.move(
@@ -372,7 +429,6 @@ class _Run:
             by=self._by,
             why=why,
             inbox=inbox,
-            unless_stopped=unless_stopped,
         )
 
 
@@ -392,38 +448,11 @@ def _links(store: Store, sender: Sender, policy: Policy, people: Lookup) -> Call
 
 
 def _posted(row: OutreachRow) -> tuple[str, str]:
+    """By which channel it was handed over, and in which mail; an earlier version wrote that into the reason alone."""
+    if row.channel is not None and row.mail_id is not None:
+        return row.channel, row.mail_id
     found = _POSTED.fullmatch(row.why or "")
     return (found.group(1), found.group(2)) if found else ("", row.outreach_id)
-
-
-def _sent(row: OutreachRow, at: Instant) -> bytes:
-    return msgspec.json.encode(
-        {
-            "id": f"outreach.sent:{row.outreach_id}",
-            "type": "outreach.sent",
-            "account_id": row.account_id,
-            "user_id": row.to if row.audience == "customer" else None,
-            "time": iso(at),
-            "properties": {
-                "rule": row.rule,
-                "template": row.template,
-                "class": row.mail_class,
-                "decision_id": row.decision_id,
-                "outreach_id": row.outreach_id,
-            },
-        }
-    )
-
-
-def _expired(row: OutreachRow) -> bytes:
-    return msgspec.json.encode(
-        {
-            "kind": "outreach.expired",
-            "account_id": row.account_id,
-            "decision_id": row.decision_id,
-            "outreach_id": row.outreach_id,
-        }
-    )
 
 
 def cached(people: Lookup) -> Callable[[str], People]:

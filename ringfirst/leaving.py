@@ -13,8 +13,10 @@ from ringfirst.settings import Settings
 
 if TYPE_CHECKING:
     from engine.instants import Instant
+    from engine.rulebook.book import Rulebook
     from outreach.channel import Channel
     from outreach.context import Sender
+    from outreach.doubts import Doubts
     from outreach.sender import SendReport
 
 EVERY_SECONDS = 2.0
@@ -61,6 +63,14 @@ def way(found: Settings, outbox: Path | None) -> str:
     if outbox is None and found.sendgrid_key is not None:
         return "by SendGrid"
     return "by SMTP" if outbox is None and found.smtp is not None else f"in {outbox or found.outbox}/"
+
+
+def doubts_of(book: "Rulebook | None") -> "Doubts":
+    """What the rules say of mails in doubt."""
+    from outreach.doubts import Doubts
+
+    rules = book.rules if book is not None else ()
+    return Doubts(rules={rule.id: rule.in_doubt for rule in rules if rule.in_doubt is not None})
 
 
 def only_to(found: Settings) -> tuple[str, ...]:

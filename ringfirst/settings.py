@@ -116,6 +116,7 @@ class Settings(BaseModel):
     ``locale`` is that of readers of whom none is known: the language of their mails, and how numbers and dates look.
     ``smtp`` names the server that takes them (``host:port``); without it they go into the folder ``outbox``.
     ``sendgrid_key`` lets SendGrid take them, in the ``sendgrid_region`` of the account; ``sendgrid_url``: elsewhere.
+    ``sendgrid_webhook_key`` is the public key by which what SendGrid tells of mails is known to come from it.
     ``only_to`` are the domains that mails may go to, with commas.
     ``host``, ``port`` and ``token`` are the embedded server's; ``allowed_hosts`` are names it answers to, with commas.
     ``health`` is where a worker shows how it is (``host:port``; port 0 takes a free one), ``log`` how all of them log.
@@ -141,6 +142,7 @@ class Settings(BaseModel):
     smtp_ca: Path | None = None
     sendgrid_key: SecretStr | None = None
     sendgrid_region: Region = "global"
+    sendgrid_webhook_key: str | None = None
     sendgrid_url: Annotated[str, AfterValidator(_api)] | None = None
     only_to: str = ""
     host: str = "127.0.0.1"

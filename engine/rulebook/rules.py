@@ -49,6 +49,7 @@ def read_rule(reading: Reading, node: Node, things: frozenset[str]) -> Rule | No
         backfill="backfill" in keys and reading.flag(keys["backfill"], "backfill"),
         withdraw=not ("withdraw" in keys and reading.word(keys["withdraw"], "withdraw", ["never"])),
         priority=reading.whole(keys["priority"], "priority", 0, 1000) if "priority" in keys else 50,
+        in_doubt=reading.word(keys["in_doubt"], "in_doubt", ["hold", "resend"]) if "in_doubt" in keys else None,  # type: ignore[arg-type]
         max_age=reading.span(keys["max_age"], "max_age") if "max_age" in keys else 86_400_000,
         each_alone="each_alone" in keys and reading.flag(keys["each_alone"], "each_alone"),
         every=every,

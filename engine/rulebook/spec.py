@@ -311,6 +311,10 @@ class Reader:
     text: str = ""
 
 
+InDoubt = Literal["hold", "resend"]
+"""What a rule says of a mail that may have left: never send it again, or send it again though it may arrive twice."""
+
+
 @dataclass(frozen=True, slots=True)
 class Outreach:
     """``send`` (to a customer's people) or ``notify`` (to us)."""
@@ -364,6 +368,7 @@ class Rule:
     each_alone: bool = False
     every: int = HOUR
     goal: Line | None = None
+    in_doubt: InDoubt | None = None
 
     @property
     def thing(self) -> str:

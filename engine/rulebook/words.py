@@ -143,7 +143,7 @@ RULE: Shape = {
     "every": Key("span", "How often a portfolio rule is looked at."),
     "goal": Key("goal", "What the mail is for, measured later."),
     "across_accounts": Key("word one|each", "One person in several accounts."),
-    "in_doubt": Key("word hold|resend", "What becomes of a mail whose fate is unknown."),
+    "in_doubt": Key("word hold|resend", "A mail that may have left: never again, or again though it may arrive twice."),
     "background": Key("list of given", "Events before every case."),
     "cases": Key("list of case", "What the rule must do, tested by `ringfirst test`."),
 }

@@ -19,16 +19,15 @@ _JOINS = "mail_id", "provider_id", "message_id"
 
 def put(connection: sa.Connection, driver: Driver, rows: Sequence[Feedback], suppress: Mapping[str, str]) -> int:
     """Keep what is new, and let nobody write to the addresses of ``suppress`` any more; returns how many are new."""
-    new = 0
     persons.hold(connection, driver, *{one.person for one in rows if one.person and one.event_id in suppress})
     for one in rows:
-        values = {name: getattr(one, name) for name in _TOLD}
-        insert = driver.upsert(feedback).values(values).on_conflict_do_nothing()
-        new += connection.execute(insert.execution_options(**COUNTED)).rowcount
         reason = suppress.get(one.event_id)
         if reason is not None and one.person is not None:
             persons.suppress(connection, driver, one.person, reason=reason, at=one.heard_at)
-    return new
+    if not rows:
+        return 0
+    insert = driver.upsert(feedback).on_conflict_do_nothing().execution_options(**COUNTED)
+    return connection.execute(insert, [{name: getattr(one, name) for name in _TOLD} for one in rows]).rowcount
 
 
 def unsettled(connection: sa.Connection, limit: int) -> list[Feedback]:

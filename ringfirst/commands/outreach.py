@@ -87,14 +87,14 @@ def list_(
 @store_option
 @json_option
 def show(outreach_id: str, store_url: str | None, *, as_json: bool) -> None:
-    """Show one mail: what its decision froze, and each step of its life.
+    """Show one mail: what its decision froze, each step of its life, and what its provider told of it.
 
     Of one that has not left, the words that would leave now, and the hash of them that an approval binds; of one that
     was approved, the words that were, and those before somebody changed them.
 
-    With --json the shape of list, with "values", "changes": [{"at", "before", "after", "why", "by"}], "mail": {"to",
-    "name", "subject", "text", "digest", "joined"} (or {"fault"}), and "approval": {"at", "who", "until", "digest",
-    "subject", "text", "was": {"subject", "text"}}.
+    With --json the shape of list, with "values", "facts": {kind: when}, "changes": [{"at", "before", "after", "why",
+    "by"}], "mail": {"to", "name", "subject", "text", "digest", "joined"} (or {"fault"}), and "approval": {"at", "who",
+    "until", "digest", "subject", "text", "was": {"subject", "text"}}.
     """
     from engine.errors import UsageError
     from engine.instants import iso
@@ -103,6 +103,7 @@ def show(outreach_id: str, store_url: str | None, *, as_json: bool) -> None:
     with opened(store_url) as store:
         rows = store.outreach(outreach_id=outreach_id)
         steps = store.changes(outreach_id)
+        facts = {kind: iso(when) for kind, when in store.facts([outreach_id]).get(outreach_id, {}).items()}
         mail, approval = reviewing.shown_mail(store, rows[0]) if rows else (None, None)
     if not rows:
         raise UsageError(
@@ -111,7 +112,14 @@ def show(outreach_id: str, store_url: str | None, *, as_json: bool) -> None:
     changes = [
         {"at": iso(one.at), "before": one.before, "after": one.after, "why": one.why, "by": one.by} for one in steps
     ]
-    answer = {**_plain(rows[0]), "values": rows[0].values, "changes": changes, "mail": mail, "approval": approval}
+    answer = {
+        **_plain(rows[0]),
+        "values": rows[0].values,
+        "facts": facts,
+        "changes": changes,
+        "mail": mail,
+        "approval": approval,
+    }
     if as_json:
         print_json(answer)
         return

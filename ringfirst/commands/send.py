@@ -21,6 +21,7 @@ from ringfirst.commands.options import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from engine.rulebook.book import Rulebook
     from engine.rulebook.spec import Policy
     from engine.store import Store
     from outreach.channel import Channel
@@ -86,7 +87,7 @@ def send(
         report = (
             rehearse(store, folder, FileChannel(place), sender, until=at)
             if simulate
-            else _send(store, folder, channel_of(found, sender, outbox), sender, found, at, policy=_policy(store))
+            else _send(store, folder, channel_of(found, sender, outbox), sender, found, at, book=active_book(store))
         )
     if as_json:
         import msgspec
@@ -140,14 +141,14 @@ def _send(
     found: "Settings",
     at: int | None,
     *,
-    policy: "Policy | None",
+    book: "Rulebook | None",
     live: bool = False,
     seconds: float = float("inf"),
     stop: "Callable[[], bool]" = lambda: False,
 ) -> "SendReport":
     from outreach.sender import send_due
     from ringfirst.intake import now
-    from ringfirst.leaving import only_to
+    from ringfirst.leaving import doubts_of, only_to
     from ringfirst.owners import owner_name
 
     moment = now() if at is None else at
@@ -158,7 +159,8 @@ def _send(
         sender=sender,
         at=moment,
         by=f"send:{owner_name()}",
-        policy=policy,
+        policy=book.policy if book else None,
+        doubts=doubts_of(book),
         only_to=only_to(found),
         live=live or not channel.local,
         seconds=seconds,
@@ -185,11 +187,11 @@ def _watch(
         signal.signal(name, lambda *_: stopping.set())
 
     @lru_cache(maxsize=1)
-    def policy(mark: str | None) -> "Policy | None":
-        return stored_book(store, mark).policy if mark else None
+    def book(mark: str | None) -> "Rulebook | None":
+        return stored_book(store, mark) if mark else None
 
     def once(at: int) -> "SendReport":
-        now_active = policy(active_mark(store))
+        now_active = book(active_mark(store))
         report = _send(
             store,
             folder,
@@ -197,7 +199,7 @@ def _watch(
             sender,
             found,
             at,
-            policy=now_active,
+            book=now_active,
             live=True,
             seconds=ROUND_SECONDS,
             stop=stopping.is_set,

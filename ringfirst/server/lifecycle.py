@@ -16,6 +16,7 @@ from engine.store import Store
 from outreach.channel import Channel
 from outreach.context import Sender
 from outreach.templates import Template
+from ringfirst.leaving import doubts_of
 from ringfirst.server.app import make_app
 from ringfirst.server.door import is_address
 from ringfirst.server.health import Health
@@ -130,6 +131,7 @@ class _Server:
                 self._health,
                 metrics,
                 policy=book.policy,
+                doubts=doubts_of(book),
                 only_to=post.only_to,
             )
 

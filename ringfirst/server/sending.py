@@ -10,6 +10,7 @@ from engine.rulebook.spec import Policy
 from engine.store import Store
 from outreach.channel import Channel
 from outreach.context import Sender
+from outreach.doubts import Doubts
 from outreach.sender import send_due
 from outreach.templates import Template
 from ringfirst.intake import now
@@ -40,11 +41,13 @@ class Sending(threading.Thread):
         metrics: Metrics,
         *,
         policy: Policy | None = None,
+        doubts: Doubts | None = None,
         only_to: Collection[str] = (),
     ) -> None:
         super().__init__(name="sender", daemon=True)
         self._store, self._templates, self._channel, self._sender = store, templates, channel, sender
         self._health, self._metrics, self._policy, self._only_to = health, metrics, policy, only_to
+        self._doubts = doubts
         self._stopping = threading.Event()
 
     def stop(self) -> None:
@@ -74,6 +77,7 @@ class Sending(threading.Thread):
             at=at,
             by=f"run:{owner_name()}",
             policy=self._policy,
+            doubts=self._doubts,
             only_to=self._only_to,
             live=True,
             seconds=ROUND_SECONDS,

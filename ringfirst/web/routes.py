@@ -7,13 +7,14 @@ from engine.store import Store
 from ringfirst.commands.options import active_book, sender_of
 from ringfirst.settings import Settings
 from ringfirst.web.choices import Choices
+from ringfirst.web.sendgrid import sendgrid_routes
 
 
 def routes_of(store: Store, found: Settings) -> list[BaseRoute]:
-    """Every route but ``/robots.txt``."""
+    """Every route but ``/robots.txt``. Raises ``UsageError`` for settings that no route can be made of."""
 
     def policy() -> Policy:
         book = active_book(store)
         return book.policy if book is not None else Policy()
 
-    return Choices(store, sender_of(found)[0], policy).routes()
+    return [*Choices(store, sender_of(found)[0], policy).routes(), *sendgrid_routes(store, found)]

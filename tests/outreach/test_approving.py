@@ -288,6 +288,10 @@ class Deciding:
         self._step()
         return self._store.move(*args, **kwargs)
 
+    def move_mail(self, *args, **kwargs):
+        self._step()
+        return self._store.move_mail(*args, **kwargs)
+
 
 @pytest.mark.parametrize("step", [1, 2, 3])
 def test_rejected_or_out_and_never_both(store, templates, step):

@@ -72,6 +72,9 @@ class Dying:
     def move(self, *args, **kwargs):
         return self._step(self._store.move, *args, **kwargs)
 
+    def move_mail(self, *args, **kwargs):
+        return self._step(self._store.move_mail, *args, **kwargs)
+
     def claim_mail(self, *args, **kwargs):
         return self._step(self._store.claim_mail, *args, **kwargs)
 
@@ -391,7 +394,7 @@ def test_what_a_channel_says_decides_where_the_mail_goes(store, templates, answe
 
 
 @pytest.mark.parametrize("after", [True, False], ids=["after it is written", "before it is written"])
-@pytest.mark.parametrize("moves", range(1, 6))
+@pytest.mark.parametrize("moves", range(1, 4))
 def test_killed_at_any_step_a_mail_in_a_folder_is_there_exactly_once(store, templates, tmp_path, moves, after):
     keep(store, orientation("m1", "2026-03-12T09:00:00Z"), orientation("m2", "2026-03-12T13:30:00Z"))
     with pytest.raises(Killed):

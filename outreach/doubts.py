@@ -1,0 +1,61 @@
+"""Mails in doubt: which may be sent again, and when.
+
+A mail in doubt may have left. What the provider tells settles it. Where it tells nothing, silence means that the mail
+never left only as long as it is known to tell of the others.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from engine.instants import HOUR, MINUTE, Instant
+from engine.rulebook.spec import InDoubt
+from engine.store import OutreachRow, Store
+
+WAIT = 15 * MINUTE
+"""How long what a provider tells may be on its way."""
+LOOKS_BACK = HOUR
+"""From how long before the doubt on a provider must have told of every mail."""
+
+
+class Doubts(msgspec.Struct, frozen=True, kw_only=True):
+    """What to do about mails in doubt.
+
+    ``rules`` says it for rules that have a word of their own: ``hold``: never send one again; ``resend``: send it again
+    after ``wait`` (milliseconds), though it may arrive twice. The others are sent again when their provider is proven
+    to tell of mails, and told nothing of this one.
+    """
+
+    rules: Mapping[str, InDoubt] = {}
+    wait: int = WAIT
+
+
+def sendable(store: Store, channel: str, doubts: Doubts, at: Instant) -> list[list[OutreachRow]]:
+    """The mails in doubt of a channel that may be sent again at ``at``, each as the rows joined in it."""
+    rows = [row for row in store.outreach(states=["in_doubt"]) if row.channel == channel]
+    mails: dict[str, list[OutreachRow]] = {}
+    for row in sorted(rows, key=lambda row: (row.outreach_id != row.mail_id, row.due_at, row.outreach_id)):
+        mails.setdefault(row.mail_id or row.outreach_id, []).append(row)
+    ready = [mail for mail in mails.values() if max(row.state_at for row in mail) + doubts.wait <= at]
+    return [mail for mail in ready if _may(store, channel, doubts, mail, at)]
+
+
+def _may(store: Store, channel: str, doubts: Doubts, mail: Sequence[OutreachRow], at: Instant) -> bool:
+    if len({(row.rule, row.account_id, row.to) for row in mail}) > 1 or mail[0].outreach_id != mail[0].mail_id:
+        return False  # a digest, or not all of a mail: what was in it is not known any more
+    words = {doubts.rules.get(row.rule) for row in mail}
+    if "hold" in words:
+        return False
+    return words == {"resend"} or proven(
+        store, channel, since=min(row.state_at for row in mail), at=at, wait=doubts.wait
+    )
+
+
+def proven(store: Store, channel: str, *, since: Instant, at: Instant, wait: int) -> bool:
+    """Is it proven that a mail of ``since`` of which nothing was told never left?
+
+    The provider must have told of a mail that left after it, and of every mail since an hour before it, but for those
+    of which it may still tell. One that is missing says that what it tells gets lost.
+    """
+    heard = store.heard(channel, since=since - LOOKS_BACK, until=at - wait)
+    return heard.untold == 0 and heard.last_at is not None and heard.last_at >= since

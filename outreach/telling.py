@@ -1,0 +1,46 @@
+"""What the engine is told of mails, in the form that a lane's inbox takes."""
+
+from typing import Any
+
+import msgspec
+
+from engine.instants import Instant, iso
+from engine.store import OutreachRow
+
+
+def sent(row: OutreachRow, at: Instant) -> bytes:
+    """``outreach.sent``: the mail is out."""
+    return happened(row, "sent", at)
+
+
+def happened(row: OutreachRow, what: str, at: Instant, **more: Any) -> bytes:
+    """An event ``outreach.WHAT`` about a mail; its id is made of the two, so that telling it again changes nothing."""
+    return msgspec.json.encode(
+        {
+            "id": f"outreach.{what}:{row.outreach_id}",
+            "type": f"outreach.{what}",
+            "account_id": row.account_id,
+            "user_id": row.to if row.audience == "customer" else None,
+            "time": iso(at),
+            "properties": {
+                "rule": row.rule,
+                "template": row.template,
+                "class": row.mail_class,
+                "decision_id": row.decision_id,
+                "outreach_id": row.outreach_id,
+                **more,
+            },
+        }
+    )
+
+
+def expired(row: OutreachRow) -> bytes:
+    """An entry of the engine: the mail grew too old, its occasion is free again."""
+    return msgspec.json.encode(
+        {
+            "kind": "outreach.expired",
+            "account_id": row.account_id,
+            "decision_id": row.decision_id,
+            "outreach_id": row.outreach_id,
+        }
+    )

@@ -1,0 +1,309 @@
+"""What follows from what SendGrid tells: facts that only come, suppressions at once, and the end of every doubt."""
+
+import itertools
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from engine.instants import DAY, HOUR, MINUTE, SECOND
+from engine.lanes import lane_of
+from outreach.addresses import address_key
+from outreach.channel import DeliveryError
+from outreach.channels.sendgrid import SendGridChannel
+from outreach.channels.sendgrid_account import SendGridAccount
+from outreach.channels.sendgrid_events import checker, read_events
+from outreach.doubts import WAIT, Doubts
+from outreach.feedback import SUPPRESSES, settle
+from outreach.sender import MOST_DOUBTS, send_due
+from tests.fakes.sendgrid import KEY, FakeSendGrid, serving
+from tests.outreach.given import ADA, DUE, POLICY, SENDER, keep, only, planned
+
+LATER = DUE + WAIT
+
+
+class Clock:
+    """The instant at which what is told is heard."""
+
+    at = DUE
+
+
+@pytest.fixture
+def fake(store: Any) -> Iterator[FakeSendGrid]:
+    """A SendGrid that tells of its mails to our side, as the webhook takes it in; dates are those of the story."""
+    with serving(FakeSendGrid()) as made:
+        check = checker(made.signer.public)
+
+        def hear(body: bytes, headers: Any) -> int:
+            check(body, headers, int(headers["X-Twilio-Email-Event-Webhook-Timestamp"]) * SECOND)
+            told = [{**one, "timestamp": Clock.at // SECOND} for one in json.loads(body)]
+            found = read_events(json.dumps(told).encode(), store.key, at=Clock.at)
+            store.put_feedback(
+                found, suppress={one.event_id: SUPPRESSES[one.kind] for one in found if one.kind in SUPPRESSES}
+            )
+            return 204
+
+        made.webhook = hear
+        Clock.at = DUE
+        yield made
+
+
+def sent(store: Any, templates: Any, fake: FakeSendGrid, *, at: int = DUE, **more: Any) -> Any:
+    channel = SendGridChannel(SendGridAccount(key=KEY, host=fake.url))
+    Clock.at = at
+    return send_due(store, templates, channel, sender=SENDER, at=at, by="test", policy=POLICY, **more)
+
+
+def heard(store: Any, fake: FakeSendGrid, *, at: int = DUE + MINUTE) -> None:
+    Clock.at = at
+    fake.flush()
+    settle(store, at=at, by="webhook")
+
+
+def events(store: Any, account: str = "acme") -> list[str]:
+    rows = store.inbox(lane_of(account, store.lanes), after=0)
+    return [json.loads(row.body).get("type", json.loads(row.body).get("kind")) for row in rows]
+
+
+def in_doubt(store: Any, templates: Any, fake: FakeSendGrid, mode: Any, *facts: Any) -> None:
+    """Mails that may or may not have been taken."""
+    keep(store, *(facts or [planned()]))
+    fake.mode = lambda _: mode
+    assert sent(store, templates, fake).in_doubt == len(facts or [1])
+    fake.mode = lambda _: "ok"
+
+
+# -- facts -------------------------------------------------------------------------------------------------------------
+def test_a_mail_that_was_delivered_is_known_to_be_and_rules_see_it_once(
+    store: Any, templates: Any, fake: FakeSendGrid
+) -> None:
+    keep(store, planned())
+    fake.twice = fake.mixed = True
+    sent(store, templates, fake)
+    heard(store, fake)
+    heard(store, fake)
+    mail = only(store)
+    assert (mail.state, mail.provider_id) == ("accepted", next(iter(fake.taken)))
+    assert store.facts([mail.outreach_id]) == {mail.outreach_id: {"processed": DUE + MINUTE, "delivered": DUE + MINUTE}}
+    assert events(store) == ["outreach.sent", "outreach.delivered"]
+
+
+@pytest.mark.parametrize(
+    ("told", "reason", "event"),
+    [
+        ({"event": "bounce", "type": "bounce", "status": "5.1.1"}, "bounced", "outreach.bounced"),
+        ({"event": "spamreport"}, "complained", "outreach.complained"),
+        ({"event": "unsubscribe"}, "unsubscribed", "outreach.unsubscribed"),
+        ({"event": "bounce", "type": "blocked"}, None, "outreach.bounced"),
+        ({"event": "open"}, None, "outreach.opened"),
+        ({"event": "click"}, None, "outreach.clicked"),
+    ],
+)
+def test_bounce_complaint_and_goodbye_end_all_mail_to_the_address_at_once(
+    store: Any, templates: Any, fake: FakeSendGrid, told: dict[str, Any], reason: str | None, event: str
+) -> None:
+    keep(store, planned(rule="one"))
+    fake.becomes = lambda _: [told]
+    sent(store, templates, fake)
+    fake.flush()
+    assert store.suppressed(address_key(store.key, ADA["email"])) == reason, "before anybody has learned anything"
+    keep(store, planned(rule="two", account="other", due_at=DUE + DAY, expires_at=DUE + 2 * DAY))
+    report = sent(store, templates, fake, at=DUE + DAY)
+    assert (report.suppressed, report.mails) == ((1, 0) if reason else (0, 1))
+    assert events(store) == ["outreach.sent", event]
+
+
+def test_facts_in_any_order_and_number_come_to_the_same(store: Any, templates: Any, fake: FakeSendGrid) -> None:
+    ways = list(itertools.permutations(["processed", "delivered", "bounce"]))
+    keep(store, *(planned(account=f"a{n}") for n in range(len(ways))), people={"u1": ADA})
+    sent(store, templates, fake)
+    told = {one["x_outbox_id"]: one for one in fake.events()}
+    mails = store.outreach()
+    for mail, way in zip(mails, ways, strict=True):
+        for name in (*way, *way):
+            one = {
+                **told[mail.outreach_id],
+                "event": name,
+                "type": "bounce",
+                "sg_event_id": f"{mail.outreach_id}{name}",
+                "timestamp": DUE // SECOND,
+            }
+            store.put_feedback(read_events(json.dumps([one]).encode(), store.key, at=DUE))
+            settle(store, at=DUE, by="w")
+    assert list(store.facts([mail.outreach_id for mail in mails]).values()) == [
+        {"processed": DUE, "delivered": DUE, "bounced": DUE}
+    ] * len(ways)
+    assert all(
+        sorted(events(store, mail.account_id)) == ["outreach.bounced", "outreach.delivered", "outreach.sent"]
+        for mail in mails
+    )
+
+
+def test_a_bounce_without_our_id_is_found_by_theirs(store: Any, templates: Any, fake: FakeSendGrid) -> None:
+    keep(store, planned())
+    sent(store, templates, fake)
+    (message,) = fake.taken
+    fake.events()
+    told = {
+        "event": "bounce",
+        "type": "bounce",
+        "sg_event_id": "x",
+        "sg_message_id": f"{message}.filter1",
+        "email": ADA["email"],
+    }
+    store.put_feedback(read_events(json.dumps([told]).encode(), store.key, at=DUE))
+    settle(store, at=DUE, by="w")
+    assert "bounced" in store.facts([only(store).outreach_id])[only(store).outreach_id]
+
+
+def test_what_is_about_nobody_s_mail_is_kept_and_stops_nothing(store: Any) -> None:
+    told = {"event": "delivered", "sg_event_id": "x", "x_outbox_id": "nobody's"}
+    store.put_feedback(read_events(json.dumps([told]).encode(), store.key, at=DUE))
+    assert settle(store, at=DUE, by="w") == 1
+    assert settle(store, at=DUE, by="w") == 0
+
+
+# -- the end of a doubt ------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("mode", ["500-after", "drop-after"])
+def test_a_mail_in_doubt_that_was_taken_is_accepted_when_it_is_told_and_never_sent_again(
+    store: Any, templates: Any, fake: FakeSendGrid, mode: Any
+) -> None:
+    in_doubt(store, templates, fake, mode)
+    heard(store, fake)
+    assert only(store).state == "accepted"
+    assert sent(store, templates, fake, at=LATER + HOUR).mails == 0
+    assert (len(fake.taken), events(store)) == (1, ["outreach.sent", "outreach.delivered"])
+
+
+def test_what_was_told_is_learned_before_anything_is_sent_again(store: Any, templates: Any, fake: FakeSendGrid) -> None:
+    in_doubt(store, templates, fake, "500-after")
+    Clock.at = LATER
+    fake.flush()
+    sent(store, templates, fake, at=LATER, doubts=Doubts(rules={"orientation-tomorrow": "resend"}))
+    assert (only(store).state, len(fake.taken)) == ("accepted", 1)
+
+
+def test_a_mail_that_the_provider_dropped_went_to_nobody(store: Any, templates: Any, fake: FakeSendGrid) -> None:
+    in_doubt(store, templates, fake, "500-after")
+    (one, *_) = fake.events()
+    told = {**one, "event": "dropped", "timestamp": DUE // SECOND}
+    store.put_feedback(read_events(json.dumps([told]).encode(), store.key, at=DUE))
+    settle(store, at=DUE, by="w")
+    assert (only(store).state, only(store).why) == ("failed", "sendgrid: it took the mail and dropped it")
+    assert events(store) == []
+
+
+def others(store: Any, templates: Any, fake: FakeSendGrid, *names: str, at: int = DUE + MINUTE) -> None:
+    """Mails to others that leave after the one in doubt."""
+    facts = [planned(account=name, due_at=at, expires_at=at + DAY) for name in names]
+    keep(store, *facts, people={"u1": {"email": "bob@bolt.example"}}, clock=at)
+    sent(store, templates, fake, at=at)
+
+
+def test_silence_means_that_it_never_left_only_while_the_provider_is_known_to_tell(
+    store: Any, templates: Any, fake: FakeSendGrid
+) -> None:
+    in_doubt(store, templates, fake, "500-before")
+    assert sent(store, templates, fake, at=LATER).mails == 0, "nobody has told anything of any mail"
+    others(store, templates, fake, "bolt")
+    assert sent(store, templates, fake, at=LATER).mails == 0, "nor of the one that left since"
+    heard(store, fake, at=DUE + 2 * MINUTE)
+    assert sent(store, templates, fake, at=LATER - 1).mails == 0, "it may still be on its way"
+    assert sent(store, templates, fake, at=LATER).mails == 1
+    assert len(fake.ids()) == len(set(fake.ids())) == 2
+    assert {row.state for row in store.outreach()} == {"accepted"}
+
+
+def test_a_provider_that_told_of_others_before_the_doubt_and_not_since_proves_nothing(
+    store: Any, templates: Any, fake: FakeSendGrid
+) -> None:
+    others(store, templates, fake, "bolt", at=DUE)
+    heard(store, fake)
+    fact = planned(due_at=DUE + 2 * MINUTE)
+    keep(store, fact, clock=DUE + 2 * MINUTE)
+    fake.mode = lambda _: "500-before"
+    assert sent(store, templates, fake, at=DUE + 2 * MINUTE).in_doubt == 1
+    assert sent(store, templates, fake, at=DUE + 3 * HOUR).mails == 0
+
+
+def test_one_mail_that_is_missing_from_what_is_told_leaves_the_doubt_where_it_is(
+    store: Any, templates: Any, fake: FakeSendGrid
+) -> None:
+    in_doubt(store, templates, fake, "500-after")
+    fake.events()  # lost on the way, and with it the proof that the mail was taken
+    others(store, templates, fake, "bolt")
+    heard(store, fake, at=DUE + 2 * MINUTE)
+    others(store, templates, fake, "corn", at=DUE + 2 * MINUTE)
+    fake.events()  # this one too
+    assert sent(store, templates, fake, at=LATER + 5 * MINUTE).mails == 0
+    assert len(fake.ids()) == len(set(fake.ids()))
+
+
+@pytest.mark.parametrize(("word", "copies"), [("hold", 1), ("resend", 2)])
+def test_a_rule_may_have_a_word_of_its_own(
+    store: Any, templates: Any, fake: FakeSendGrid, word: Any, copies: int
+) -> None:
+    in_doubt(store, templates, fake, "500-after")
+    fake.events()
+    doubts = Doubts(rules={"orientation-tomorrow": word})
+    if word == "hold":
+        others(store, templates, fake, "bolt")
+        heard(store, fake, at=DUE + 2 * MINUTE)
+    sent(store, templates, fake, at=LATER - 1, doubts=doubts)
+    sent(store, templates, fake, at=LATER, doubts=doubts)
+    assert fake.ids().count(next(row.outreach_id for row in store.outreach() if row.account_id == "acme")) == copies
+
+
+@pytest.mark.parametrize(
+    ("change", "state"),
+    [
+        pytest.param("old", "expired", id="too old by now"),
+        pytest.param("gone", "suppressed", id="its reason is gone"),
+        pytest.param("address", "suppressed", id="the address is suppressed by now"),
+        pytest.param("night", "in_doubt", id="it is night"),
+        pytest.param("stopped", "in_doubt", id="somebody stopped everything"),
+    ],
+)
+def test_what_is_sent_again_is_asked_again_whether_it_may(
+    store: Any, templates: Any, fake: FakeSendGrid, change: str, state: str
+) -> None:
+    fact = planned(expires_at=DUE + (10 * MINUTE if change == "old" else 2 * DAY))
+    in_doubt(store, templates, fake, "500-before", fact)
+    at = DUE + 10 * HOUR if change == "night" else LATER
+    if change == "gone":
+        import msgspec
+
+        keep(store, msgspec.structs.replace(fact, outcome="withdrawn", withdrawn_at=DUE))
+    if change == "address":
+        store.suppress(address_key(store.key, ADA["email"]), reason="complained", at=DUE)
+    if change == "stopped":
+        from engine.store import Stop
+
+        store.stop(Stop("all", "", DUE, "ann", "x"))
+    sent(store, templates, fake, at=at, doubts=Doubts(rules={"orientation-tomorrow": "resend"}))
+    assert (only(store).state, fake.ids()) == (state, [])
+
+
+def test_word_of_a_mail_that_was_sent_again_comes_too_late_to_send_it_a_third_time(
+    store: Any, templates: Any, fake: FakeSendGrid
+) -> None:
+    in_doubt(store, templates, fake, "500-before")
+    fake.mode = lambda _: "500-after"
+    doubts = Doubts(rules={"orientation-tomorrow": "resend"})
+    assert sent(store, templates, fake, at=LATER, doubts=doubts).in_doubt == 1
+    heard(store, fake, at=LATER + MINUTE)
+    assert sent(store, templates, fake, at=LATER + DAY, doubts=doubts).mails == 0
+    assert (only(store).state, len(fake.taken)) == ("accepted", 1)
+
+
+def test_where_one_mail_after_the_other_is_in_doubt_the_rest_waits(
+    store: Any, templates: Any, fake: FakeSendGrid
+) -> None:
+    keep(store, *(planned(account=f"a{n}") for n in range(9)))
+    fake.mode = lambda _: "500-before"
+    with pytest.raises(DeliveryError, match="3 mails one after the other") as caught:
+        sent(store, templates, fake)
+    assert (fake.requests, caught.value.wait_seconds) == (MOST_DOUBTS, 60.0)
+    states = [row.state for row in store.outreach()]
+    assert (states.count("in_doubt"), states.count("queued")) == (MOST_DOUBTS, 9 - MOST_DOUBTS)
