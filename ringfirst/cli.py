@@ -32,6 +32,7 @@ WORDS = {
     "replay": "replay:replay",
     "outreach": "outreach:outreach",
     "send": "send:send",
+    "feedback": "feedback:feedback",
     "suppressions": "suppressions:suppressions",
     "dead-letters": "dead_letters:dead_letters",
     "forget": "forget:forget",

@@ -28,6 +28,7 @@ AFTER_IT = [
     "import-history",
     "forget-somebody",
     "let-people-unsubscribe",
+    "let-mails-come-back",
 ]
 
 

@@ -1,0 +1,108 @@
+"""What comes back by mail is kept, told to the rules, and in force: bounces, complaints, answers, ways out."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from engine.feedback import Feedback, FeedbackKind
+from engine.instants import Instant, iso
+from engine.store import InboxKind, OutreachRow, Store
+from outreach.addresses import address_key
+from outreach.incoming import Came, Kind, read_mail
+from outreach.links import unseal
+from ringfirst.unsubscribing import stop
+
+PROVIDER = "mail"
+_TOLD: Mapping[Kind, FeedbackKind] = {
+    "bounced": "bounced",
+    "blocked": "blocked",
+    "deferred": "deferred",
+    "delivered": "delivered",
+    "complained": "complained",
+    "replied": "replied",
+}
+SUPPRESSES: frozenset[Kind] = frozenset({"bounced", "complained"})
+"""After which the address is never written to again, from the moment it is read."""
+
+
+def take_mail(store: Store, raw: bytes, *, at: Instant) -> str:
+    """Take one mail in that came back or was answered; returns in a word what it was. Again changes nothing.
+
+    ``unknown`` is what is about no mail of ours, or says nothing. Words and addresses are not kept.
+    """
+    came = read_mail(raw, at=at)
+    if came.kind == "stop":
+        token = unseal(came.token or "", store.key)
+        if token is None:
+            return "unknown"
+        stop(store, token, by="mail", at=at)
+        return "unsubscribed"
+    row = _ours(store, came, at)
+    if row is None or came.kind == "unknown":
+        return "unknown"
+    letters = _letters(store, row, came)
+    if letters:  # before it is kept: whoever reads the mail again after a crash says it again, which is heard once
+        store.put_inbox(letters, at=at)
+    kind = _TOLD.get(came.kind)
+    if kind is not None:
+        told = Feedback(
+            provider=PROVIDER,
+            event_id=came.event_id,
+            kind=kind,
+            at=came.at,
+            heard_at=at,
+            mail_id=row.mail_id or row.outreach_id,
+            message_id=row.message_id,
+            person=row.person,
+            body=msgspec.json.encode({"status": came.status}),
+        )
+        store.put_feedback([told], suppress={came.event_id: kind} if came.kind in SUPPRESSES else None)
+    return came.kind
+
+
+def take_mails(store: Store, mails: Sequence[bytes], *, at: Instant) -> Counter[str]:
+    """Take mails in; returns how many were what."""
+    return Counter(take_mail(store, raw, at=at) for raw in mails)
+
+
+def _ours(store: Store, came: Came, at: Instant) -> OutreachRow | None:
+    """The first row of the mail that this is about."""
+    asked = [
+        Feedback(provider=PROVIDER, event_id=came.event_id, kind="replied", at=at, heard_at=at, message_id=one, seq=seq)
+        for seq, one in enumerate(came.message_ids)
+    ]
+    found = store.mails_of(asked) if asked else {}
+    rows = next((found[one.seq] for one in asked if one.seq in found), None)
+    return rows[0] if rows else None
+
+
+def _letters(store: Store, row: OutreachRow, came: Came) -> list[tuple[str, InboxKind, bytes]]:
+    """What the rules hear at once of an answer; the rest they hear when somebody has learned from it."""
+    if came.kind == "replied":
+        reader = came.sender is not None and address_key(store.key, came.sender) == row.person
+        return [_event(row, came, "outreach.replied", row.to if reader else None, {"by_reader": reader})]
+    if came.kind in {"away", "left"}:
+        return [_event(row, came, "outreach.auto_replied", row.to, {"left": came.kind == "left"})]
+    return []
+
+
+def _event(
+    row: OutreachRow, came: Came, kind: str, user_id: str | None, more: Mapping[str, Any]
+) -> tuple[str, InboxKind, bytes]:
+    body = {
+        "id": f"{kind}:{came.event_id}",
+        "type": kind,
+        "account_id": row.account_id,
+        "user_id": user_id if row.audience == "customer" else None,
+        "time": iso(came.at),
+        "properties": {
+            "rule": row.rule,
+            "template": row.template,
+            "decision_id": row.decision_id,
+            "outreach_id": row.outreach_id,
+            **more,
+        },
+    }
+    return row.account_id, "event", msgspec.json.encode(body)
