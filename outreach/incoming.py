@@ -22,10 +22,22 @@ from outreach.addresses import clean_address
 from outreach.auto_replies import is_automatic, says_left, text_of
 
 Kind = Literal[
-    "bounced", "blocked", "deferred", "delivered", "complained", "replied", "away", "left", "stop", "unknown"
+    "processed",
+    "delivered",
+    "deferred",
+    "bounced",
+    "blocked",
+    "complained",
+    "unsubscribed",
+    "replied",
+    "away",
+    "left",
+    "stop",
+    "unknown",
 ]
 """``bounced``: the address does not work; ``blocked``: the mail did not arrive, the address may work; ``away``: a
-machine answered; ``left``: it said that the reader works there no more; ``stop``: a mail to unsubscribe."""
+machine answered; ``left``: it said that the reader works there no more; ``stop``: a mail to unsubscribe, with a token.
+``processed`` and ``unsubscribed`` are told by providers alone."""
 OLDEST = 30 * DAY
 MOST_BYTES = 20 * 1024 * 1024
 _MESSAGE_ID = re.compile(r"<[^<>\s]{3,250}>")
@@ -45,7 +57,7 @@ _DAEMONS = ("mailer-daemon", "postmaster", "mail-daemon")
 
 
 class Came(msgspec.Struct, frozen=True, kw_only=True):
-    """What a mail that came says, and of which of ours: ``message_ids``, the likeliest first.
+    """What came back, and of which of our mails: by its ``mail_id``, else ``message_ids``, the likeliest first.
 
     ``event_id`` is the same whenever the same mail is read. ``status`` is the enhanced code of what did not arrive.
     ``sender`` is who wrote, None for machines; ``token`` stands in a mail to unsubscribe.
@@ -54,6 +66,7 @@ class Came(msgspec.Struct, frozen=True, kw_only=True):
     kind: Kind
     event_id: str
     at: Instant
+    mail_id: str | None = None
     message_ids: tuple[str, ...] = ()
     status: str | None = None
     sender: str | None = None

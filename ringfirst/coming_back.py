@@ -1,4 +1,4 @@
-"""What comes back by mail is kept, told to the rules, and in force: bounces, complaints, answers, ways out."""
+"""What comes back is kept, told to the rules, and in force: bounces, complaints, answers, ways out."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -8,14 +8,15 @@ import msgspec
 
 from engine.feedback import Feedback, FeedbackKind
 from engine.instants import Instant, iso
-from engine.store import InboxKind, OutreachRow, Store
+from engine.store import ALL_TOPICS, InboxKind, OutreachRow, Store
 from outreach.addresses import address_key
 from outreach.incoming import Came, Kind, read_mail
-from outreach.links import unseal
+from outreach.links import Token, unseal
 from ringfirst.unsubscribing import stop
 
 PROVIDER = "mail"
 _TOLD: Mapping[Kind, FeedbackKind] = {
+    "processed": "processed",
     "bounced": "bounced",
     "blocked": "blocked",
     "deferred": "deferred",
@@ -33,29 +34,41 @@ def take_mail(store: Store, raw: bytes, *, at: Instant) -> str:
     ``unknown`` is what is about no mail of ours, or says nothing. Words and addresses are not kept.
     """
     came = read_mail(raw, at=at)
-    if came.kind == "stop":
-        token = unseal(came.token or "", store.key)
-        if token is None:
-            return "unknown"
-        stop(store, token, by="mail", at=at)
-        return "unsubscribed"
-    row = _ours(store, came, at)
-    if row is None or came.kind == "unknown":
+    if came.kind != "stop":
+        return take(store, came, at=at)
+    token = unseal(came.token or "", store.key)
+    if token is None:
         return "unknown"
-    letters = _letters(store, row, came)
+    stop(store, token, by="mail", at=at)
+    return "unsubscribed"
+
+
+def take(store: Store, came: Came, *, at: Instant, provider: str = PROVIDER, person: str | None = None) -> str:
+    """Take in what came back. ``person`` is the key of an address that a provider we trust names itself.
+
+    Returns in a word what it was; ``unknown`` when it is about no mail of ours, and names nobody.
+    """
+    row = _ours(store, came, at)
+    person = (row.person if row is not None else None) or person
+    if came.kind == "unknown" or (row is None and person is None):
+        return "unknown"
+    letters = _letters(store, row, came) if row is not None else []
     if letters:  # before it is kept: whoever reads the mail again after a crash says it again, which is heard once
         store.put_inbox(letters, at=at)
+    if came.kind == "unsubscribed" and person is not None:
+        told_of = row.mail_id or row.outreach_id if row is not None else ""
+        stop(store, Token(told_of, person, ALL_TOPICS), by="provider", at=at)
     kind = _TOLD.get(came.kind)
     if kind is not None:
         told = Feedback(
-            provider=PROVIDER,
+            provider=provider,
             event_id=came.event_id,
             kind=kind,
             at=came.at,
             heard_at=at,
-            mail_id=row.mail_id or row.outreach_id,
-            message_id=row.message_id,
-            person=row.person,
+            mail_id=(row.mail_id or row.outreach_id) if row is not None else came.mail_id,
+            message_id=row.message_id if row is not None else None,
+            person=person,
             body=msgspec.json.encode({"status": came.status}),
         )
         store.put_feedback([told], suppress={came.event_id: kind} if came.kind in SUPPRESSES else None)
@@ -69,9 +82,11 @@ def take_mails(store: Store, mails: Sequence[bytes], *, at: Instant) -> Counter[
 
 def _ours(store: Store, came: Came, at: Instant) -> OutreachRow | None:
     """The first row of the mail that this is about."""
+    by: list[dict[str, Any]] = [{"mail_id": came.mail_id}] if came.mail_id else []
+    by += [{"message_id": one} for one in came.message_ids]
     asked = [
-        Feedback(provider=PROVIDER, event_id=came.event_id, kind="replied", at=at, heard_at=at, message_id=one, seq=seq)
-        for seq, one in enumerate(came.message_ids)
+        Feedback(provider=PROVIDER, event_id=came.event_id, kind="replied", at=at, heard_at=at, seq=seq, **one)
+        for seq, one in enumerate(by)
     ]
     found = store.mails_of(asked) if asked else {}
     rows = next((found[one.seq] for one in asked if one.seq in found), None)
@@ -100,6 +115,7 @@ def _event(
         "properties": {
             "rule": row.rule,
             "template": row.template,
+            "class": row.mail_class,
             "decision_id": row.decision_id,
             "outreach_id": row.outreach_id,
             **more,

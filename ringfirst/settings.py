@@ -18,7 +18,7 @@ from outreach.channels.smtp_server import Security
 from streams.settings import KafkaSettings, Mechanism, Topics
 
 PREFIX = "RINGFIRST_"
-SECRETS = ("store", "token", "kafka_password", "smtp_password", "sendgrid_key")
+SECRETS = ("store", "token", "feedback_token", "kafka_password", "smtp_password", "sendgrid_key")
 """Settings that are or may hold a password; each can also be read from the file that ``RINGFIRST_..._FILE`` names."""
 _NEAR = 0.85
 _TESTS = f"{PREFIX}TEST_"
@@ -121,6 +121,7 @@ class Settings(BaseModel):
     ``host``, ``port`` and ``token`` are the embedded server's; ``allowed_hosts`` are names it answers to, with commas.
     ``health`` is where a worker shows how it is (``host:port``; port 0 takes a free one), ``log`` how all of them log.
     ``web`` is where customers and providers come in (``host:port``), ``public_url`` how links in mails lead there.
+    ``feedback_token`` is what providers carry that tell of mails as plain JSON.
     ``unsubscribe_to`` is a mailbox that is read for those who unsubscribe by mail.
     ``kafka`` names the brokers (``host:port``, with commas), ``kafka_...`` how to come in, ``topic_...`` what to read.
     """
@@ -152,6 +153,7 @@ class Settings(BaseModel):
     health: Annotated[str, AfterValidator(_place)] | None = None
     web: Annotated[str, AfterValidator(_place)] | None = None
     public_url: Annotated[str, AfterValidator(_public)] | None = None
+    feedback_token: SecretStr | None = None
     unsubscribe_to: Annotated[str, AfterValidator(_plain_mailbox)] | None = None
     log: Literal["text", "json"] = "text"
     kafka: Annotated[str, AfterValidator(_servers)] | None = None

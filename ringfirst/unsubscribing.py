@@ -9,7 +9,7 @@ from engine.instants import Instant, iso
 from engine.store import ALL_TOPICS, Choice, InboxKind, Note, OutreachRow, Store
 from outreach.links import Token
 
-By = Literal["one-click", "page", "mail"]
+By = Literal["one-click", "page", "mail", "provider"]
 
 
 def choose(store: Store, token: Token, chosen: Mapping[str, Choice], *, by: By, at: Instant) -> bool:
@@ -58,6 +58,7 @@ def _word(row: OutreachRow, new: tuple[Choice, list[str]], by: By, at: Instant) 
         "properties": {
             "rule": row.rule,
             "template": row.template,
+            "class": row.mail_class,
             "topics": topics,
             "all": ALL_TOPICS in topics,
             "by": by,

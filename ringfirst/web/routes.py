@@ -8,6 +8,7 @@ from ringfirst.commands.options import active_book, sender_of
 from ringfirst.settings import Settings
 from ringfirst.web.choices import Choices
 from ringfirst.web.sendgrid import sendgrid_routes
+from ringfirst.web.told import told_routes
 
 
 def routes_of(store: Store, found: Settings) -> list[BaseRoute]:
@@ -17,4 +18,5 @@ def routes_of(store: Store, found: Settings) -> list[BaseRoute]:
         book = active_book(store)
         return book.policy if book is not None else Policy()
 
-    return [*Choices(store, sender_of(found)[0], policy).routes(), *sendgrid_routes(store, found)]
+    pages = Choices(store, sender_of(found)[0], policy).routes()
+    return [*pages, *sendgrid_routes(store, found), *told_routes(store, found)]
