@@ -75,6 +75,7 @@ def test_a_store_that_is_away_is_said_and_the_topics_are_shown(inbound, place, a
     assert "geheim" not in shown
 
 
+@pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
 def test_workers_from_the_start_to_the_end_of_their_shift(inbound, place, ask, run, workers, store_url, monkeypatch):
     """Nobody, one at work, one suspended, one dead: each in its word, with what waits meanwhile."""
     monkeypatch.setenv("RINGFIRST_STORE", store_url)

@@ -111,7 +111,14 @@ def waiting(account):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("count", [1, 2], ids=["one worker", "two workers"])
+@pytest.mark.parametrize(
+    ("store_url", "count"),
+    [
+        pytest.param("sqlite", 1, id="sqlite, one worker"),
+        pytest.param("postgres", 2, id="postgres, two workers", marks=pytest.mark.postgres),
+    ],
+    indirect=["store_url"],
+)
 def test_a_history_from_the_topics_gives_the_decisions_of_an_import(
     inbound, run, ask, place, workers, store_url, count
 ):
