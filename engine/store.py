@@ -292,14 +292,15 @@ class Approval(msgspec.Struct, frozen=True, kw_only=True):
     was: dict[str, str] | None = None
 
 
-StopScope = Literal["all", "channel", "rule", "account"]
+StopScope = Literal["all", "channel", "rule", "account", "review"]
+"""``review``: mails of that rule wait for a person, whatever its mode; the breaker does that."""
 
 
 class Stop(msgspec.Struct, frozen=True):
     """Mails that somebody stopped: all, or those of a channel, rule or account, which is then the ``name``.
 
     ``per_hour`` None: none of them leaves. A number: they go on since ``at``, and of those that were due by then at
-    most so many leave in an hour.
+    most so many leave in an hour. A breaker that was reset has 0, and counts from then.
     """
 
     scope: StopScope
@@ -316,7 +317,19 @@ class Stop(msgspec.Struct, frozen=True):
         >>> Stop("all", "", 0, "ann", "x").words, Stop("rule", "we-miss-you", 0, "ann", "x").words
         ('everything', 'rule we-miss-you')
         """
-        return f"{self.scope} {self.name}" if self.name else "everything"
+        scope = "the breaker of" if self.scope == "review" else self.scope
+        return f"{scope} {self.name}" if self.name else "everything"
+
+    @property
+    def pace(self) -> str | None:
+        """How what it names leaves, in a few words; None for a breaker that was reset.
+
+        >>> Stop("all", "", 0, "ann", "x", 60).pace, Stop("review", "we-miss-you", 0, "ann", "x").pace
+        ('goes on, 60 an hour', 'has tripped, every mail waits for a person')
+        """
+        if self.scope == "review":
+            return None if self.per_hour is not None else "has tripped, every mail waits for a person"
+        return "nothing leaves" if self.per_hour is None else f"goes on, {self.per_hour} an hour"
 
 
 class Ramp(msgspec.Struct, frozen=True):
@@ -327,16 +340,44 @@ class Ramp(msgspec.Struct, frozen=True):
     hour: int
 
 
+class Watch(msgspec.Struct, frozen=True):
+    """What to count of a rule's mails to customers: those out since ``since`` and their accounts since ``day``.
+
+    Of the ``last`` so many mails what bounced; and those out since the rule decides as it does now (``version``).
+    """
+
+    rule: str
+    since: Instant
+    day: Instant
+    last: int
+    version: Instant
+
+
+class RuleMails(msgspec.Struct, frozen=True):
+    """The count: mails ``within`` the span, ``accounts`` in a day, ``bounced`` and ``complained`` of the last ones.
+
+    ``left`` since the rule's version, and ``asked``: in review since then, or approved and still here.
+    """
+
+    within: int = 0
+    accounts: int = 0
+    bounced: int = 0
+    complained: int = 0
+    left: int = 0
+    asked: int = 0
+
+
 class Standing(msgspec.Struct, frozen=True):
     """What stands around a mail while it is claimed: contact that there was, what is stopped, what goes on slowly.
 
-    ``wishes`` are those of the reader.
+    ``wishes`` are those of the reader, ``mails`` what was to be counted of the rule.
     """
 
     contacts: Sequence[Contact]
     stops: Sequence[Stop] = ()
     ramps: Sequence[Ramp] = ()
     wishes: Wishes = Wishes()
+    mails: RuleMails = RuleMails()
 
 
 class OutreachRow(msgspec.Struct, frozen=True):
@@ -608,15 +649,17 @@ class Store(Protocol):
         may: Callable[[Standing], Objection | None],
         channel: str = "",
         ours: bool = False,
+        watch: Watch | None = None,
     ) -> tuple[list[str], Objection | None]:
         """Claim what leaves by ``channel`` as one mail to one person, unless ``may`` objects to what stands around it.
 
-        That is the contact since ``since``, what is stopped, and what the reader of the address wishes; no stop or wish
-        comes, and none goes, while it is asked. ``rows`` are outreach ids of one account, ``person`` is the key of the
-        address. With ``ours`` it is one of us: the rows may be of several accounts, and the contact is the notes that
-        went to that address. While ``may`` is asked nobody else can claim for the same account or person; it must not
-        ask the store. Gives the ids that are claimed, which are those still queued or held and due at ``at`` (the
-        engine may have put one off), and the objection.
+        That is the contact since ``since``, what is stopped, what the reader of the address wishes, and what ``watch``
+        counts; no stop or wish comes, and none goes, while it is asked. ``rows`` are outreach ids of one account,
+        ``person`` is the key of the address. With ``ours`` it is one of us: the rows may be of several accounts, and
+        the contact is the notes that went to that address. While ``may`` is asked nobody else can claim for the same
+        account or person, nor with a ``watch`` for the same rule; it must not ask the store. Gives the ids that are
+        claimed, which are those still queued or held and due at ``at`` (the engine may have put one off), and the
+        objection.
         """
         ...
 
@@ -650,6 +693,14 @@ class Store(Protocol):
 
         Returns what stood there, None if nothing was stopped.
         """
+        ...
+
+    def rulebooks(self) -> list[tuple[Instant, str]]:
+        """When each rulebook was first kept, and its fingerprint; the oldest first."""
+        ...
+
+    def count_accounts(self) -> int:
+        """How many accounts were ever seen; looks at every event's account."""
         ...
 
     def stops(self) -> list[Stop]:
@@ -895,6 +946,7 @@ __all__ = [
     "OutreachChange",
     "OutreachRow",
     "Recorded",
+    "RuleMails",
     "Share",
     "Snapshot",
     "Standing",
@@ -903,5 +955,6 @@ __all__ = [
     "Suppression",
     "Touch",
     "Trait",
+    "Watch",
     "Wishes",
 ]

@@ -21,9 +21,10 @@ from engine.feedback import Step
 from engine.instants import MINUTE, SECOND, Instant
 from engine.rulebook.spec import Policy
 from engine.rulebook.topics import topic_of
-from engine.store import ALL_TOPICS, NOTE, Approval, OutreachRow, Standing, Store
+from engine.store import ALL_TOPICS, NOTE, Approval, OutreachRow, Standing, Stop, Store, Watch
 from outreach.addresses import address_key
 from outreach.approving import FRESH, void, words_of
+from outreach.breaker import Guard, canary, tripped, watch_of
 from outreach.channel import Channel, DeliveryError, Verdict
 from outreach.context import Lookup, People, Sender, reader_address
 from outreach.doubts import Doubts, sendable
@@ -84,6 +85,7 @@ def send_due(  # noqa: PLR0913, each is a choice of its own that only the one wh
     by: str,
     policy: Policy | None = None,
     only_to: Collection[str] = (),
+    guard: Guard | None = None,
     live: bool = False,
     lease_seconds: int = 300,
     limit: int | None = None,
@@ -98,12 +100,13 @@ def send_due(  # noqa: PLR0913, each is a choice of its own that only the one wh
     left half done is settled first: at once on a local channel (it lets in one run at a time), else when
     ``lease_seconds`` have passed. Mails in review expire and never leave; what somebody approved leaves in the words
     that were approved. ``only_to`` are the domains that a channel which leaves this machine may write to (none named:
-    all). What providers told is learned from first; ``doubts`` says which mails in doubt are sent again. Raises
-    ``DeliveryError`` when the channel cannot be used at all; what it did not take waits.
+    all), ``guard`` what breaker and canary of the policy need to know. What providers told is learned from first;
+    ``doubts`` says which mails in doubt are sent again. Raises ``DeliveryError`` when the channel cannot be used at
+    all; what it did not take waits.
     """
     outside = only_to if not channel.local else ()
     post = post_of(store, templates, sender, policy or Policy(), only_to=outside, away=not channel.local)
-    run = _Run(store, post, channel, at, by, live=live)
+    run = _Run(store, post, channel, at, by, live=live, guard=guard or Guard())
     with channel.session():
         settle(store, at=at, by=by)
         run.recover(lease_seconds * SECOND)
@@ -157,7 +160,11 @@ def post_of(
 class _Run:
     """One run of the sender; every step of a mail goes through ``_move``, which also counts."""
 
-    def __init__(self, store: Store, post: Post, channel: Channel, at: Instant, by: str, *, live: bool) -> None:
+    def __init__(
+        self, store: Store, post: Post, channel: Channel, at: Instant, by: str, *, live: bool, guard: Guard
+    ) -> None:
+        self._guard = guard
+        self._tripped: str | None = None
         self._store, self._post, self._channel, self._by = store, post, channel, by
         self._began, self._since = at, time.monotonic() if live else None
         self._tally: Counter[str] = Counter()
@@ -209,7 +216,9 @@ class _Run:
         if row.state == "queued" and row.why not in FRESH and self._at < row.state_at + AGAIN:
             self._tally["waiting"] += 1
             return False
-        stop = stopped(row, self._stops, self._kind)  # asked again when it is claimed, and handed over
+        approved = row.outreach_id in self.approvals
+        # It is asked again when the mail is claimed, and handed over.
+        stop = stopped(row, self._stops, self._kind, approved=approved)
         if stop is not None and row.expires_at > self._at:
             self._end(row, stop.state, stop.why)
             return False
@@ -269,7 +278,7 @@ class _Run:
         planned = (one for one in self._store.decisions(account_id=row.account_id, rule=row.rule))
         if not any(one.decision_id == row.decision_id and one.outcome == "planned" for one in planned):
             return No("suppressed", "its reason was gone before it was known whether it had left")
-        no = stopped(row, self._stops, self._kind) or judge(row, self._post, at=self._at)
+        no = stopped(row, self._stops, self._kind, approved=True) or judge(row, self._post, at=self._at)
         since = self._at - looks_back(self._post.policy)
         past = self._store.contacts(row.account_id, person_of(row, self._post), since=since)
         human = [one for one in past if one.channel not in {"mail", NOTE}]
@@ -295,7 +304,10 @@ class _Run:
             may=self._objection(first),
             channel=self._kind,
             ours=first.audience == "staff",
+            watch=self._watch(first),
         )
+        if self._tripped is not None:
+            self._trip(first.rule, self._tripped)
         if no is not None:
             for row in group:
                 self._end(row, no.state, no.why)
@@ -306,14 +318,38 @@ class _Run:
     def _objection(self, first: OutreachRow) -> Callable[[Standing], No | None]:
         """What is asked while the mail is claimed; all that it needs beside what stands there is known by now."""
         ask, at = asking(first, self._post, at=self._at), self._at
-        return lambda standing: against(standing, at) or ask(standing)
+        approved, watched = first.outreach_id in self.approvals, self._watch(first) is not None
+        policy, self._tripped = self._post.policy, None
+
+        def may(standing: Standing) -> No | None:
+            no = against(standing, at, approved=approved) or ask(standing)
+            if no is not None or not watched:
+                return no
+            self._tripped = tripped(standing.mails, policy.breaker, self._guard)
+            if self._tripped is not None:
+                return No("in_review", f"breaker: {self._tripped}")
+            return canary(standing.mails, policy.canary)
+
+        return may
+
+    def _watch(self, first: OutreachRow) -> Watch | None:
+        """What is counted of a rule whose mail nobody has approved."""
+        if first.mode == "review" or first.outreach_id in self.approvals:
+            return None
+        return watch_of(first, self._post.policy, self._guard, at=self._at)
+
+    def _trip(self, rule: str, why: str) -> None:
+        """From now on every mail of the rule waits for a person, in every sender."""
+        if self._store.stop(Stop("review", rule, self._at, "breaker", why)):
+            _log.error("the breaker of rule %s has tripped: %s; its mails wait for a person", rule, why)
+        self._stops = self._store.stops()
 
     def _settle(self, rows: Sequence[OutreachRow], channel: str, mail_id: str) -> None:
         self._tally["recovered"] += len(rows)
         if channel == self._channel.name and self._channel.has(mail_id):
             self._accept(rows, mail_id)
         elif channel == self._channel.name and self._channel.local:
-            if any(stopped(row, self._stops, self._kind) for row in rows):
+            if any(stopped(row, self._stops, self._kind, approved=True) for row in rows):
                 for row in rows:
                     self._move(row, "posting", "queued")  # it is not there, and a local channel knows
                 return

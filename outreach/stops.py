@@ -18,19 +18,20 @@ def channel_kind(name: str) -> str:
 
 def concerns(one: Stop, row: OutreachRow, channel: str) -> bool:
     """Is the mail among what is stopped, if it were to leave by this channel?"""
-    return one.name == {"all": "", "channel": channel, "rule": row.rule, "account": row.account_id}[one.scope]
+    names = {"all": "", "channel": channel, "rule": row.rule, "account": row.account_id, "review": row.rule}
+    return one.name == names[one.scope]
 
 
-def stopped(row: OutreachRow, stops: Iterable[Stop], channel: str) -> No | None:
-    """Ask whether a mail is stopped; nobody knows when that ends."""
-    return next((_no(one) for one in stops if one.per_hour is None and concerns(one, row, channel)), None)
+def stopped(row: OutreachRow, stops: Iterable[Stop], channel: str, *, approved: bool = False) -> No | None:
+    """Ask whether a mail is stopped; nobody knows when that ends. What a person approved passes a breaker."""
+    return _first((one for one in stops if concerns(one, row, channel)), approved=approved)
 
 
-def against(standing: Standing, at: Instant) -> No | None:
+def against(standing: Standing, at: Instant, *, approved: bool = False) -> No | None:
     """Ask what stands around a mail that is claimed whether it is stopped, or not its turn yet."""
-    for one in standing.stops:
-        if one.per_hour is None:
-            return _no(one)
+    no = _first(standing.stops, approved=approved)
+    if no is not None:
+        return no
     turns = [turn(one, at) for one in standing.ramps]
     until = max(turns, default=at)
     if until <= at:
@@ -53,5 +54,12 @@ def turn(ramp: Ramp, at: Instant) -> Instant:
     return at + pace if ramp.hour >= per_hour else ramp.stop.at + pace * ramp.since
 
 
-def _no(one: Stop) -> No:
-    return No("held", f"stopped: {one.words}")
+def _first(stops: Iterable[Stop], *, approved: bool) -> No | None:
+    """The first real stop, or else a breaker."""
+    on = sorted((one for one in stops if one.per_hour is None), key=lambda one: one.scope == "review")
+    for one in on:
+        if one.scope != "review":
+            return No("held", f"stopped: {one.words}")
+        if not approved:
+            return No("in_review", f"breaker: {one.why}")
+    return None

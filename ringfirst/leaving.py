@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.errors import RingfirstError, StoreError
+from engine.instants import HOUR
 from ringfirst.intake import now
 from ringfirst.settings import Settings
 
 if TYPE_CHECKING:
     from engine.instants import Instant
     from engine.rulebook.book import Rulebook
+    from engine.store import Store
+    from outreach.breaker import Guard
     from outreach.channel import Channel
     from outreach.context import Sender
     from outreach.doubts import Doubts
@@ -28,6 +31,7 @@ REST_SECONDS = 60.0
 ROUND_SECONDS = 30.0
 """How long mails are handed over before somebody looks anew for what is due, and for what should wait by now."""
 AFTER_FAILURE_SECONDS = 30.0
+_guards: "dict[tuple[str, str, int], Guard]" = {}
 _log = logging.getLogger("ringfirst.leaving")
 
 
@@ -76,6 +80,24 @@ def doubts_of(book: "Rulebook | None") -> "Doubts":
 def only_to(found: Settings) -> tuple[str, ...]:
     """The domains that mails may go to; empty: all."""
     return tuple(name.strip().lower() for name in found.only_to.split(",") if name.strip())
+
+
+def guard_of(store: "Store", book: "Rulebook | None", at: "Instant") -> "Guard | None":
+    """What breaker and canary of a rulebook need to know; counted at most once an hour."""
+    from engine.rulebook.spec import Breaker
+    from outreach.breaker import Guard
+
+    if book is None or (book.policy.breaker == Breaker() and not book.policy.canary):
+        return None
+    known = (store.url, book.fingerprint, at // HOUR)
+    if known not in _guards:
+        from engine.versions import rule_versions
+
+        versions = rule_versions(store, book) if book.policy.canary else {}
+        base = store.count_accounts() if book.policy.breaker.base is not None else 0
+        _guards.clear()
+        _guards[known] = Guard(versions, base)
+    return _guards[known]
 
 
 def rest(took: float, mails: int) -> float:

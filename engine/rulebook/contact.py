@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from engine.rulebook.findings import listed, suggestion
 from engine.rulebook.nodes import Node
 from engine.rulebook.reading import Reading
-from engine.rulebook.spec import Cap, ContactPolicy
-from engine.rulebook.words import CAPS, CONTACTS, EXCLUDE
+from engine.rulebook.spec import Breaker, Cap, ContactPolicy
+from engine.rulebook.words import BREAKER, CAPS, CONTACTS, EXCLUDE
 
 _CAP = re.compile(r"(\d{1,4}) +per +(\S+(?: [smhdw])?)", re.ASCII)
+_SHARE = re.compile(r"(\d{1,2}(?:\.\d{1,4})?)% +of +(\d{1,5})", re.ASCII)
 _PAUSES = sorted(CONTACTS.keys() - {"outreach.sent"})  # between mails of ours lies the gap
 _DOMAIN = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)+", re.ASCII)
 
@@ -26,6 +27,28 @@ def read_contact(reading: Reading, policy: Mapping[str, Node]) -> ContactPolicy:
         _domains(reading, exclude["domains"]) if "domains" in exclude else (),
         reading.literals(exclude["accounts"], "exclude.accounts") if "accounts" in exclude else (),
     )
+
+
+def read_breaker(reading: Reading, node: Node) -> Breaker:
+    """What trips a rule to review."""
+    keys = reading.mapping(node, "breaker", BREAKER)
+    rule = _caps(reading, keys["rule"], "breaker.rule") if "rule" in keys else ()
+    if len(rule) > 1:
+        reading.error(keys["rule"], "breaker.rule: one limit is enough; found several; keep the one that trips first")
+    base = reading.share(keys["base"], "breaker.base") if "base" in keys else None
+    bounces, complaints = (
+        _share_of(reading, keys[key], f"breaker.{key}") if key in keys else (0.0, 0)
+        for key in ("bounces", "complaints")
+    )
+    return Breaker(next(iter(rule), None), base, bounces, complaints)
+
+
+def _share_of(reading: Reading, node: Node, what: str) -> tuple[float, int]:
+    parts = _SHARE.fullmatch(node.text)
+    if parts is None or not int(parts[2]):
+        reading.error(node, f"{what}: should be such as 5% of 200; found {node.text[:40] or node.kind}")
+        return 0.0, 0
+    return float(parts[1]) / 100, int(parts[2])
 
 
 def kind_of(value: object) -> str:

@@ -6,7 +6,7 @@ from fractions import Fraction
 from typing import Literal
 
 from engine.holidays import wrong_code
-from engine.rulebook.contact import read_contact
+from engine.rulebook.contact import read_breaker, read_contact
 from engine.rulebook.findings import Place, listed, suggestion
 from engine.rulebook.nodes import Node
 from engine.rulebook.reading import Reading
@@ -29,7 +29,6 @@ from engine.rulebook.words import (
     ATTRIBUTES,
     HOURS,
     LATER_CALENDARS,
-    LATER_POLICY,
     MEASURE,
     PART,
     PERSON,
@@ -307,7 +306,7 @@ def read_policy(reading: Reading, node: Node) -> Policy:
     keys = reading.mapping(node, "policy", POLICY)
     for key, inner in keys.items():
         if POLICY[key].takes == "later":
-            reading.error(inner, f"policy: '{key}': {LATER_CALENDARS if key == 'calendars' else LATER_POLICY}")
+            reading.error(inner, f"policy: '{key}': {LATER_CALENDARS}")
     default = Policy()
     zone = reading.text(keys["timezone"], "timezone") if "timezone" in keys else default.timezone
     if zone not in zone_names():
@@ -326,6 +325,8 @@ def read_policy(reading: Reading, node: Node) -> Policy:
         _sources(reading, keys["sources"]) if "sources" in keys else default.sources,
         Topics(read_topics(reading, keys["topics"])) if "topics" in keys else default.topics,
         _staff_names(reading, staff["names"], domains) if "names" in staff else default.staff_names,
+        read_breaker(reading, keys["breaker"]) if "breaker" in keys else default.breaker,
+        reading.whole(keys["canary"], "canary", 0, 10_000) if "canary" in keys else default.canary,
     )
 
 

@@ -289,6 +289,20 @@ class Topics:
 
 
 @dataclass(frozen=True, slots=True)
+class Breaker:
+    """What trips a rule to review: more mails of it than ``rule``, or more than a share.
+
+    ``base`` is the share of all accounts that it may write to in 24 hours; ``bounces`` and ``complaints`` are a share
+    and of how many mails it is, (0, 0) for none.
+    """
+
+    rule: Cap | None = None
+    base: float | None = None
+    bounces: tuple[float, int] = (0.0, 0)
+    complaints: tuple[float, int] = (0.0, 0)
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """What holds for all rules; spans in milliseconds. ``staff_names`` are our people: (address, name)."""
 
@@ -301,6 +315,8 @@ class Policy:
     sources: tuple[Source, ...] = ()
     topics: Topics = Topics()
     staff_names: tuple[tuple[str, str], ...] = ()
+    breaker: Breaker = Breaker()
+    canary: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -175,13 +175,12 @@ POLICY: Shape = {
     "caps": Key("caps", "How many contacts a person or account may have."),
     "gap": Key("span", "Least time between two mails to one person."),
     "pause_after": Key("map of span", "After such an event no mail goes to the account for so long."),
-    "breaker": Key("later", "When a rule is stopped."),
-    "canary": Key("later", "The first mails wait for review."),
+    "breaker": Key("breaker", "What makes the mails of a rule wait for a person until somebody resets it."),
+    "canary": Key("whole number", "So many first mails of a new or changed rule wait for a person."),
     "calendars": Key("later", "Working hours of ours, for reports."),
     "sources": Key("map of source", "Streams whose silence must not be read as silent customers."),
     "topics": Key("map of topic", "What readers can stop mails by, beside the built-in topics."),
 }
-LATER_POLICY = "this part of the policy comes with delivery, later; take it out for now"
 LATER_CALENDARS = "working hours of ours are for the value reports, which come later; take them out for now"
 HOURS: Shape = {
     "from": Key("clock", 'First minute, as "08:00".'),
@@ -192,6 +191,12 @@ HOURS: Shape = {
 CAPS: Shape = {
     "person": Key("texts", "As `2 per 7d`, or a list of these."),
     "account": Key("texts", "The same for all people of an account together."),
+}
+BREAKER: Shape = {
+    "rule": Key("text", "More mails of one rule than that, as `30 per 1h`."),
+    "base": Key("share", "One rule writes to more than this share of all accounts in 24 hours, and to 10 or more."),
+    "bounces": Key("text", "More of its last mails bounced than that, as `5% of 200`."),
+    "complaints": Key("text", "More of its last mails were complained about, as `0.1% of 200`."),
 }
 EXCLUDE: Shape = {
     "domains": Key("list of text", "Addresses of these domains, and of those below them."),
@@ -320,6 +325,7 @@ SHAPES: dict[str, Shape] = {
     "policy": POLICY,
     "hours": HOURS,
     "caps": CAPS,
+    "breaker": BREAKER,
     "exclude": EXCLUDE,
     "staff": STAFF,
     "source": SOURCE,

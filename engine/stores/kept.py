@@ -29,6 +29,12 @@ def rulebook(connection: sa.Connection, fingerprint: str) -> dict[str, str] | No
     return None if files is None else msgspec.json.decode(files, type=dict[str, str])
 
 
+def rulebooks_kept(connection: sa.Connection) -> list[tuple[Instant, str]]:
+    """When each rulebook was first kept; the oldest first."""
+    query = sa.select(rulebooks.c.at, rulebooks.c.fingerprint).order_by(rulebooks.c.at, rulebooks.c.fingerprint)
+    return [(row.at, row.fingerprint) for row in connection.execute(query)]
+
+
 def put_snapshots(connection: sa.Connection, driver: Driver, new: Sequence[Snapshot]) -> None:
     """Keep snapshots, the newest per account."""
     insert = driver.upsert(snapshots)

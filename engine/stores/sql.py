@@ -32,12 +32,14 @@ from engine.store import (
     OutgoingKind,
     OutreachChange,
     OutreachRow,
+    RuleMails,
     Share,
     Snapshot,
     Standing,
     Stop,
     Suppression,
     Touch,
+    Watch,
     Wishes,
 )
 from engine.stores import (
@@ -52,6 +54,7 @@ from engine.stores import (
     outbox,
     ownership,
     persons,
+    rule_mails,
     stops,
     tables,
     watched,
@@ -361,6 +364,7 @@ class SqlStore:
         may: Callable[[Standing], Objection | None],
         channel: str = "",
         ours: bool = False,
+        watch: Watch | None = None,
     ) -> tuple[list[str], Objection | None]:
         """Claim what leaves as one mail to one person, unless ``may`` objects to what stands around it."""
         with self._driver.writing() as connection:
@@ -368,14 +372,16 @@ class SqlStore:
             found = stops.against(connection, self._driver, accounts=accounts, rules=rules, channel=channel)
             slow = [f"ramp {one.scope} {one.name}" for one in found if one.per_hour is not None]
             account = [] if ours else [f"account {account_id}"]
-            self._driver.lock(connection, [*account, f"person {person}", *slow])
+            watched = [f"rule {watch.rule}"] if watch is not None else []
+            self._driver.lock(connection, [*account, f"person {person}", *slow, *watched])
             contacts = (
                 mails.notes(connection, person, since)
                 if ours
                 else mails.contacts(connection, account_id, person, since)
             )
             ramps, wishes = stops.ramps(connection, found, due_at, at), persons.wishes(connection, person)
-            objection = may(Standing(contacts, found, ramps, wishes))
+            counted = rule_mails.count(connection, watch, found) if watch is not None else RuleMails()
+            objection = may(Standing(contacts, found, ramps, wishes, counted))
             if objection is not None:
                 return [], objection
             return mails.claim(connection, rows, person=person, at=at, by=by), None
@@ -392,7 +398,7 @@ class SqlStore:
             return False
         of = [row.rule]
         found = stops.against(connection, self._driver, accounts=[row.account_id], rules=of, channel=channel)
-        return any(one.per_hour is None for one in found)
+        return any(one.per_hour is None and one.scope != "review" for one in found)
 
     # -- what people decide ----------------------------------------------------------------------------------------
     def approve(self, rows: Sequence[OutreachRow], one: Approval) -> bool:
@@ -426,6 +432,17 @@ class SqlStore:
             if found is not None:
                 persons.note(connection, Note(one.at, one.who, "go", {**_audited(one), "per_hour": one.per_hour}))
             return found
+
+    def rulebooks(self) -> list[tuple[Instant, str]]:
+        """When each rulebook was first kept, and its fingerprint."""
+        with self._driver.reading() as connection:
+            return kept.rulebooks_kept(connection)
+
+    def count_accounts(self) -> int:
+        """How many accounts were ever seen."""
+        with self._driver.reading() as connection:
+            query = sa.select(sa.func.count(sa.distinct(tables.events.c.account_id)))
+            return int(connection.execute(query).scalar_one())
 
     def stops(self) -> list[Stop]:
         """What is stopped, and what goes on slowly after that."""

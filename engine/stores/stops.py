@@ -54,13 +54,19 @@ def against(
 ) -> list[Stop]:
     """What concerns mails of these rules to these accounts by a channel; the switch stays so until we are done."""
     driver.share(connection, SWITCH)
-    named = (("all", [""]), ("channel", [channel]), ("rule", sorted(rules)), ("account", sorted(accounts)))
+    named = (
+        ("all", [""]),
+        ("channel", [channel]),
+        ("rule", sorted(rules)),
+        ("review", sorted(rules)),
+        ("account", sorted(accounts)),
+    )
     return read(connection, [sa.or_(*(sa.and_(stops.c.scope == scope, stops.c.name.in_(of)) for scope, of in named))])
 
 
 def ramps(connection: sa.Connection, found: Sequence[Stop], due_at: Instant, at: Instant) -> list[Ramp]:
     """Of what goes on slowly, how much of what had waited has left; a mail that did not wait is none of it."""
-    slow = [one for one in found if one.per_hour is not None and due_at <= one.at]
+    slow = [one for one in found if one.scope != "review" and one.per_hour is not None and due_at <= one.at]
     return [Ramp(one, _left(connection, one, one.at), _left(connection, one, at - HOUR)) for one in slow]
 
 

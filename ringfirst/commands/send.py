@@ -79,8 +79,8 @@ def send(
     _must_fit(at, watch=watch, simulate=simulate, as_json=as_json)
     with opened(store_url) as store:
         for one in store.stops() if not simulate else ():
-            pace = "nothing of it leaves" if one.per_hour is None else f"at most {one.per_hour} an hour of what waited"
-            talk(f"{one.words} was stopped by {one.who}: {pace}; see 'ringfirst outreach stops'")
+            if pace := one.pace:
+                talk(f"{one.words}: {pace}, by {one.who}; see 'ringfirst outreach stops'")
         if watch:
             _watch(store, folder, channel_of(found, sender, outbox), sender, found, alive)
             return
@@ -119,15 +119,20 @@ def rehearse(
     until: int | None = None,
 ) -> "SendReport":
     """Write every mail of the past as it would have left; the store stays as it is."""
+    from engine.rulebook.spec import Breaker
     from outreach.simulation import simulate
+    from ringfirst.answers import talk
 
+    policy = _policy(store)
+    if policy is not None and (policy.canary or policy.breaker != Breaker()):
+        talk("breaker and canary of the policy are not rehearsed: every mail leaves as if they were not there")
     return simulate(
         store.outreach(due_by=until),
         folder.mail_templates[0],
         channel,
         sender=sender,
         people=store.people,
-        policy=_policy(store),
+        policy=policy,
         contacts=lambda account: store.contacts(account, "", since=0),
         until=until,
     )
@@ -148,7 +153,7 @@ def _send(
 ) -> "SendReport":
     from outreach.sender import send_due
     from ringfirst.intake import now
-    from ringfirst.leaving import doubts_of, only_to
+    from ringfirst.leaving import doubts_of, guard_of, only_to
     from ringfirst.owners import owner_name
 
     moment = now() if at is None else at
@@ -162,6 +167,7 @@ def _send(
         policy=book.policy if book else None,
         doubts=doubts_of(book),
         only_to=only_to(found),
+        guard=guard_of(store, book, moment),
         live=live or not channel.local,
         seconds=seconds,
         stop=stop,

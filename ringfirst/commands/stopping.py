@@ -81,6 +81,7 @@ def stop(why: str, who: str | None, store_url: str | None, *, as_json: bool, **a
 
 @click.command("go", short_help="Let mails go on that were stopped, slowly.")
 @_scope_options
+@click.option("--breaker", metavar="RULE", help="Reset the breaker of this rule: it counts from now.")
 @click.option("--per-hour", type=click.IntRange(min=1), default=PER_HOUR, show_default=True, help="At most so many.")
 @click.option("--at-once", is_flag=True, help="As fast as the policy lets them.")
 @why_option
@@ -101,8 +102,10 @@ def go(
 ) -> None:
     """Let mails go on that were stopped: those that waited at most --per-hour in an hour, new ones as always.
 
-    Shows first how many wait and asks. What is too old by then expires, and gives its occasion back. With --json:
-    {"scope", "name", "per_hour", "waiting", "too_old", "rules": {rule: count}}.
+    Shows first how many wait and asks. What is too old by then expires, and gives its occasion back. With --breaker the
+    mails of a rule leave by themselves again; those that came into review meanwhile stay there.
+
+    With --json: {"scope", "name", "per_hour", "waiting", "too_old", "rules": {rule: count}}.
     """
     from engine.store import Stop
     from ringfirst.answers import plural, print_json, talk
@@ -112,6 +115,7 @@ def go(
     scope, name = _asked(**asked)
     with opened(store_url) as store:
         found = _found(store, scope, name)
+        breaker = scope == "review"
         at = now()
         rows = _behind(store, found)
         old = sum(row.expires_at <= at for row in rows)
@@ -122,13 +126,14 @@ def go(
             for rule, count in rules.items():
                 click.echo(f"  {count:>6,}  {rule}")
         sure(yes=yes, question="let them go on?")
-        pace = None if at_once else per_hour
+        pace = 0 if breaker else None if at_once else per_hour
         store.go(Stop(scope, name, at, who or person_name(), why, pace))
     if as_json:
         waiting = len(rows) - old
         print_json({"scope": scope, "name": name, "per_hour": pace, "waiting": waiting, "too_old": old, "rules": rules})
     else:
-        talk("they go on" if pace is None else f"they go on, {pace} an hour; 'ringfirst outreach stops' shows it")
+        slowly = f", {pace} an hour; 'ringfirst outreach stops' shows it" if pace else ""
+        talk(f"they go on{slowly}" if not breaker else "it is reset; approve or reject what waits for a person")
 
 
 @click.command("stops", short_help="What is stopped, since when, by whom and why.")
@@ -143,7 +148,7 @@ def stops(store_url: str | None, *, as_json: bool) -> None:
     from ringfirst.answers import print_json, print_table, talk
 
     with opened(store_url) as store:
-        found = [(one, len(_behind(store, one))) for one in store.stops()]
+        found = [(one, len(_behind(store, one))) for one in store.stops() if one.pace]
     if as_json:
         names = ("scope", "name", "who", "why", "per_hour")
         print_json(
@@ -154,11 +159,11 @@ def stops(store_url: str | None, *, as_json: bool) -> None:
         talk("nothing is stopped")
         return
     print_table(
-        ["stopped", "leaves", "waiting", "since", "by", "why"],
+        ["stopped", "how", "waiting", "since", "by", "why"],
         [
             [
                 one.words,
-                "nothing" if one.per_hour is None else f"{one.per_hour} an hour",
+                one.pace,
                 n,
                 iso(one.at),
                 one.who,
@@ -175,12 +180,16 @@ def sure(*, yes: bool, question: str) -> None:
         raise click.exceptions.Exit(1)
 
 
-def _asked(*, rule: str | None, account: str | None, channel: str | None, every: bool) -> "tuple[StopScope, str]":
+def _asked(
+    *, rule: str | None, account: str | None, channel: str | None, every: bool, breaker: str | None = None
+) -> "tuple[StopScope, str]":
     from engine.errors import UsageError
 
     named: list[tuple[StopScope, str]] = [("all", "")] if every else []
     if rule is not None:
         named.append(("rule", rule))
+    if breaker is not None:
+        named.append(("review", breaker))
     if account is not None:
         named.append(("account", account))
     if channel is not None:
@@ -216,7 +225,7 @@ def _known(store: "Store", scope: "StopScope", name: str) -> None:
 def _found(store: "Store", scope: "StopScope", name: str) -> "Stop":
     from engine.errors import UsageError
 
-    there = store.stops()
+    there = [one for one in store.stops() if one.pace]
     for one in there:
         if (one.scope, one.name) == (scope, name):
             return one
@@ -228,6 +237,8 @@ def _behind(store: "Store", one: "Stop") -> "list[OutreachRow]":
     """Mails that would be due, or wait for a person, and stay because of it."""
     from ringfirst.intake import now
 
+    if one.scope == "review":
+        return [row for row in store.outreach(states=["in_review"], rule=one.name) if row.mode == "auto"]
     rule = one.name if one.scope == "rule" else None
     account = one.name if one.scope == "account" else None
     return store.outreach(states=["queued", "held"], rule=rule, account_id=account, due_by=now())

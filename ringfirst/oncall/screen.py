@@ -128,8 +128,7 @@ def _headline(found: Status) -> Iterator[Text]:
     if found.store is None:
         yield Text(_beside(found))
     for one in found.stops[:MOST_STOPS]:
-        pace = "nothing leaves" if one.per_hour is None else f"goes on, {one.per_hour} an hour"
-        words = f"STOPPED: {one.words}: {pace}; since {iso(one.at)} by {one.who}: {one.why}"
+        words = f"STOPPED: {one.words}: {one.pace}; since {iso(one.at)} by {one.who}: {one.why}"
         yield Text(shown(words), STYLES["catching up"])
     if len(found.stops) > MOST_STOPS:
         yield Text(f"and {plural(len(found.stops) - MOST_STOPS, 'more stop')}: ringfirst outreach stops", "dim")

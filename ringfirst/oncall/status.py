@@ -122,7 +122,7 @@ def status(first: Seen, last: Seen) -> Status:
         alive_workers=len(alive),
         rebalances_24h=max((one.rebalances_24h or 0 for one in alive), default=0),
         mails=dict(last.mails),
-        stops=list(last.stops),
+        stops=[one for one in last.stops if one.pace],
         dead_letters=sum(one.count for one in last.letters),
         oldest_dead_letter_at=min((one.oldest_at for one in last.letters), default=None),
         portfolio_held_back_by=_holding_back(last),

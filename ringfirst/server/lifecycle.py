@@ -16,7 +16,7 @@ from engine.store import Store
 from outreach.channel import Channel
 from outreach.context import Sender
 from outreach.templates import Template
-from ringfirst.leaving import doubts_of
+from ringfirst.leaving import doubts_of, guard_of
 from ringfirst.server.app import make_app
 from ringfirst.server.door import is_address
 from ringfirst.server.health import Health
@@ -133,6 +133,7 @@ class _Server:
                 policy=book.policy,
                 doubts=doubts_of(book),
                 only_to=post.only_to,
+                guard=lambda at: guard_of(store, book, at),
             )
 
     def run(self, asked: threading.Event, tell: Callable[[str], None]) -> int:

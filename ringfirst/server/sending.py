@@ -2,12 +2,13 @@
 
 import logging
 import threading
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from engine.errors import RingfirstError
 from engine.instants import MINUTE, Instant
 from engine.rulebook.spec import Policy
 from engine.store import Store
+from outreach.breaker import Guard
 from outreach.channel import Channel
 from outreach.context import Sender
 from outreach.doubts import Doubts
@@ -43,11 +44,13 @@ class Sending(threading.Thread):
         policy: Policy | None = None,
         doubts: Doubts | None = None,
         only_to: Collection[str] = (),
+        guard: Callable[[Instant], Guard | None] = lambda _: None,
     ) -> None:
         super().__init__(name="sender", daemon=True)
         self._store, self._templates, self._channel, self._sender = store, templates, channel, sender
         self._health, self._metrics, self._policy, self._only_to = health, metrics, policy, only_to
         self._doubts = doubts
+        self._guard = guard
         self._stopping = threading.Event()
 
     def stop(self) -> None:
@@ -79,6 +82,7 @@ class Sending(threading.Thread):
             policy=self._policy,
             doubts=self._doubts,
             only_to=self._only_to,
+            guard=self._guard(at),
             live=True,
             seconds=ROUND_SECONDS,
             stop=self._stopping.is_set,

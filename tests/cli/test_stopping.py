@@ -8,6 +8,7 @@ from contextlib import nullcontext
 import pytest
 
 from engine.instants import DAY, MINUTE
+from engine.store import Stop
 from engine.stores import open_store
 from engine.stores.sql import SqlStore
 from engine.stores.tables import audit
@@ -47,7 +48,7 @@ def test_a_stop_keeps_mails_here_until_somebody_lets_them_go_on(run, store, plac
     one = what[0] == "--account"
     assert f"{1 if one else 2} mail" in said
     assert run("send").stdout.startswith("1 mail" if one else "0 mails")
-    assert "was stopped by" in run("send").stderr
+    assert "nothing leaves, by" in run("send").stderr
     listed = run("outreach", "stops").stdout
     assert "a wrong number" in listed
     assert getpass.getuser() in listed
@@ -143,3 +144,17 @@ def test_a_stop_holds_in_a_sender_that_is_in_the_middle_of_its_work(run, store, 
     assert len([moment for moment in left if moment > stopped]) <= 1, "one may have been in the channel's hands"
     assert 3 <= len(left) < 30
     assert {row.state for row in store.outreach()} <= {"accepted", "queued", "held"}
+
+
+def test_a_breaker_is_shown_and_reset(run, ask, store):
+    store.stop(Stop("review", RULE, now(), "breaker", "30 per 1h mails of the rule are out"))
+    assert run("send").stdout.startswith("0 mails")
+    assert {row.state for row in store.outreach()} == {"in_review"}
+    assert f"the breaker of {RULE}" in run("outreach", "stops").stdout
+    assert f"STOPPED: the breaker of {RULE}: has tripped" in run("status", code=1).stdout
+    said = run("outreach", "go", "--breaker", RULE, "--why", "looked at it", "--yes", "--by", "ann")
+    assert "it is reset" in said.stderr
+    assert run("outreach", "stops").stderr == "nothing is stopped\n"
+    assert ask("status", code=1)["stops"] == []
+    assert "that is not stopped" in run("outreach", "go", "--breaker", RULE, "--why", "x", code=2).stderr
+    assert noted(store)[-1] == ("go", "ann")

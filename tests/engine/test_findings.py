@@ -761,9 +761,19 @@ WRONG = [
         id="days that are none",
     ),
     pytest.param(
-        "policy: {canary: 20}\n",
-        ["1:18: error: policy: 'canary': this part of the policy comes with delivery, later; take it out for now"],
-        id="a canary, for later",
+        "policy: {canary: many}\n",
+        ["1:18: error: canary: should be a whole number from 0 to 10000; found many"],
+        id="a canary in words",
+    ),
+    pytest.param(
+        "policy:\n  breaker: {rule: often, base: 500%, bounces: 5%, complaints: 0% of 0}\n",
+        [
+            "2:19: error: breaker.rule: should be such as 2 per 7d; found often",
+            "2:32: error: breaker.base: should be a share such as 10%; found 500%",
+            "2:47: error: breaker.bounces: should be such as 5% of 200; found 5%",
+            "2:63: error: breaker.complaints: should be such as 5% of 200; found 0% of 0",
+        ],
+        id="a breaker that cannot be read",
     ),
     pytest.param(
         "policy: {caps: {person: [0 per 7d, 4 in 30d, 2 per 7x], account: [], people: 3 per 2d}}\n",

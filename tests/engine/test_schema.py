@@ -117,7 +117,7 @@ def test_every_definition_is_used_and_every_key_is_described() -> None:
     [
         pytest.param("segmnets: {}", "$.segmnets: unknown", id="an unknown section"),
         pytest.param("reports: []", "$.reports: not allowed", id="what comes later"),
-        pytest.param("policy: {canary: 20}", "$.policy.canary: not allowed", id="the rest of the sending side"),
+        pytest.param("policy: {calendars: {}}", "$.policy.calendars: not allowed", id="the rest of the sending side"),
         pytest.param("rules: [{when: [a]}]", "$.rules[0]: id is missing", id="a rule without an id"),
         pytest.param("rules: [{id: A b, when: [a]}]", "does not match", id="an id with blanks"),
         pytest.param("rules: [{id: a, when: [{plan: pro}]}]", "fits 0 of oneOf", id="a mapping as a condition"),

@@ -31,6 +31,7 @@ from engine.store import (
     Suppression,
     Touch,
     Trait,
+    Watch,
     Wishes,
 )
 from engine.stores import open_store, tables
@@ -1128,3 +1129,26 @@ def test_what_is_handed_over_after_a_stop_was_handed_over_before_it(durable: Sto
         pool.submit(stop).result()
         assert sum(one.result() for one in posts) > 0
     assert not any(late)
+
+
+@pytest.mark.slow
+def test_two_senders_at_once_never_both_let_a_rule_s_last_mail_out(durable: Store) -> None:
+    names = [account_in(lane, name=f"n{n}") for n in range(2) for lane in range(8)]
+    for name in names:
+        lane = lane_of(name, durable.lanes)
+        committed(durable, claimed(durable, lane, take_over=True), facts=[decision("r", name, due_at=T0)])
+
+    def claim(sender: str) -> int:
+        def may(standing: Standing) -> str | None:
+            time.sleep(0.01)  # wide open for the other one, if it could come in
+            return "enough" if standing.mails.within >= 3 else None
+
+        found = 0
+        for name in names if sender == "a" else names[::-1]:
+            known: dict[str, Any] = {"account_id": name, "person": name, "since": 0, "at": T0, "by": sender, "may": may}
+            row = decision("r", name).mails[0].outreach_id
+            found += len(durable.claim_mail([row], watch=Watch("r", T0 - 1, T0 - 1, 0, 0), **known)[0])
+        return found
+
+    with ThreadPoolExecutor(2) as pool:
+        assert sum(pool.map(claim, "ab")) == 3
