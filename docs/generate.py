@@ -56,6 +56,7 @@ DEFAULTS = {
     "send": {"mode": "`review`", "topic": "that of the rule's kind"},
     "topic": {"needs_consent": "not needed"},
     "notify": {"mode": "`auto`"},
+    "goal": {"within": "`14d`"},
     "policy": {"timezone": "`UTC`", "staff": "no domains", "settle": "`15m`", "hold_for": "`3d`"},
     "hours": {"from": '`"08:00"`', "until": '`"18:00"`', "days": "`mon-sun`"},
     "source": {"late_after": "`2h`", "least": "`50%`"},

@@ -1,15 +1,15 @@
 """Replay: every lane's log is read again from its first entry, and must give the decisions that are stored."""
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import msgspec
 
 from engine.columns.lane import ColumnLane
 from engine.decision import Decision
-from engine.lane import Lane
+from engine.lane import Lane, Programs
 from engine.log import Recorded
-from engine.program import Program
 from engine.store import Store
 from engine.stored import stored_program
 
@@ -27,8 +27,9 @@ def verify(store: Store, progress: Progress | None = None, *, plain: bool = Fals
     """
     altered = store.altered_accounts()
     events, replayed = 0, {}
+    programs = lru_cache(maxsize=None)(lambda mark: stored_program(store, mark))
     for number in range(store.lanes):
-        read, found = _lane(store, number, progress, Lane if plain else ColumnLane)
+        read, found = read_lane(store, number, programs, progress, Lane if plain else ColumnLane)
         events += read
         replayed.update(found)
     stored = {row.decision_id: row for row in store.decisions() if row.account_id not in altered}
@@ -43,16 +44,20 @@ def verify(store: Store, progress: Progress | None = None, *, plain: bool = Fals
     }
 
 
-def _lane(store: Store, number: int, progress: Progress | None, kind: type[Lane]) -> tuple[int, dict[str, Decision]]:
-    programs: dict[str, Program] = {}
+def read_lane(
+    store: Store,
+    number: int,
+    programs: Programs,
+    progress: Progress | None = None,
+    kind: type[Lane] = ColumnLane,
+) -> tuple[int, dict[str, Decision]]:
+    """Read a lane's log from its first entry, deciding by ``programs``: how many events, and all decisions by id."""
     stored: dict[str, list[Recorded]] = {}
 
-    def program(mark: str) -> Program:
-        if mark not in programs:
-            programs[mark] = stored_program(store, mark)
-        return programs[mark]
+    def history(account: str, position: int) -> list[Recorded]:
+        return [row for row in stored.get(account, []) if row.position <= position]
 
-    lane = kind(program, lambda account, position: [row for row in stored.get(account, []) if row.position <= position])
+    lane = kind(programs, history)
     found: dict[str, Decision] = {}
     read = events = 0
     for entry in store.entries(number):

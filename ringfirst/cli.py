@@ -29,6 +29,7 @@ WORDS = {
     "decisions": "decisions:decisions",
     "explain": "explain:explain",
     "backtest": "backtest:backtest",
+    "outcomes": "outcomes:outcomes",
     "replay": "replay:replay",
     "outreach": "outreach:outreach",
     "send": "send:send",

@@ -8,7 +8,7 @@ from engine.rulebook.findings import suggestion
 from engine.rulebook.nodes import Node
 from engine.rulebook.reading import Reading
 from engine.rulebook.sections import is_address
-from engine.rulebook.spec import NO_TERM, Line, Outreach, Reader, ReEntry, Rule
+from engine.rulebook.spec import GOAL_WITHIN, NO_TERM, Line, Outreach, Reader, ReEntry, Rule
 from engine.rulebook.words import GOAL, NOTIFY, RULE, RULE_KINDS, SEND
 
 Kind = Literal["account", "thing", "event", "portfolio"]
@@ -30,6 +30,7 @@ def read_rule(reading: Reading, node: Node, things: frozenset[str]) -> Rule | No
     every = reading.span(keys["every"], "every") if "every" in keys else HOUR
     if every < MIN_EVERY:
         reading.error(keys["every"], f"every: should be at least 5m; found {keys['every'].text}")
+    goal, goal_within = _goal(reading, keys)
     return Rule(
         rule_id,
         node.at,
@@ -53,7 +54,8 @@ def read_rule(reading: Reading, node: Node, things: frozenset[str]) -> Rule | No
         max_age=reading.span(keys["max_age"], "max_age") if "max_age" in keys else 86_400_000,
         each_alone="each_alone" in keys and reading.flag(keys["each_alone"], "each_alone"),
         every=every,
-        goal=_goal(reading, keys),
+        goal=goal,
+        goal_within=goal_within,
     )
 
 
@@ -105,13 +107,12 @@ def _status(reading: Reading, keys: dict[str, Node]) -> Literal["live", "draft"]
     return "draft" if drafted else "live"
 
 
-def _goal(reading: Reading, keys: dict[str, Node]) -> Line | None:
-    if "goal" not in keys:
-        return None
-    goal = reading.mapping(keys["goal"], "goal", GOAL)
-    if "within" in goal:
-        reading.span(goal["within"], "within")
-    return reading.line(goal["when"], "goal") if "when" in goal else None
+def _goal(reading: Reading, keys: dict[str, Node]) -> tuple[Line | None, int]:
+    goal = reading.mapping(keys["goal"], "goal", GOAL) if "goal" in keys else {}
+    within = reading.span(goal["within"], "within") if "within" in goal else GOAL_WITHIN
+    if "within" in goal and goal["within"].text.startswith("0"):
+        reading.error(goal["within"], "goal: 'within' is no time at all; write how long after the decision, as 14d")
+    return reading.line(goal["when"], "goal") if "when" in goal else None, within
 
 
 def _outreach(reading: Reading, keys: dict[str, Node], rule: Node) -> Outreach | None:

@@ -11,6 +11,7 @@ from engine.rulebook.findings import Place
 
 OURS = "outreach."
 """The family of events that Ringfirst writes itself."""
+GOAL_WITHIN = 14 * DAY
 NO_TERM = Term("constant", value=True)
 
 
@@ -384,6 +385,7 @@ class Rule:
     each_alone: bool = False
     every: int = HOUR
     goal: Line | None = None
+    goal_within: int = GOAL_WITHIN
     in_doubt: InDoubt | None = None
 
     @property

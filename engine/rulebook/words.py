@@ -163,7 +163,7 @@ NOTIFY: Shape = {
 }
 GOAL: Shape = {
     "when": Key("expression", "The goal is reached when this holds.", required=True),
-    "within": Key("span", "How long after the mail."),
+    "within": Key("span", "How long after the decision."),
 }
 POLICY: Shape = {
     "timezone": Key("zone", "For accounts without a valid one of their own."),

@@ -24,6 +24,7 @@ AFTER_IT = [
     "author-a-rule",
     "write-in-other-languages",
     "judge-a-rule-on-history",
+    "measure-outcomes",
     "read-an-explanation",
     "import-history",
     "forget-somebody",
