@@ -86,6 +86,7 @@ _OTHERS = {
     ("rule", "every"): "2h",
     ("send", "mode"): "auto",
     ("notify", "mode"): "review",
+    ("goal", "within"): "7d",
     ("policy", "timezone"): "Europe/Berlin",
     ("policy", "settle"): "1h",
     ("policy", "hold_for"): "1d",
@@ -111,6 +112,7 @@ def _read(table: str, keys: dict[str, Any]) -> Any:
         reach = {"send": part("send", template="note", to="champion", **{"class": "relationship"})}
     given = part("given", day=1, event="feature.used", until=5)
     case = {"name": "one", "given": [given], "expect": [{"day": 1}]}
+    reach |= {"goal": part("goal", when="used >= 5")}
     rule = part("rule", id="a-rule", owner="a@ringfirst.example", when=["used >= 1"], cases=[case], **reach)
     take = {key: value for key, value in keys.items() if key == "take"}  # goes with portfolio, and the others do not
     count = {"count": "feature.used", "over": "28d"} | (keys if table == "measure" and not take else {})
