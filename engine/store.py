@@ -428,6 +428,15 @@ class OutreachChange(msgspec.Struct, frozen=True):
     by: str
 
 
+class Sent(msgspec.Struct, frozen=True, kw_only=True):
+    """A mail as it was handed to a channel: ``raw`` is all of its bytes, ``user_id`` its reader (None: one of us)."""
+
+    mail_id: str
+    account_id: str
+    user_id: str | None
+    raw: bytes
+
+
 class Forgotten(msgspec.Struct, frozen=True):
     """What ``forget`` did: rows per table that went or were rewritten."""
 
@@ -629,12 +638,22 @@ class Store(Protocol):
         by: str,
         known: Mapping[str, str | None] | None = None,
         unless_stopped: str | None = None,
+        sent: Sent | None = None,
     ) -> bool:
         """Move all rows of one mail, or none of them, in one transaction with what goes into inboxes.
 
         ``known`` sets ``channel``, ``message_id`` or ``provider_id`` of them all. ``unless_stopped`` names the channel
-        by which it is to leave: then nothing moves while somebody has stopped one of them.
+        by which it is to leave: then nothing moves while somebody has stopped one of them. ``sent`` is kept with it, in
+        place of what was kept of the same mail before.
         """
+        ...
+
+    def sent(self, outreach_id: str) -> bytes | None:
+        """The mail that a decision went out in, to the byte; None when nothing is kept of it."""
+        ...
+
+    def drop_sent(self, *, before: Instant) -> int:
+        """Remove the bytes of mails that were sent before then; returns how many."""
         ...
 
     def claim_mail(

@@ -23,7 +23,7 @@ class Sender(msgspec.Struct, frozen=True, kw_only=True):
     ``address``). ``postal_address`` is one line (CAN-SPAM and CASL ask for it in every mail, DELIVERY 6). ``person``
     is the colleague in whose name a mail goes out, empty: nobody's; answers go to all of ``reply_to``. Links begin with
     ``public_url`` (None: mails carry none); ``unsubscribe_to`` is a mailbox that is read for those who unsubscribe by
-    mail.
+    mail. The bytes of a mail that left are kept for ``keep_sent_days``, 0: not at all.
     """
 
     address: str
@@ -37,6 +37,7 @@ class Sender(msgspec.Struct, frozen=True, kw_only=True):
     secret: bytes = b"ringfirst"
     public_url: str | None = None
     unsubscribe_to: str | None = None
+    keep_sent_days: int = 365
 
 
 def build_context(

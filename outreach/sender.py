@@ -18,7 +18,7 @@ import msgspec
 from engine.decision import OPEN_STATES, MailState
 from engine.errors import TemplateError
 from engine.feedback import Step
-from engine.instants import MINUTE, SECOND, Instant
+from engine.instants import DAY, MINUTE, SECOND, Instant
 from engine.rulebook.spec import Policy
 from engine.rulebook.topics import topic_of
 from engine.store import ALL_TOPICS, NOTE, Approval, OutreachRow, Standing, Stop, Store, Watch
@@ -37,7 +37,7 @@ from outreach.mail import Outgoing
 from outreach.policy import No
 from outreach.rendering import Rendered
 from outreach.stops import against, channel_kind, stopped
-from outreach.telling import expired, sent
+from outreach.telling import expired, kept, sent
 from outreach.templates import Template
 
 BEHIND = 5 * MINUTE
@@ -101,13 +101,14 @@ def send_due(  # noqa: PLR0913, each is a choice of its own that only the one wh
     ``lease_seconds`` have passed. Mails in review expire and never leave; what somebody approved leaves in the words
     that were approved. ``only_to`` are the domains that a channel which leaves this machine may write to (none named:
     all), ``guard`` what breaker and canary of the policy need to know. What providers told is learned from first;
-    ``doubts`` says which mails in doubt are sent again. Raises ``DeliveryError`` when the channel cannot be used at
-    all; what it did not take waits.
+    ``doubts`` says which mails in doubt are sent again. The bytes of each mail are kept as long as ``sender`` says.
+    Raises ``DeliveryError`` when the channel cannot be used at all; what it did not take waits.
     """
     outside = only_to if not channel.local else ()
     post = post_of(store, templates, sender, policy or Policy(), only_to=outside, away=not channel.local)
     run = _Run(store, post, channel, at, by, live=live, guard=guard or Guard())
     with channel.session():
+        store.drop_sent(before=at - sender.keep_sent_days * DAY)
         settle(store, at=at, by=by)
         run.recover(lease_seconds * SECOND)
         rows = store.outreach(states=["queued", "held"], due_by=at, limit=limit)
@@ -289,7 +290,10 @@ class _Run:
         note = f"by {self._channel.name} as {mail.mail_id}"
         steps = [Step(outreach_id=row.outreach_id, before=(before,), after="posting", why=note) for row in rows]
         known = {"channel": self._channel.name, "message_id": mail.message_id}
-        return self._store.move_mail(steps, at=self._at, by=self._by, known=known, unless_stopped=self._kind)
+        as_it_leaves = kept(rows, mail) if self._post.sender.keep_sent_days else None
+        return self._store.move_mail(
+            steps, at=self._at, by=self._by, known=known, unless_stopped=self._kind, sent=as_it_leaves
+        )
 
     def _claimed(self, group: Sequence[OutreachRow]) -> list[OutreachRow]:
         """Those of a mail's rows that are ours now; none when the policy holds the mail."""

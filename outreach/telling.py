@@ -1,11 +1,13 @@
 """What the engine is told of mails, in the form that a lane's inbox takes."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
 from engine.instants import Instant, iso
-from engine.store import OutreachRow
+from engine.store import OutreachRow, Sent
+from outreach.mail import Outgoing
 
 
 def sent(row: OutreachRow, at: Instant) -> bytes:
@@ -32,6 +34,15 @@ def happened(row: OutreachRow, what: str, at: Instant, **more: Any) -> bytes:
             },
         }
     )
+
+
+def kept(rows: Sequence[OutreachRow], mail: Outgoing) -> Sent | None:
+    """A mail as the store keeps it; None for a list of notes from several accounts, which could go with none of them."""
+    if len({row.account_id for row in rows}) > 1:
+        return None
+    first = rows[0]
+    reader = first.to if first.audience == "customer" else None
+    return Sent(mail_id=mail.mail_id, account_id=first.account_id, user_id=reader, raw=mail.raw)
 
 
 def expired(row: OutreachRow) -> bytes:

@@ -113,6 +113,7 @@ class Settings(BaseModel):
 
     ``lanes`` is how many a new store gets; one that is there must have as many.
     ``sender`` writes the mails (``Name <name@example.com>``), ``postal_address`` stands in each (CAN-SPAM, CASL).
+    ``keep_sent`` is for how many days mails are kept as they left, 0 for not at all.
     ``locale`` is that of readers of whom none is known: the language of their mails, and how numbers and dates look.
     ``smtp`` names the server that takes them (``host:port``); without it they go into the folder ``outbox``.
     ``sendgrid_key`` lets SendGrid take them, in the ``sendgrid_region`` of the account; ``sendgrid_url``: elsewhere.
@@ -136,6 +137,7 @@ class Settings(BaseModel):
     reply_to: Mailbox | None = None
     postal_address: Annotated[str, AfterValidator(_one_line)] | None = None
     locale: Annotated[str, AfterValidator(_locale)] = "en"
+    keep_sent: Annotated[int, Field(ge=0, le=36_500)] = 365
     smtp: Annotated[str, AfterValidator(_server)] | None = None
     smtp_security: Security = "starttls"
     smtp_user: str | None = None

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from engine.instants import Instant
 from engine.store import Forgotten
-from engine.stores import tables
+from engine.stores import sent, tables
 from engine.stores.codec import decode, encode, mentions, renamed
 from engine.stores.driver import Driver
 
@@ -47,6 +47,7 @@ def person(
     pseudonym = _pseudonym(connection, hashed) or f"p-{secrets.token_hex(8)}"
     _bury(connection, driver, hashed, at=at, pseudonym=pseudonym, account_id=account_id)
     swap = _Swap(connection, account_id, user_id, pseudonym)
+    sent.drop_mentioning(connection, account_id, user_id, _names_of(connection, account_id, user_id))
     done = Forgotten(
         events=swap.events(frozenset(properties)),
         decisions=swap.decisions(),
@@ -96,6 +97,16 @@ def account_key(key: Key, account_id: str) -> str:
 def person_key(key: Key, account_id: str, user_id: str) -> str:
     """The hash that a person's tombstone is filed under."""
     return key(f"{PERSON}\0{account_id}\0{user_id}")
+
+
+def _names_of(connection: sa.Connection, account_id: str, user_id: str) -> list[str]:
+    """What a person is called by, the parts of the name too: a mail may greet with the first of them alone."""
+    mine = tables.people.c.account_id == account_id, tables.people.c.user_id == user_id
+    query = sa.select(*tables.people.c["name", "value"]).where(*mine)
+    found = {row.name: decode(row.value) for row in connection.execute(query) if row.value}
+    texts = [one for one in found.values() if isinstance(one, str)]
+    parts = str(found.get("name") or "").split()
+    return [*texts, *parts[:1], *parts[-1:]]
 
 
 class _Swap:

@@ -34,6 +34,7 @@ WHOLE = (
     tables.stops,
     tables.choices,
     tables.approvals,
+    tables.sent,
     tables.dead_letters,
     tables.audit,
     tables.tombstones,

@@ -33,6 +33,7 @@ from engine.store import (
     OutreachChange,
     OutreachRow,
     RuleMails,
+    Sent,
     Share,
     Snapshot,
     Standing,
@@ -59,6 +60,7 @@ from engine.stores import (
     tables,
     watched,
 )
+from engine.stores import sent as sent_mails
 from engine.stores.arrivals import Letter
 from engine.stores.driver import Driver
 from engine.stores.schema import MOVED, UNFINISHED
@@ -339,6 +341,7 @@ class SqlStore:
         by: str,
         known: Mapping[str, str | None] | None = None,
         unless_stopped: str | None = None,
+        sent: Sent | None = None,
     ) -> bool:
         """Move all rows of one mail, or none of them, in one transaction with what goes into inboxes."""
         with self._driver.writing() as connection:
@@ -347,10 +350,25 @@ class SqlStore:
             ):
                 return False
             moved = mails.move_together(connection, steps, at=at, by=by, known=known or {})
+            if moved and sent is not None:
+                sent_mails.keep(connection, self._driver, sent, at=at)
             if moved:
                 letters = [one for step in steps for one in step.inbox]
                 arrivals.put_inbox(connection, self._driver, letters, lanes=self._lanes, at=at)
             return moved
+
+    def sent(self, outreach_id: str) -> bytes | None:
+        """The mail that a decision went out in, to the byte."""
+        with self._driver.reading() as connection:
+            return sent_mails.read(connection, outreach_id)
+
+    def drop_sent(self, *, before: Instant) -> int:
+        """Remove the bytes of mails that were sent before then."""
+        with self._driver.reading() as connection:
+            if not sent_mails.is_older(connection, before):
+                return 0
+        with self._driver.writing() as connection:
+            return sent_mails.drop_older(connection, before)
 
     def claim_mail(
         self,

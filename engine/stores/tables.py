@@ -314,6 +314,19 @@ choices = sa.Table(
     _must("by", TEXT),
 )
 
+# What was handed to a channel, to the byte (compressed); ``user_id`` is its reader, none for a note to us.
+sent = sa.Table(
+    "sent",
+    metadata,
+    sa.Column("mail_id", TEXT, primary_key=True),
+    _must("account_id", TEXT),
+    _may("user_id", TEXT),
+    _must("at", BIG),
+    _must("raw", BODY),
+    sa.Index(None, "account_id"),
+    sa.Index(None, "at"),
+)
+
 dead_letters = sa.Table(
     "dead_letters",
     metadata,

@@ -225,6 +225,7 @@ def sender_of(found: "Settings") -> "tuple[Sender, bool]":
         postal_address=found.postal_address or "",
         reply_to=(reply,) if reply else (),
         locale=found.locale,
+        keep_sent_days=found.keep_sent,
         public_url=found.public_url,
         unsubscribe_to=found.unsubscribe_to,
     )

@@ -84,13 +84,16 @@ def list_(
 
 @outreach.command()
 @click.argument("outreach_id", metavar="ID")
+@click.option("--eml", is_flag=True, help="The mail itself as it left, to the byte.")
 @store_option
 @json_option
-def show(outreach_id: str, store_url: str | None, *, as_json: bool) -> None:
+def show(outreach_id: str, store_url: str | None, *, eml: bool, as_json: bool) -> None:
     """Show one mail: what its decision froze, each step of its life, and what its provider told of it.
 
     Of one that has not left, the words that would leave now, and the hash of them that an approval binds; of one that
     was approved, the words that were, and those before somebody changed them.
+
+    With --eml nothing but the bytes that were handed over, for as long as RINGFIRST_KEEP_SENT keeps them.
 
     With --json the shape of list, with "values", "facts": {kind: when}, "changes": [{"at", "before", "after", "why",
     "by"}], "mail": {"to", "name", "subject", "text", "digest", "joined"} (or {"fault"}), and "approval": {"at", "who",
@@ -100,8 +103,13 @@ def show(outreach_id: str, store_url: str | None, *, as_json: bool) -> None:
     from engine.instants import iso
     from ringfirst.answers import print_json, print_table, shown
 
+    if eml and as_json:
+        raise UsageError("outreach show: a mail is no JSON; found --eml and --json; leave one of them out")
     with opened(store_url) as store:
         rows = store.outreach(outreach_id=outreach_id)
+        if eml and rows:
+            _give(outreach_id, store.sent(outreach_id))
+            return
         steps = store.changes(outreach_id)
         facts = {kind: iso(when) for kind, when in store.facts([outreach_id]).get(outreach_id, {}).items()}
         mail, approval = reviewing.shown_mail(store, rows[0]) if rows else (None, None)
@@ -130,6 +138,15 @@ def show(outreach_id: str, store_url: str | None, *, as_json: bool) -> None:
         if words is not None:
             click.echo(f"\n{title}:")
             _say_words(words)
+
+
+def _give(outreach_id: str, raw: bytes | None) -> None:
+    from engine.errors import UsageError
+
+    if raw is None:
+        why = "it has not left, or was sent longer ago than RINGFIRST_KEEP_SENT says, or somebody in it was forgotten"
+        raise UsageError(f"outreach {outreach_id[:64]}: nothing is kept of it; {why}; look at it without --eml")
+    click.get_binary_stream("stdout").write(raw)
 
 
 def _say_words(words: dict[str, Any]) -> None:

@@ -3,10 +3,12 @@
 import threading
 from typing import Any
 
+import msgspec
 import pytest
 
 from engine.feedback import Feedback, Learned, MailFact, Step
-from engine.store import Stop, Store
+from engine.instants import DAY
+from engine.store import Sent, Stop, Store
 from tests.stores.made import ACME, MINUTE, OTHER, T0, account_in, claimed, committed, decision
 
 
@@ -175,3 +177,39 @@ def test_facts_go_with_their_mail(store: Store) -> None:
     store.forget_account(claimed(store, take_over=True), ACME, at=T0)
     assert store.facts([name]) == {}
     assert account_in(0) == ACME
+
+
+# What was sent
+
+
+def test_the_bytes_of_a_mail_are_kept_as_it_is_handed_over_and_go_when_they_are_old(store: Store) -> None:
+    about = decision(to=("u1", "u2"))
+    committed(store, claimed(store), facts=[about])
+    one, other = (mail.outreach_id for mail in about.mails)
+    assert store.sent(one) is None
+    sent = Sent(mail_id=one, account_id=about.account_id, user_id="u1", raw=b"To: a\r\n\r\n\x00\xff" * 50)
+    step = Step(outreach_id=one, before=("queued",), after="posting")
+    assert store.move_mail([step], at=T0, by="s", sent=sent)
+    assert store.sent(one) == sent.raw
+    assert store.sent(other) is None
+    assert not store.move_mail([step], at=T0, by="s", sent=msgspec.structs.replace(sent, raw=b"another"))
+    assert store.sent(one) == sent.raw, "what was not handed over is not kept"
+    back = Step(outreach_id=one, before=("posting",), after="posting")
+    assert store.move_mail([back], at=T0 + DAY, by="s", sent=msgspec.structs.replace(sent, raw=b"again"))
+    assert store.sent(one) == b"again"
+    assert store.drop_sent(before=T0 + DAY) == 0
+    assert store.drop_sent(before=T0 + DAY + 1) == 1
+    assert store.sent(one) is None
+
+
+def test_the_rows_of_one_mail_have_one_set_of_bytes(store: Store) -> None:
+    abouts = [decision(rule="r", occasion=name) for name in ("a", "b")]
+    committed(store, claimed(store), facts=abouts)
+    ids = [about.mails[0].outreach_id for about in abouts]
+    found, _ = store.claim_mail(
+        ids, account_id=abouts[0].account_id, person="p", since=0, at=T0 + DAY, by="s", may=lambda _: None
+    )
+    steps = [Step(outreach_id=name, before=("claimed",), after="posting") for name in found]
+    sent = Sent(mail_id=found[0], account_id=abouts[0].account_id, user_id="u1", raw=b"both")
+    assert store.move_mail(steps, at=T0, by="s", sent=sent)
+    assert [store.sent(name) for name in ids] == [b"both", b"both"]

@@ -3,6 +3,8 @@
 import re
 from collections.abc import Iterator
 from decimal import Decimal
+from email.message import EmailMessage
+from email.policy import SMTP
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,8 @@ import sqlalchemy as sa
 
 from engine.decision import Subject
 from engine.errors import Fenced
-from engine.store import Claim, Forgotten, Snapshot, Store, Touch, Trait, Wishes
+from engine.feedback import Step
+from engine.store import Claim, Forgotten, Sent, Snapshot, Store, Touch, Trait, Wishes
 from engine.stores import open_store
 from engine.stores.sql import SqlStore
 from engine.stores.tables import metadata
@@ -150,6 +153,50 @@ def test_only_what_names_the_person_is_rewritten(store: Store) -> None:
         bodies = connection.execute(sa.text("SELECT body FROM events ORDER BY position")).scalars().all()
     assert bytes(bodies[3]) == b'{ "n":  1.0e5 }'
     assert PERSON.encode() in bytes(bodies[1]), "a property nobody declared stays"
+
+
+def _sent(name: str, user: str | None, said: str, account: str = GONE) -> Sent:
+    mail = EmailMessage(policy=SMTP)
+    mail["To"] = f"somebody <{user or 'us'}@example.org>".replace("/", "-").replace("ë", "e")
+    mail["Subject"] = "Für alle"
+    mail.set_content(said, cte="quoted-printable")
+    mail.add_alternative(f"<p>{said}</p>", subtype="html", cte="quoted-printable")
+    return Sent(mail_id=name, account_id=account, user_id=user, raw=mail.as_bytes())
+
+
+def test_what_was_sent_goes_with_the_account_its_reader_and_whoever_stands_in_it(store: Store) -> None:
+    claim = _fill(store, GONE)
+    mails = {
+        "reader": _sent("reader", PERSON, "Hello."),
+        "id": _sent("id", "u2", f"They are: {PERSON}."),
+        "name": _sent("name", "u2", "Since Monday we have not seen Zoë Größenwahnsinnig-Oberhuber, of all " + "x" * 50),
+        "first": _sent("first", None, "Call ZOË today"),
+        "address": _sent("address", None, f"Write to <b>{ADDRESS}</b>"),
+        "other": _sent("other", "u2", "Hello Zoey, nobody else is meant."),
+        "ours": _sent("ours", None, "Nobody is meant here at all."),
+    }
+    (row, *_) = store.outreach()
+    for one in mails.values():
+        _hand_over(store, row.outreach_id, one)
+    named = Trait(GONE, PERSON, "name", "Zoë Größenwahnsinnig-Oberhuber", T0, 2)
+    claim = committed(store, claim, traits=[named])
+    store.forget_person(claim, GONE, PERSON, properties=[], at=T0)
+    assert _kept(store) == {"other", "ours"}
+    _hand_over(store, row.outreach_id, _sent("elsewhere", "u2", "x", account=OTHER))
+    store.forget_account(claim, GONE, at=T0)
+    assert _kept(store) == {"elsewhere"}
+
+
+def _hand_over(store: Store, outreach_id: str, mail: Sent) -> None:
+    (row,) = store.outreach(outreach_id=outreach_id)
+    step = Step(outreach_id=outreach_id, before=(row.state,), after="posting")
+    assert store.move_mail([step], at=T0, by="test", sent=mail)
+
+
+def _kept(store: Store) -> set[str]:
+    assert isinstance(store, SqlStore)
+    with store._driver.reading() as connection:
+        return set(connection.execute(sa.text("SELECT mail_id FROM sent")).scalars())
 
 
 def test_a_person_forgotten_again_keeps_the_pseudonym(store: Store) -> None:

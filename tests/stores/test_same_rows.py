@@ -6,7 +6,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from engine.decision import Subject
-from engine.feedback import Feedback, Learned, MailFact
+from engine.feedback import Feedback, Learned, MailFact, Step
 from engine.store import Approval, Heartbeat, Stop, Store
 from engine.stores import open_store
 from engine.stores.sql import SqlStore
@@ -27,6 +27,10 @@ def _live(store: Store) -> None:
     store.move(
         store.outreach(rule="r2")[0].outreach_id, ["queued"], "accepted", at=T0, by="s", inbox=[(ACME, "event", b"")]
     )
+    mail = store.outreach(rule="r3")[0]
+    step = Step(outreach_id=mail.outreach_id, before=("queued",), after="posting")
+    kept = Sent(mail_id=mail.outreach_id, account_id=mail.account_id, user_id="é", raw=b"To: \xc3\xa9")
+    store.move_mail([step], at=T0, by="s", sent=kept)
     told = Feedback(provider="p", event_id="é", kind="bounced", at=T0, heard_at=T0, mail_id="m", person="k2")
     store.put_feedback([told, told], suppress={"é": "bounced"})
     bounced = MailFact(outreach_id=store.outreach(rule="r2")[0].outreach_id, kind="bounced", at=T0)
