@@ -37,7 +37,7 @@ def happened(row: OutreachRow, what: str, at: Instant, **more: Any) -> bytes:
 
 
 def kept(rows: Sequence[OutreachRow], mail: Outgoing) -> Sent | None:
-    """A mail as the store keeps it; None for a list of notes from several accounts, which could go with none of them."""
+    """A mail as the store keeps it; None for a list of notes from several accounts."""
     if len({row.account_id for row in rows}) > 1:
         return None
     first = rows[0]

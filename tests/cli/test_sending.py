@@ -249,3 +249,23 @@ def test_a_fault_of_ours_is_not_swallowed():
 
     with pytest.raises(ZeroDivisionError):
         watch(once, stopping)
+
+
+def test_what_was_sent_is_given_back_to_the_byte(run, place, sends):
+    run("send")
+    with closing(open_store(f"sqlite:///{place / 'ringfirst.db'}")) as store:
+        (row,) = store.outreach()
+        kept = store.sent(row.outreach_id)
+    assert kept is not None
+    assert run("outreach", "show", row.outreach_id, "--eml").stdout_bytes == kept
+    mail = message_from_bytes(kept)
+    assert (row.state, mail["To"]) == ("accepted", "Ada Lindqvist <ada@acme.example>")
+    assert "leave one of them out" in run("outreach", "show", row.outreach_id, "--eml", "--json", code=2).stderr
+
+
+def test_of_a_mail_that_has_not_left_nothing_is_kept(run, place, sends, monkeypatch):
+    monkeypatch.setenv("RINGFIRST_ONLY_TO", "elsewhere.example")
+    run("send")
+    with closing(open_store(f"sqlite:///{place / 'ringfirst.db'}")) as store:
+        (row,) = store.outreach()
+    assert "nothing is kept of it" in run("outreach", "show", row.outreach_id, "--eml", code=2).stderr

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from engine.decision import Subject
 from engine.feedback import Feedback, Learned, MailFact, Step
-from engine.store import Approval, Heartbeat, Stop, Store
+from engine.store import Approval, Heartbeat, Sent, Stop, Store
 from engine.stores import open_store
 from engine.stores.sql import SqlStore
 from engine.stores.tables import metadata, settings, tombstones
@@ -27,10 +27,10 @@ def _live(store: Store) -> None:
     store.move(
         store.outreach(rule="r2")[0].outreach_id, ["queued"], "accepted", at=T0, by="s", inbox=[(ACME, "event", b"")]
     )
-    mail = store.outreach(rule="r3")[0]
-    step = Step(outreach_id=mail.outreach_id, before=("queued",), after="posting")
+    mail = next(one for one in store.outreach(account_id=ACME) if one.rule != "r2")
+    step = Step(outreach_id=mail.outreach_id, before=(mail.state,), after="posting")
     kept = Sent(mail_id=mail.outreach_id, account_id=mail.account_id, user_id="é", raw=b"To: \xc3\xa9")
-    store.move_mail([step], at=T0, by="s", sent=kept)
+    assert store.move_mail([step], at=T0, by="s", sent=kept)
     told = Feedback(provider="p", event_id="é", kind="bounced", at=T0, heard_at=T0, mail_id="m", person="k2")
     store.put_feedback([told, told], suppress={"é": "bounced"})
     bounced = MailFact(outreach_id=store.outreach(rule="r2")[0].outreach_id, kind="bounced", at=T0)
