@@ -75,7 +75,7 @@ def account(store: Store, book: Rulebook, account_id: str, *, at: Instant | None
     events = events_of(store, account_id, moment)
     if not events:
         raise unknown_account(store, account_id, moment)
-    totals = _totals(store.account_entries(account_id, until_at=moment), {})
+    totals = totals_of(store.account_entries(account_id, until_at=moment), {})
     view = account_view(program, events, moment, totals, log_began(store, account_id) or moment)
     return {
         "account_id": account_id,
@@ -144,12 +144,12 @@ def views(store: Store, program: Program, at: Instant) -> Iterator[AccountView]:
             if isinstance(entry, Recorded):
                 found.setdefault(entry.event.account_id, []).append(entry)
             else:
-                _totals([entry], totals)
+                totals_of([entry], totals)
         for account_id in sorted(found):
             yield account_view(program, found[account_id], at, totals, began.get(lane) or at)
 
 
-def _totals(entries: Iterable[Entry], known: dict[str, Value]) -> dict[str, Value]:
+def totals_of(entries: Iterable[Entry], known: dict[str, Value]) -> dict[str, Value]:
     """The portfolio's last daily values among these entries: what rules of accounts read."""
     for entry in entries:
         if isinstance(entry, EngineEntry) and entry.kind == "portfolio.measured" and entry.body.get("daily"):

@@ -30,6 +30,7 @@ WORDS = {
     "explain": "explain:explain",
     "backtest": "backtest:backtest",
     "outcomes": "outcomes:outcomes",
+    "reports": "reports:reports",
     "replay": "replay:replay",
     "outreach": "outreach:outreach",
     "send": "send:send",

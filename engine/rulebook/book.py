@@ -13,6 +13,7 @@ from engine.rulebook.findings import Finding, Findings, Place, listed, suggestio
 from engine.rulebook.names import Conditions, Names, account_infos, thing_infos
 from engine.rulebook.nodes import Node, load
 from engine.rulebook.reading import Reading
+from engine.rulebook.reports import Around, check_reports, read_report, read_value
 from engine.rulebook.rules import OWNERS, read_rule, staff_reader
 from engine.rulebook.sections import (
     is_address,
@@ -23,9 +24,9 @@ from engine.rulebook.sections import (
     read_segment,
     read_thing,
 )
-from engine.rulebook.spec import Measure, Outreach, Policy, Rule, Score, Segment, Thing
+from engine.rulebook.spec import Measure, NamedValue, Outreach, Policy, Report, Rule, Score, Segment, Thing
 from engine.rulebook.topics import topics_of
-from engine.rulebook.words import LATER, MOMENTS, SECTIONS, USUAL_ACCOUNT, USUAL_PERSON
+from engine.rulebook.words import MOMENTS, SECTIONS, USUAL_ACCOUNT, USUAL_PERSON
 
 _T = TypeVar("_T")
 NO_POLICY = Policy()
@@ -60,6 +61,8 @@ class Rulebook:
     files: Mapping[str, str] = field(default_factory=dict)
     fingerprint: str = ""
     sources: Mapping[str, Node] = field(default_factory=dict)
+    values: Mapping[str, NamedValue] = field(default_factory=dict)
+    reports: tuple[Report, ...] = ()
 
     @property
     def names(self) -> Names:
@@ -78,6 +81,16 @@ class Rulebook:
     def personal(self) -> frozenset[str]:
         """Traits of people that never stay in events."""
         return frozenset(name for name, kind in self.person_attributes.items() if kind == "personal")
+
+    def report(self, report_id: str) -> Report:
+        """The report of that id; raises ``RulebookError`` with a suggestion."""
+        for report in self.reports:
+            if report.id == report_id:
+                return report
+        ids = [report.id for report in self.reports]
+        hint = suggestion(report_id, ids) or (f"; there are {listed(ids)}" if ids else "; it has no reports")
+        msg = f"report '{report_id}': not in the rulebook{hint}"
+        raise RulebookError(msg)
 
     def over_all(self, rule: Rule) -> bool:
         """Is a rule about the portfolio, or about a thing in it, so that no account is its subject?"""
@@ -190,6 +203,8 @@ class _Builder:
             {path: text for path, text in files.items() if decides(path)},
             fingerprint_of(files),
             nodes,
+            self._values(roots),
+            self._reports(roots),
         )
         self._clashes(roots, book)
         _Checks(book, self._findings, duties=self._dutiful).run()
@@ -207,9 +222,6 @@ class _Builder:
                 self._findings.error(root.at, f"a rulebook file should be a mapping of sections; found {root.kind}")
                 continue
             self._reading.mapping(root, "rulebook", SECTIONS)
-            for later, message in LATER.items():
-                if later in root.keys:
-                    self._findings.error(root.keys[later][0], f"rulebook: {message}")
             roots.append(root)
         return roots
 
@@ -224,6 +236,22 @@ class _Builder:
             for name, _at, inner in self._reading.named(node, section):
                 found[name] = read(name, inner)
         return found
+
+    def _values(self, roots: list[Node]) -> dict[str, NamedValue]:
+        read = self._collect(roots, "values", lambda name, node: read_value(self._reading, name, node))
+        return {name: value for name, value in read.items() if value is not None}
+
+    def _reports(self, roots: list[Node]) -> tuple[Report, ...]:
+        found: dict[str, Report] = {}
+        for _, section in self._sections(roots, "reports"):
+            for node in self._reading.items(section, "reports"):
+                report = read_report(self._reading, node)
+                if report is not None and report.id in found:
+                    message = f"report '{report.id}' stands twice, first at {found[report.id].at}; rename one"
+                    self._findings.error(report.at, message)
+                elif report is not None:
+                    found[report.id] = report
+        return tuple(found.values())
 
     def _rules(self, roots: list[Node], kinds: frozenset[str]) -> tuple[list[Rule], dict[str, Node]]:
         rules: list[Rule] = []
@@ -318,6 +346,9 @@ class _Checks:
             self._thing(thing)
         for rule in self._book.rules:
             self._rule(rule)
+        book = self._book
+        around = Around(book.values, book.measures, book.segments, book.account_attributes, self._names)
+        check_reports(book.reports, around, self._findings)
 
     def _with_nullable_segments(self) -> Names:
         names = self._book.names

@@ -210,7 +210,7 @@ class Conditions:
         if not near and "." in name and owner in self._names.things:
             return f"; '{owner}.' is known only in a rule for: each {owner}"
         if owner == "value":
-            return "; values belong to the value reports, which come later"
+            return "; a report knows the values that it shows; anywhere else name the measure itself"
         quoted = parent is not None and parent.op in {"eq", "ne"} and "." not in name
         text = f', or write "{name[:60]}" in quotes if it is text' if quoted else ""
         return near or f"; declare it under attributes or measures{text}"

@@ -40,6 +40,11 @@ _KINDS: dict[str, Any] = {
     "map of span": {"type": "object", "additionalProperties": {"type": "string", "pattern": "^[0-9]+ *[smhdw]$"}},
     "map of number": {"type": "object", "additionalProperties": {"type": "number"}},
     "map of type": {"type": "object", "additionalProperties": {"enum": list(KINDS)}},
+    "property": _TEXT,
+    "currency": {"type": "string", "pattern": "^[A-Z]{3}$"},
+    "comparisons": {
+        "oneOf": [{"enum": list(words.COMPARISONS)}, {"type": "array", "items": {"enum": list(words.COMPARISONS)}}]
+    },
     "acts": {"oneOf": [_TEXT, {"type": "object"}, {"type": "array"}]},
     "where": {"type": "object"},
     "literals": {"type": "object"},

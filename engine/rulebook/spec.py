@@ -394,6 +394,46 @@ class Rule:
         return self.each if self.subject == "thing" else ""
 
 
+@dataclass(frozen=True, slots=True)
+class Worth:
+    """What a value is worth: ``rate`` of ``currency`` for one unit, or the sum of ``prop`` over its events.
+
+    Without a ``currency`` the amounts of a sum are in the event's own or, where it names none, the account's.
+    """
+
+    currency: str = ""
+    rate: Fraction | None = None
+    prop: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NamedValue:
+    """Something a customer got: a measure, asked of a report's period, and what that is worth."""
+
+    name: str
+    measure: str
+    label: str
+    unit: str = ""
+    worth: Worth | None = None
+    at: Place = field(default=Place(""), compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A recurring report as written. ``unit`` is its period: ``week``, ``month`` or ``quarter``."""
+
+    id: str
+    unit: str
+    values: tuple[str, ...]
+    title: str = ""
+    audience: str = ""
+    price: str = ""
+    compare: tuple[str, ...] = ()
+    send_if: tuple[Line, ...] = ()
+    unless: tuple[Line, ...] = ()
+    at: Place = field(default=Place(""), compare=False)
+
+
 def fingerprint(text: str) -> str:
     """Sixteen hexadecimal digits that stand for a definition."""
     return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -21,12 +21,8 @@ SECTIONS: Shape = {
     "scores": Key("map of score", "Weighted means of parts, held down by the worst."),
     "rules": Key("list of rule", "When to reach out, to whom, with what."),
     "policy": Key("policy", "What holds for all rules; one per rulebook."),
-    "values": Key("later", "Money values of measures."),
-    "reports": Key("later", "Recurring value reports."),
-}
-LATER = {
-    "values": "values belong to the value reports, which come later; take them out for now",
-    "reports": "reports come later; take them out for now",
+    "values": Key("map of value", "What customers get, in numbers and in money; for reports."),
+    "reports": Key("list of report", "Recurring reports of what a customer got."),
 }
 ATTRIBUTES: Shape = {
     "account": Key("map of type", "Attributes of accounts, from account.updated."),
@@ -47,6 +43,18 @@ THING: Shape = {
     "in": Key("word portfolio", "portfolio: the thing is counted over all accounts."),
 }
 PERSON: Shape = {"measures": Key("map of measure", "Measures over the person's own events.")}
+PERIODS = ("previous week", "previous month", "previous quarter")
+COMPARISONS = ("previous period", "same period last year")
+LATER_IN_REPORTS = {
+    "schedule": "When it goes out.",
+    "to": "Who gets it.",
+    "template": "How it looks.",
+    "mode": "Whether somebody approves it.",
+    "lead_with": "What comes first.",
+    "next_steps": "What the reader could do next.",
+    "review_if": "When somebody must look at it.",
+}
+LATER_REPORT = "reports are computed and shown; sending them comes later; take it out for now"
 VERBS: dict[str, tuple[str, str]] = {
     "count": ("types", "How many events."),
     "unique": ("property", "How many different values of a property (user_id: people)."),
@@ -164,6 +172,32 @@ NOTIFY: Shape = {
 GOAL: Shape = {
     "when": Key("expression", "The goal is reached when this holds.", required=True),
     "within": Key("span", "How long after the decision."),
+}
+VALUE: Shape = {
+    "measure": Key("name", "A measure of the account; a report asks it of its own period.", required=True),
+    "label": Key("text", "What readers see.", required=True),
+    "unit": Key("text", "One of what it counts, as hour or order."),
+    "worth": Key("worth", "What it is worth in money: a rate, or a sum over its events."),
+}
+WORTH: Shape = {
+    "rate": Key("number", "Money for one unit; goes with currency and per."),
+    "per": Key("text", "The unit that the rate is for."),
+    "sum": Key("property", "Instead of a rate: the property of each counted event that holds money."),
+    "currency": Key("currency", "Three letters, as EUR."),
+}
+REPORT: Shape = {
+    "id": Key("slug", "Its name for ever.", required=True),
+    "title": Key("text", "One line for people."),
+    "audience": Key("text", "A segment; others get no report."),
+    "period": Key("word " + "|".join(PERIODS), "What one report is about.", required=True),
+    "values": Key("list of text", "What it shows, in this order: names under values.", required=True),
+    "price": Key("name", "The attribute that says what the account pays a month."),
+    "compare": Key("comparisons", "With which periods each figure is compared."),
+    "send_if": Key(
+        "conditions", "No report unless all of these hold; may use value.NAME, value_total, value_to_price."
+    ),
+    "unless": Key("conditions", "No report while one of these holds."),
+    **{key: Key("later", says) for key, says in LATER_IN_REPORTS.items()},
 }
 POLICY: Shape = {
     "timezone": Key("zone", "For accounts without a valid one of their own."),
@@ -322,6 +356,9 @@ SHAPES: dict[str, Shape] = {
     "send": SEND,
     "notify": NOTIFY,
     "goal": GOAL,
+    "value": VALUE,
+    "worth": WORTH,
+    "report": REPORT,
     "policy": POLICY,
     "hours": HOURS,
     "caps": CAPS,

@@ -12,7 +12,7 @@ from engine.cases import check_cases, run_cases
 from engine.rulebook.book import load_rulebook
 from engine.rulebook.findings import Finding, Findings
 from engine.rulebook.nodes import Node, load
-from engine.rulebook.words import LATER, POLICY, SECTIONS, VERBS
+from engine.rulebook.words import POLICY, REPORT, SECTIONS, VERBS
 from outreach.manifest import read_manifest
 from tests.docs.pages import PAGES, ROOT, SHARED, Block, blocks
 
@@ -124,13 +124,17 @@ def base_without(keys: set[str]) -> str:
 def later_of(node: Node) -> Iterator[str]:
     """The words of a block that stand for what comes later."""
     keys = node.keys or {}
-    yield from set(keys) & set(LATER)
+    for report in keys["reports"][1].items or [] if "reports" in keys else []:
+        yield from (key for key in report.keys or {} if REPORT[key].takes == "later")
     policy = keys["policy"][1].keys or {} if "policy" in keys else {}
     yield from (key for key in policy if POLICY[key].takes == "later")
 
 
 def without_later(text: str) -> str:
-    data = {key: inner for key, inner in yaml.safe_load(text).items() if key not in LATER}
+    data = yaml.safe_load(text)
+    for report in data.get("reports", []):
+        for key in [key for key in report if REPORT[key].takes == "later"]:
+            del report[key]
     if "policy" in data:
         data["policy"] = {key: inner for key, inner in data["policy"].items() if POLICY[key].takes != "later"}
     return yaml.safe_dump(data)

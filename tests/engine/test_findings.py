@@ -192,14 +192,6 @@ WRONG = [
         id="an unknown section",
     ),
     pytest.param(
-        "values: {a: {measure: b}}\n",
-        ["1:1: error: rulebook: values belong to the value reports, which come later; take them out for now"],
-        id="values are for later",
-    ),
-    pytest.param(
-        "reports: []\n", ["1:1: error: rulebook: reports come later; take them out for now"], id="reports are for later"
-    ),
-    pytest.param(
         "measures: {a: {count: feature.used, over: 7d, full: yes}}\n",
         ["1:53: error: measure a: full: should be true or false; found yes"],
         id="yes is text",
@@ -418,8 +410,10 @@ WRONG = [
     ),
     pytest.param(
         when("value.saved > 3"),
-        ["3:10: error: rule r when: unknown name 'value.saved'; values belong to the value reports, which come later"],
-        id="a value, for later",
+        [
+            "3:10: error: rule r when: unknown name 'value.saved'; a report knows the values that it shows; anywhere else name the measure itself"
+        ],
+        id="a value outside of reports",
     ),
     pytest.param(
         when("known(seats) or email == 3"),

@@ -116,8 +116,13 @@ def test_every_definition_is_used_and_every_key_is_described() -> None:
     ("text", "expected"),
     [
         pytest.param("segmnets: {}", "$.segmnets: unknown", id="an unknown section"),
-        pytest.param("reports: []", "$.reports: not allowed", id="what comes later"),
         pytest.param("policy: {calendars: {}}", "$.policy.calendars: not allowed", id="the rest of the sending side"),
+        pytest.param("reports: [{id: a, period: a month}]", "is none of", id="no period"),
+        pytest.param(
+            "reports: [{id: a, to: champion}]", "$.reports[0].to: not allowed", id="what comes later of reports"
+        ),
+        pytest.param("values: {a: {measure: b}}", "$.values.a: label is missing", id="a value without a label"),
+        pytest.param("values: {a: {worth: {currency: euro}}}", "does not match", id="no currency"),
         pytest.param("rules: [{when: [a]}]", "$.rules[0]: id is missing", id="a rule without an id"),
         pytest.param("rules: [{id: A b, when: [a]}]", "does not match", id="an id with blanks"),
         pytest.param("rules: [{id: a, when: [{plan: pro}]}]", "fits 0 of oneOf", id="a mapping as a condition"),
@@ -140,6 +145,11 @@ def test_an_editor_underlines_what_check_refuses(text: str, expected: str) -> No
     "text",
     [
         pytest.param("", id="nothing"),
+        pytest.param(
+            "values: {a: {measure: b, label: B, unit: h, worth: {rate: 4.5, currency: EUR, per: h}}}\n"
+            "reports: [{id: r, period: previous month, values: [a], compare: previous period, send_if: value.a > 0}]",
+            id="a report",
+        ),
         pytest.param("things: {a: {id: x, opened_by: [a.b, {event: c.d, where: {e: 1}}]}}", id="acts of all forms"),
         pytest.param("measures: {a: {count: [x, y], where: {b: {not: [1, 2]}}, times: 1/60}}", id="a measure"),
         pytest.param("rules: [{id: a, when: 'x > 1', holdout: 10%}, {id: b, when: [true], holdout: 0.5}]", id="shares"),

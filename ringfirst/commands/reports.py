@@ -1,0 +1,163 @@
+"""``ringfirst reports``: what a customer got in a period, and which events say so."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ringfirst.commands.options import json_option, other_rules_option, question_options, questioned, store_option
+
+
+@click.group(short_help="Show what customers got, period by period, and the events behind it.")
+def reports() -> None:
+    """Show what customers got, period by period, and the events behind it. Nothing is sent."""
+
+
+@reports.command("list")
+@store_option
+@other_rules_option
+@json_option
+def list_(store_url: str | None, rules: Path | None, *, as_json: bool) -> None:
+    """List the reports of the rulebook, and the values it knows.
+
+    With --json: {"reports": [{"report", "title", "period", "audience", "values", "price", "compare"}], "values":
+    [{"value", "label", "measure", "unit", "priced"}]}.
+    """
+    from ringfirst.answers import print_json, print_table, talk
+
+    with questioned(store_url, rules) as (_, book):
+        found = [
+            {
+                "report": one.id,
+                "title": one.title or None,
+                "period": one.unit,
+                "audience": one.audience or None,
+                "values": list(one.values),
+                "price": one.price or None,
+                "compare": list(one.compare),
+            }
+            for one in book.reports
+        ]
+        values = [
+            {
+                "value": one.name,
+                "label": one.label,
+                "measure": one.measure,
+                "unit": one.unit or None,
+                "priced": one.worth is not None,
+            }
+            for one in book.values.values()
+        ]
+    if as_json:
+        print_json({"reports": found, "values": values})
+        return
+    if not found:
+        talk("the rulebook has no reports; add a section reports: to it")
+        return
+    print_table(
+        ["report", "period", "audience", "values"],
+        [[one["report"], one["period"], one["audience"], one["values"]] for one in found],
+    )
+
+
+@reports.command()
+@click.argument("account_id", metavar="ACCOUNT")
+@click.argument("report_id", metavar="[REPORT]", required=False)
+@click.option("--period", metavar="PERIOD", help="2026-10, 2026-Q3 or 2026-W40.  [the newest that is over]")
+@question_options
+def preview(
+    account_id: str,
+    report_id: str | None,
+    period: str | None,
+    at: int | None,
+    store_url: str | None,
+    rules: Path | None,
+    *,
+    as_json: bool,
+) -> None:
+    """Show the report of an account: each value of the period, what it is worth, and whether the report would go.
+
+    With --json: {"account_id", "report", "title", "period", "as_of", "values", "total", "total_ever", "price",
+    "value_to_price", "left_out", "audience", "send_if", "unless", "would_go", "because"}; each of "values" is {"value",
+    "label", "unit", "amount", "worth", "assumption", "events", "compared", "ever"}.
+    """
+    from engine.reports import made
+    from engine.reports.past import Accounts
+    from ringfirst.answers import print_json
+    from ringfirst.reports_shown import lines_of, period_of, report_of
+
+    with questioned(store_url, rules) as (store, book):
+        report = report_of(book, report_id)
+        accounts = Accounts(store, book, at)
+        found = made.preview(accounts, account_id, report, period_of(accounts, account_id, report, period))
+    if as_json:
+        print_json(found)
+        return
+    _say(found, lines_of(found))
+
+
+@reports.command()
+@click.argument("account_id", metavar="ACCOUNT")
+@click.argument("period", metavar="PERIOD")
+@click.argument("name", metavar="VALUE")
+@question_options
+def trace(
+    account_id: str,
+    period: str,
+    name: str,
+    at: int | None,
+    store_url: str | None,
+    rules: Path | None,
+    *,
+    as_json: bool,
+) -> None:
+    """List the events behind one figure: VALUE of ACCOUNT in PERIOD (2026-10, 2026-Q3, 2026-W40), and the formula.
+
+    With --json: {"account_id", "value", "label", "unit", "measure", "period", "as_of", "amount", "formula", "worth",
+    "events": [{"id", "type", "time", "counted", "money"}], "left_out"}.
+    """
+    from engine.reports import made
+    from engine.reports.past import Accounts
+    from engine.reports.periods import read_period
+    from ringfirst.answers import plural, print_json, print_table, shown, talk
+    from ringfirst.reports_shown import heading, money_text, notes_of, value_of
+
+    asked = read_period(period)
+    with questioned(store_url, rules) as (store, book):
+        found = made.trace(Accounts(store, book, at), account_id, asked, value_of(book, name))
+    if as_json:
+        print_json(found)
+        return
+    click.echo(shown(heading(found["label"], found)) + "\n")
+    priced = any("money" in one for one in found["events"])
+    if found["events"]:
+        print_table(
+            ["event", "type", "time", "counted", *(["money"] if priced else [])],
+            [
+                [one["id"], one["type"], one["time"], one["counted"], *([_money(one["money"])] if priced else [])]
+                for one in found["events"]
+            ],
+        )
+    click.echo(shown(found["formula"] + (f" ({found['unit']})" if found["unit"] else "")))
+    if found["worth"] is not None:
+        click.echo(shown(f"worth {money_text(found['worth']['money'])}: {found['worth']['formula']}"))
+    for note in notes_of(found):
+        talk(shown(note))
+    talk(f"{plural(len(found['events']), 'event')} behind it")
+
+
+def _money(told: Any) -> str:
+    return told if isinstance(told, str) else f"{told['amount']:,} {told['currency']}"
+
+
+def _say(found: dict[str, Any], lines: "tuple[list[str], list[list[Any]], list[str], list[str]]") -> None:
+    from ringfirst.answers import print_table, shown, talk
+    from ringfirst.reports_shown import heading
+
+    columns, rows, below, notes = lines
+    click.echo(shown(heading(found["title"] or found["report"], found)) + "\n")
+    print_table(columns, rows)
+    for line in below:
+        click.echo(shown(line))
+    for note in notes:
+        talk(shown(note))

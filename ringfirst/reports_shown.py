@@ -1,0 +1,124 @@
+"""Reports as text for us: what is asked for, and the lines that answer it."""
+
+from typing import Any
+
+from engine.errors import UsageError
+from engine.reports.past import Accounts
+from engine.reports.periods import Period, period_before, read_period
+from engine.rulebook.book import Rulebook
+from engine.rulebook.findings import listed, suggestion
+from engine.rulebook.spec import NamedValue, Report
+from ringfirst.answers import plural, shown
+
+
+def report_of(book: Rulebook, report_id: str | None) -> Report:
+    """The report that is meant; without an id the only one. Raises ``UsageError``."""
+    if report_id is not None:
+        return book.report(report_id)
+    if len(book.reports) == 1:
+        return book.reports[0]
+    there = f"there are {listed(one.id for one in book.reports)}; name one" if book.reports else "it has no reports"
+    raise UsageError(f"reports preview: which report of the rulebook is meant? {there}")
+
+
+def value_of(book: Rulebook, name: str) -> NamedValue:
+    """The value of that name. Raises ``UsageError`` with a suggestion."""
+    if name in book.values:
+        return book.values[name]
+    near = suggestion(name, book.values) or (f"; there are {listed(book.values)}" if book.values else "; it has none")
+    raise UsageError(f"value '{name[:60]}': not in the rulebook{near}")
+
+
+def period_of(accounts: Accounts, account_id: str, report: Report, text: str | None) -> Period:
+    """The period that is meant; without one the newest that is over. Raises ``UsageError``."""
+    if text is None:
+        return period_before(report.unit, accounts.day(account_id))
+    period = read_period(text)
+    if period.unit != report.unit:
+        like = {"week": "2026-W40", "month": "2026-10", "quarter": "2026-Q3"}[report.unit]
+        raise UsageError(f"report {report.id}: is about a {report.unit}; found {text}; write one such as {like}")
+    return period
+
+
+def heading(title: str, found: dict[str, Any]) -> str:
+    """Whose, and which days."""
+    period = found["period"]
+    days = f"{period['first_day']} to {period['last_day']}, {period['zone']}"
+    return f"{title}: {found['account_id']}, {period['name']} ({days}), as of {found['as_of']}"
+
+
+def money_text(money: list[dict[str, Any]]) -> str:
+    """Amounts by currency; nothing is a zero without one."""
+    return " and ".join(f"{one['amount']:,} {one['currency']}" for one in money) or "0"
+
+
+def notes_of(found: dict[str, Any]) -> list[str]:
+    """What a reader should know of the period before relying on a figure."""
+    period, notes = found["period"], []
+    if not period["over"]:
+        notes.append("the period is not over: these are the figures so far")
+    elif not period["closed"]:
+        notes.append("the period is not closed: events that come late may still change the figures")
+    if not period["full"]:
+        notes.append(f"known since {period['known_since']}: the period is known in part only")
+    if found["left_out"]:
+        notes.append(f"left out: {plural(found['left_out'], 'event')} of our own people and of test users")
+    return notes
+
+
+def lines_of(found: dict[str, Any]) -> tuple[list[str], list[list[Any]], list[str], list[str]]:
+    """A preview: the columns and rows of its table, the lines below, and the notes."""
+    compared = [one["with"] for one in found["values"][0]["compared"]]
+    priced = any(one["worth"] for one in found["values"])
+    since = f"since {found['period']['known_since'][: len('2026-03-02')]}"
+    columns = ["value", "amount", "unit", *(["worth"] if priced else []), *compared, since]
+    rows = [_row(one, priced=priced) for one in found["values"]]
+    below = []
+    if priced:
+        below.append(f"Worth in all: {money_text(found['total'])}; {since}: {money_text(found['total_ever'])}")
+    price = found["price"]
+    if price is not None:
+        paid = price["unknown"] or f"{price['amount']:,} {price['currency']}"
+        ratio = found["value_to_price"]
+        times = "it cannot be compared" if ratio is None else f"the value is {shown(ratio)} times the price"
+        below.append(f"Price of the period: {paid}; {times}")
+    below += [f"Assumed: {one['assumption']}" for one in found["values"] if one["assumption"]]
+    for word in dict.fromkeys(compared):
+        below += _not_compared(found["values"], word)
+    below += _unpriced(found["values"])
+    below.append(f"{'Would go' if found['would_go'] else 'Would not go'}: {found['because']}")
+    return columns, rows, below, notes_of(found)
+
+
+def _row(one: dict[str, Any], *, priced: bool) -> list[Any]:
+    worth = money_text(one["worth"]["money"]) if one["worth"] else None
+    return [
+        one["label"],
+        shown(one["amount"]),
+        one["unit"] or None,
+        *([worth] if priced else []),
+        *(_change(inner) for inner in one["compared"]),
+        shown(one["ever"]["amount"]),
+    ]
+
+
+def _change(compared: dict[str, Any]) -> str:
+    if compared["change"] is None:
+        return "-"
+    sign = "+" if compared["change"] > 0 else ""
+    percent = "" if compared["percent"] is None else f", {sign}{shown(compared['percent'])} %"
+    return f"{shown(compared['amount'])} ({sign}{shown(compared['change'])}{percent})"
+
+
+def _not_compared(values: list[dict[str, Any]], word: str) -> list[str]:
+    why = {inner["not_compared"] for one in values for inner in one["compared"] if inner["with"] == word} - {None}
+    return [f"Not compared with the {word}: {one}" for one in sorted(why)]
+
+
+def _unpriced(values: list[dict[str, Any]]) -> list[str]:
+    return [
+        f"Not in the worth of {one['label']}: {plural(inner['events'], 'event')} with {inner['why']}"
+        for one in values
+        if one["worth"]
+        for inner in one["worth"]["unpriced"]
+    ]
