@@ -14,6 +14,7 @@ from engine.events import Arrived, encode_properties
 from engine.instants import DAY, HOUR, Instant
 from engine.keeper import SNAPSHOT_EVERY, Keeper, Kept, Known, Taken, counted
 from engine.lanes import lane_of
+from engine.left_behind import let_go
 from engine.parts import Parts
 from engine.rulebook.book import Rulebook
 from engine.sources import REMEMBERED, SOURCES, written
@@ -86,6 +87,7 @@ class AssignedKeeper(Keeper):
         another owner of one is alive (unless ``take_over``); then none of them is owned.
         """
         claims = self.store.claim(list(lanes), self._owner, at=at, take_over=take_over)
+        let_go(self.store, lanes, at=at, by=self._owner)
         accounts = cache(self.store.accounts)
         try:
             for claim in claims:

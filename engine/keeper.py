@@ -20,6 +20,7 @@ from engine.events import Arrived, digest, encode_properties, split_personal
 from engine.instants import Instant
 from engine.lane import Lane
 from engine.lanes import lane_of, recorded_at
+from engine.left_behind import let_go
 from engine.log import EngineEntry, Entry, Event, Recorded
 from engine.program import Program
 from engine.rulebook.book import Rulebook
@@ -159,6 +160,7 @@ class Keeper:
         store.put_rulebook(book.fingerprint, book.files, at=at)
         wanted = list(range(store.lanes)) if lanes is None else list(lanes)
         claims = store.claim(wanted, owner, at=at, take_over=take_over)
+        let_go(store, wanted, at=at, by=owner)
         accounts = cache(store.accounts)
         self.kept: dict[int, Kept] = {}
         try:

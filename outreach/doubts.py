@@ -32,17 +32,29 @@ class Doubts(msgspec.Struct, frozen=True, kw_only=True):
 
 def sendable(store: Store, channel: str, doubts: Doubts, at: Instant) -> list[list[OutreachRow]]:
     """The mails in doubt of a channel that may be sent again at ``at``, each as the rows joined in it."""
+    mails = doubtful(store, channel)
+    ready = [mail for mail in mails if is_one(mail) and max(row.state_at for row in mail) + doubts.wait <= at]
+    return [mail for mail in ready if _may(store, channel, doubts, mail, at)]
+
+
+def doubtful(store: Store, channel: str) -> list[list[OutreachRow]]:
+    """The mails in doubt of a channel, each as the rows joined in it; the row that gave the mail its id is the first.
+
+    The id of a row is that of its mail where nobody wrote down in which mail it was.
+    """
     rows = [row for row in store.outreach(states=["in_doubt"]) if row.channel == channel]
     mails: dict[str, list[OutreachRow]] = {}
     for row in sorted(rows, key=lambda row: (row.outreach_id != row.mail_id, row.due_at, row.outreach_id)):
         mails.setdefault(row.mail_id or row.outreach_id, []).append(row)
-    ready = [mail for mail in mails.values() if max(row.state_at for row in mail) + doubts.wait <= at]
-    return [mail for mail in ready if _may(store, channel, doubts, mail, at)]
+    return list(mails.values())
+
+
+def is_one(mail: Sequence[OutreachRow]) -> bool:
+    """Can the mail be written again from these rows? Not a digest, nor one of whose rows some are settled."""
+    return len({(row.rule, row.account_id, row.to) for row in mail}) == 1 and mail[0].mail_id == mail[0].outreach_id
 
 
 def _may(store: Store, channel: str, doubts: Doubts, mail: Sequence[OutreachRow], at: Instant) -> bool:
-    if len({(row.rule, row.account_id, row.to) for row in mail}) > 1 or mail[0].outreach_id != mail[0].mail_id:
-        return False  # a digest, or not all of a mail: what was in it is not known any more
     words = {doubts.rules.get(row.rule) for row in mail}
     if "hold" in words:
         return False

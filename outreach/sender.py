@@ -19,6 +19,7 @@ from engine.decision import OPEN_STATES, MailState
 from engine.errors import TemplateError
 from engine.feedback import Step
 from engine.instants import DAY, MINUTE, SECOND, Instant
+from engine.left_behind import WHY
 from engine.rulebook.spec import Policy
 from engine.rulebook.topics import topic_of
 from engine.store import ALL_TOPICS, NOTE, Approval, OutreachRow, Standing, Stop, Store, Watch
@@ -27,7 +28,7 @@ from outreach.approving import FRESH, void, words_of
 from outreach.breaker import Guard, canary, tripped, watch_of
 from outreach.channel import Channel, DeliveryError, Verdict
 from outreach.context import Lookup, People, Sender, reader_address
-from outreach.doubts import Doubts, sendable
+from outreach.doubts import Doubts, doubtful, is_one, sendable
 from outreach.feedback import settle
 from outreach.folding import fold, is_folded
 from outreach.gate import Post, asking, by_rank, judge, looks_back, person_of, too_old
@@ -119,10 +120,11 @@ def send_due(  # noqa: PLR0913, each is a choice of its own that only the one wh
         asked = [row for row in rows if not stop() and run.ask(row, clocks)]
         groups = fold(join_rows(asked, post), templates)
         end = time.monotonic() + seconds
-        if not channel.local:
-            run.send_again(
-                sendable(store, channel.name, doubts or Doubts(), at), lambda: stop() or time.monotonic() >= end
-            )
+        if channel.local:  # it knows what it has taken, so there is no doubt
+            again = [mail for mail in doubtful(store, channel.name) if not run.there(mail) and is_one(mail)]
+        else:
+            again = sendable(store, channel.name, doubts or Doubts(), at)
+        run.send_again(again, lambda: stop() or time.monotonic() >= end)
         for group in sorted(groups, key=lambda group: (not is_folded(group), by_rank(group[0]))):
             if stop() or run.down is not None or time.monotonic() >= end:
                 break
@@ -256,13 +258,21 @@ class _Run:
             for row in claimed:
                 self._move(row, "claimed", "queued")
 
-    def send_again(self, doubtful: Sequence[Sequence[OutreachRow]], stop: Callable[[], bool]) -> None:
+    def there(self, mail: Sequence[OutreachRow]) -> bool:
+        """Whether our channel has a mail that was in doubt; then it no longer is."""
+        mail_id = mail[0].mail_id or mail[0].outreach_id
+        if self._channel.has(mail_id):
+            self._accept(mail, mail_id)
+            return True
+        return False
+
+    def send_again(self, mails: Sequence[Sequence[OutreachRow]], stop: Callable[[], bool]) -> None:
         """Send mails in doubt again that surely never left, or that may arrive twice by the word of their rule.
 
         They count as contact since they were handed over first, so no cap or gap is asked again; all else is. One that
         may not leave now stays in doubt, and one whose reason is gone, or that is too old by now, ends.
         """
-        for group in doubtful:
+        for group in mails:
             if stop() or self.down is not None:
                 return
             no = next(filter(None, (self._against(row) for row in group)), None)
@@ -362,7 +372,7 @@ class _Run:
                 self._hand_over(mail, rows)
         else:
             for row in rows:
-                self._give_up(row, "in_doubt", "the sender stopped while it handed the mail over")
+                self._give_up(row, "in_doubt", WHY)
 
     def _approved(self, rows: Sequence[OutreachRow]) -> dict[str, Approval]:
         """What was approved of a mail in hand: nobody changes that any more. Few mails are asked for it."""

@@ -150,7 +150,7 @@ class _Desk:
             found = "is not there" if row is None else f"is {row.state}"
             then = "load the lane again"
             if row is not None and row.state in WITH_SENDER:
-                then = f"{then} when a sender has settled it; if none runs, start 'ringfirst send'"
+                then = f"{then} when it is settled: by a sender, or within five minutes"
             msg = f"outreach {outreach_id}: it cannot be taken back; it {found}; {then}"
             raise Conflict(msg)
         return row

@@ -509,7 +509,7 @@ def test_a_mail_on_its_way_cannot_be_held(store: Store, state: Any) -> None:
     store.move(name, ["queued"], state, at=T0 + 1, by="sender")
     with pytest.raises(Conflict, match=f"it is {state}") as refused:
         committed(store, claim, facts=[Held(planned.decision_id, name, T0 + 1, "source a is late", T0 + DAY)])
-    assert ("start 'ringfirst send'" in str(refused.value)) == (state in {"claimed", "posting"})
+    assert ("within five minutes" in str(refused.value)) == (state in {"claimed", "posting"})
 
 
 @pytest.mark.parametrize("state", ["suppressed", "failed", "in_doubt"])
