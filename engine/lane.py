@@ -16,6 +16,9 @@ SPARE_LOOKS = 64
 Programs = Callable[[str], Program]
 """From a rulebook's fingerprint to its program."""
 
+ENDED = frozenset({"outreach.expired", "outreach.rejected", "outreach.withdrawn"})
+"""A mail ended before it left, by the hand of a sender or a person: its occasion is given back."""
+
 
 class Lane:
     """The accounts of one lane and when each must be looked at next.
@@ -112,7 +115,7 @@ class Lane:
         if entry.kind in {"source.late", "source.well"}:
             return self._source(entry)
         account = self.accounts.get(entry.account_id or "")
-        if account is not None and entry.kind in {"outreach.expired", "outreach.rejected"}:
+        if account is not None and entry.kind in ENDED:
             account.position = entry.position
             account.ended(entry.body)
         return []

@@ -1,7 +1,7 @@
 """What the engine is told of mails, in the form that a lane's inbox takes."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -47,9 +47,14 @@ def kept(rows: Sequence[OutreachRow], mail: Outgoing) -> Sent | None:
 
 def expired(row: OutreachRow) -> bytes:
     """An entry of the engine: the mail grew too old, its occasion is free again."""
+    return ended(row, "expired")
+
+
+def ended(row: OutreachRow, what: Literal["expired", "rejected", "withdrawn"]) -> bytes:
+    """An entry of the engine: the mail ended before it left, its occasion is free again."""
     return msgspec.json.encode(
         {
-            "kind": "outreach.expired",
+            "kind": f"outreach.{what}",
             "account_id": row.account_id,
             "decision_id": row.decision_id,
             "outreach_id": row.outreach_id,

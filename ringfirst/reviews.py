@@ -17,6 +17,7 @@ from outreach.joining import context_of, join_rows, joined_by, render_rows
 from outreach.rendering import Rendered
 from outreach.rewording import letter, reworded
 from outreach.sender import post_of
+from outreach.telling import ended
 
 if TYPE_CHECKING:
     from ringfirst.rulebooks import Folder
@@ -96,22 +97,16 @@ def reject(
     done: list[str] = []
     late: list[str] = []
     for row in rows:
-        entry = {
-            "kind": "outreach.rejected",
-            "account_id": row.account_id,
-            "decision_id": row.decision_id,
-            "outreach_id": row.outreach_id,
-        }
-        ended = store.move(
+        moved = store.move(
             row.outreach_id,
             ["in_review", "queued", "held"],
             "rejected",
             at=at,
             by=who,
             why=why,
-            inbox=[(row.account_id, "entry", msgspec.json.encode(entry))],
+            inbox=[(row.account_id, "entry", ended(row, "rejected"))],
         )
-        (done if ended else late).append(row.outreach_id)
+        (done if moved else late).append(row.outreach_id)
     if done:
         store.audit(at=at, who=who, what="rejected", detail={"mails": done, "why": why})
     return done, late

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
-from ringfirst.commands import reviewing, stopping
+from ringfirst.commands import recalling, reviewing, stopping
 from ringfirst.commands.options import json_option, opened, say_why_none, store_option
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ def outreach() -> None:
 
 for _word in (reviewing.approve, reviewing.reject, reviewing.edit, stopping.stop, stopping.go, stopping.stops):
     outreach.add_command(_word)
+outreach.add_command(recalling.recall)
 
 
 @outreach.command("list")

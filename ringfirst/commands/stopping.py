@@ -62,7 +62,7 @@ def stop(why: str, who: str | None, store_url: str | None, *, as_json: bool, **a
 
     scope, name = _asked(**asked)
     with opened(store_url) as store:
-        _known(store, scope, name)
+        known_scope(store, scope, name)
         fresh = store.stop(Stop(scope, name, now(), who or person_name(), why))
         one = next(one for one in store.stops() if (one.scope, one.name) == (scope, name))
         waiting = len(_behind(store, one))
@@ -200,8 +200,8 @@ def _asked(
     return named[0]
 
 
-def _known(store: "Store", scope: "StopScope", name: str) -> None:
-    """A stop of something misspelt would stop nothing, and nobody would notice."""
+def known_scope(store: "Store", scope: "StopScope", name: str) -> None:
+    """Raise ``UsageError`` for what is not there: a stop of it would stop nothing, and nobody would notice."""
     from engine.errors import UsageError
     from engine.questions import to_suggest
     from engine.rulebook.findings import suggestion
