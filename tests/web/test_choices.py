@@ -317,3 +317,23 @@ def test_the_page_stands_without_anything_from_elsewhere(store, templates, outsi
     assert not re.search(r"<script|src=|href=|http", said.text)
     assert "style-src 'sha256-" in said.headers["content-security-policy"]
     assert "ada" not in said.text.lower(), "who was led here is not told whose mails they are"
+
+
+class Away(MemoryChannel):
+    """A channel that leaves this machine."""
+
+    name = "smtp"
+    local = False
+
+
+@pytest.mark.parametrize(("sender", "state"), [(SENDER, "held"), (OURS, "accepted")], ids=["no link", "a link"])
+def test_a_marketing_mail_leaves_this_machine_with_a_way_out_alone(store, templates, sender, state):
+    keep(store, planned(mail_class="marketing"))
+    channel = Away()
+    send_due(store, templates, channel, sender=sender, at=DUE, by="test", policy=POLICY)
+    (row,) = store.outreach()
+    assert row.state == state
+    if state == "held":
+        assert row.why == "a marketing mail needs a link to unsubscribe: set RINGFIRST_PUBLIC_URL"
+    else:
+        assert "List-Unsubscribe: <https://" in channel.mails[0].raw.decode()
