@@ -95,6 +95,8 @@ def _ours(store: Store, came: Came, at: Instant) -> OutreachRow | None:
 
 def _letters(store: Store, row: OutreachRow, came: Came) -> list[tuple[str, InboxKind, bytes]]:
     """What the rules hear at once of an answer; the rest they hear when somebody has learned from it."""
+    if row.audience == "staff":  # what we write to each other is no contact with a customer
+        return []
     if came.kind == "replied":
         reader = came.sender is not None and address_key(store.key, came.sender) == row.person
         return [_event(row, came, "outreach.replied", row.to if reader else None, {"by_reader": reader})]

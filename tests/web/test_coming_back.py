@@ -5,6 +5,7 @@ from email.policy import default
 
 import pytest
 
+from engine.feedback import Step
 from engine.instants import HOUR
 from engine.lanes import lane_of
 from engine.stores import open_store
@@ -72,3 +73,13 @@ def test_the_message_id_of_a_mail_cannot_be_worked_out_without_the_stores_secret
     assert here.mail_id == there.mail_id
     assert id_of(here) != id_of(there)
     elsewhere.close()
+
+
+def test_an_answer_of_one_of_us_is_no_contact_with_the_customer(store):
+    keep(store, planned(audience="staff", to="us@ringfirst.example", template="account-at-risk"))
+    (row,) = store.outreach()
+    store.move(row.outreach_id, ["queued"], "accepted", at=DUE, by="test")
+    with_id = Step(outreach_id=row.outreach_id, before=("accepted",), after="accepted")
+    store.move_mail([with_id], at=DUE, by="test", known={"message_id": OURS})
+    assert take_mail(store, mail("Re: look", "I will call them"), at=DUE + 1) == "replied"
+    assert store.inbox(lane_of("acme", store.lanes), after=0) == []
