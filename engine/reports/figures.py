@@ -4,10 +4,12 @@ Nothing is kept: a figure is a function of the events that are listed for it, so
 to the last digit.
 """
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
+from operator import attrgetter
 from typing import NamedTuple
 
 from engine.log import Event
@@ -19,6 +21,8 @@ from engine.rulebook.reports import ADDED
 from engine.rulebook.spec import EVER, Measure, NamedValue, Window, Worth
 from engine.values import nested
 from engine.zones import Day, Zone, date_of
+
+_TIME = attrgetter("time")
 
 
 class Rate(NamedTuple):
@@ -51,7 +55,7 @@ class Figure(NamedTuple):
 
 
 class Ledger(NamedTuple):
-    """An account's events that count, in order, and its own traits as of the end of the period."""
+    """An account's events that count, in the order of time, and its own traits as of the end of the period."""
 
     rows: Sequence[Happening]
     zone: Zone
@@ -63,7 +67,9 @@ def figure(value: NamedValue, measure: Measure, ledger: Ledger, first: Day | Non
     window = EVER if first is None else Window("days", size=last - first + 1)
     spec = replace(measure, window=window, full=False, per=None)
     moment = Moment(ledger.zone.start(last + 1) - 1, last, ledger.zone)
-    behind = Counting(spec).evidence(ledger.rows, moment)
+    start = 0 if first is None else bisect_left(ledger.rows, ledger.zone.start(first), key=_TIME)
+    rows = ledger.rows[start : bisect_right(ledger.rows, moment.at, key=_TIME)]
+    behind = Counting(spec).evidence(rows, moment)
     amount = _amount(spec, behind, moment)
     return Figure(amount, behind, _priced(value.worth, value.unit, amount, behind, ledger) if value.worth else None)
 

@@ -1,6 +1,6 @@
 """An account as a report sees it: as of its period's last instant, without what our own staff and test users did."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -8,14 +8,15 @@ from engine.account import account_view
 from engine.errors import UsageError
 from engine.instants import HOUR, Instant
 from engine.log import Recorded
-from engine.measures.measure import matches
+from engine.measures.measure import Happening, matches
 from engine.program import Program
 from engine.questions import events_of, log_began, now_of, totals_of, unknown_account
 from engine.reports.figures import Ledger
 from engine.reports.periods import Period
 from engine.rulebook.book import Rulebook
-from engine.rulebook.spec import Policy, Test
-from engine.state import PERSON, in_order
+from engine.rulebook.expressions import parse
+from engine.rulebook.spec import Line, Policy, Report, Rule, Test
+from engine.state import in_order
 from engine.store import Store
 from engine.views import AccountView
 from engine.zones import Zone, date_of, zone
@@ -65,11 +66,7 @@ class Accounts:
         self.store = store
         self.book = book
         self.asked = now_of(store, at)
-        self._program = Program(replace(book, rules=()), everything=True)
-        names = {name for one in book.reports for line in (*one.send_if, *one.unless) for name in line.term.names()}
-        for name in (*book.segments, *sorted(names)):
-            if name in book.names.account:
-                self._program.slot(name)
+        self._program = Program(replace(book, rules=tuple(_asking(book, report) for report in book.reports)))
         clocks = [info.clock_at for info in store.lane_infos(at=0) if info.clock_at is not None]
         self._clock = min(*clocks, self.asked) if clocks else self.asked
 
@@ -87,8 +84,8 @@ class Accounts:
             raise UsageError(
                 f"account '{account_id[:60]}': nothing is known of it in {period.title}; its first event is of {day}"
             )
-        ours = ours_of(view, self.store.people(account_id), self.book.policy)
         rows = [row for row in in_order(events, view.moment.zone, self.asked) if row.time <= end]
+        ours = ours_of(rows, self.store.people(account_id), self.book.policy)
         kept = [row for row in rows if row.event.user_id not in ours]
         return Past(
             account_id,
@@ -129,16 +126,19 @@ class Accounts:
         return account_view(self._program, events, at, totals_of(entries, {}), at if began is None else began)
 
 
-def ours_of(view: AccountView, people: Mapping[str, Mapping[str, Any]], policy: Policy) -> frozenset[str]:
-    """People who are no customers: with an address of ours or an excluded one, or with the trait ``test: true``."""
+def ours_of(rows: Iterable[Happening], people: Mapping[str, Mapping[str, Any]], policy: Policy) -> frozenset[str]:
+    """People who are no customers: with an address of ours or an excluded one, or with the trait ``test: true``.
+
+    The trait is the newest among these events.
+    """
     domains = [*policy.staff_domains, *policy.contact.exclude_domains]
-    found = {
-        person
-        for person, traits in people.items()
-        if isinstance(traits.get("email"), str) and _below(str(traits["email"]), domains)
-    }
-    tests = {key for key, one in view.state.things[PERSON].items() if (row := one.props.get("test")) and row[2] is True}
-    return frozenset(found | tests)
+    found = {person: _below(str(traits.get("email") or ""), domains) for person, traits in people.items()}
+    tests: dict[str, bool] = {}
+    for row in rows:
+        event = row.event
+        if event.type == "user.updated" and event.user_id and "test" in event.properties:
+            tests[event.user_id] = event.properties["test"] is True
+    return frozenset(person for one in (found, tests) for person, is_ours in one.items() if is_ours)
 
 
 def excluded(view: AccountView, policy: Policy) -> str | None:
@@ -156,6 +156,14 @@ def _below(address: str, domains: list[str]) -> bool:
 
 def _by(events: list[Recorded], end: Instant) -> list[Recorded]:
     return [one for one in events if min(one.event.time, one.recorded_at) <= end]
+
+
+def _asking(book: Rulebook, report: Report) -> Rule:
+    """A rule that asks for the account's names that a report's conditions use, so that these alone are kept."""
+    names = {name for line in (*report.send_if, *report.unless) for name in line.term.names()}
+    known = [f"known({name})" for name in sorted(names) if name in book.names.account]
+    when = tuple(Line(text, parse(text)) for text in known)
+    return Rule(report.id, audience=report.audience, when=when, status="draft")
 
 
 def _traits(view: AccountView) -> dict[str, object]:

@@ -28,6 +28,7 @@ AFTER_IT = [
     "read-an-explanation",
     "import-history",
     "forget-somebody",
+    "value-reports",
     "let-people-unsubscribe",
     "let-mails-come-back",
 ]
