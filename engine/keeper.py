@@ -24,11 +24,11 @@ from engine.left_behind import let_go
 from engine.log import EngineEntry, Entry, Event, Recorded
 from engine.program import Program
 from engine.rulebook.book import Rulebook
-from engine.rulebook.words import CONTACTS
 from engine.snapshot import freeze, thaw
 from engine.sources import EVERY_LANE, REMEMBERED, SILENT, SOURCES, Ledger, Listener, hour_after, written
 from engine.store import Batch, Claim, DeadLetter, LaneInfo, NewEvent, Share, Snapshot, Store, Touch, Trait
 from engine.stored import stored_program
+from engine.touched import touches_of
 from engine.values import Value
 from engine.whole import number as read_number
 
@@ -305,9 +305,7 @@ class Keeper:
         kept.position += 1
         recorded = Recorded(kept.position, at, event)
         kept.events.append(NewEvent(recorded, fresh.body, fresh.digest))
-        channel = CONTACTS.get(event.type)
-        if channel is not None:
-            kept.touches.append(Touch(event.account_id, event.user_id, event.time, channel, event.type))
+        kept.touches += touches_of(event, self._program.zone)
         kept.facts += lane.take(recorded)
         if kept.ear is not None:
             kept.ear.hear(event.type)

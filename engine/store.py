@@ -60,8 +60,19 @@ class Trait(msgspec.Struct, frozen=True):
     position: int
 
 
+APPOINTMENT, SUBSCRIPTION = "appointment", "subscription"
+"""Channels of touches that are no contact."""
+OVER: Instant = 253_402_300_799_999
+"""When an appointment begins that never will, or has: at the end of the calendar."""
+
+
 class Touch(msgspec.Struct, frozen=True):
-    """Somebody was in contact with an account (and person): when, by which channel (``mail``, ``call``, ``ticket``)."""
+    """Somebody was in contact with an account (and person): when, by which channel (``mail``, ``call``, ``ticket``).
+
+    Two channels are no contact. Of an APPOINTMENT ``kind`` is the meeting's id and ``at`` when it begins, OVER when it
+    is called off or held; the one that came last counts. Of a SUBSCRIPTION ``kind`` is the event's type; the newest
+    counts.
+    """
 
     account_id: str
     user_id: str | None
@@ -263,7 +274,8 @@ class Contact(msgspec.Struct, frozen=True):
     """Contact with a customer that there was: a mail on its way or out, or human contact that the stream told.
 
     ``kind`` is the rule of a mail, the event's type of all else; ``person`` the key of a mail's address, ``user_id``
-    whom it was with. A note to one of us has ``channel`` NOTE; of several rules' notes in one mail one is named.
+    whom it was with. An APPOINTMENT is a meeting, and ``at`` when it begins. A note to one of us has ``channel`` NOTE;
+    of several rules' notes in one mail one is named.
     """
 
     at: Instant
@@ -831,6 +843,10 @@ class Store(Protocol):
 
     def choices(self) -> list[Chosen]:
         """Every choice of a reader, oldest first."""
+        ...
+
+    def cancelled(self, account_id: str, *, at: Instant) -> bool:
+        """Was the account's subscription cancelled by then, and not begun or renewed since?"""
         ...
 
     def touches(self, account_id: str, *, since: Instant | None = None) -> list[Touch]:

@@ -31,12 +31,18 @@ def _nobody(_: str) -> tuple[Contact, ...]:
     return ()
 
 
+def _stays(_: str, __: Instant) -> bool:
+    """Know of nobody who has cancelled."""
+    return False
+
+
 class Post(msgspec.Struct, frozen=True, kw_only=True):
     """What a sender works with: templates by name, who writes, the policy over all rules, who people are.
 
     ``key`` gives the key of an address, under which it is counted and suppressed; ``wishes`` what its reader chose;
     ``links`` those of a mail (its first row and its id), or None; ``contacts`` what contact with an account a rehearsal
-    knows of. Mails go ``away`` from this machine, and then only to the domains of ``only_to``, if it names any.
+    knows of; ``cancelled`` whether an account had cancelled by then. Mails go ``away`` from this machine, and then only
+    to the domains of ``only_to``, if it names any.
     """
 
     templates: Mapping[str, Template]
@@ -47,6 +53,7 @@ class Post(msgspec.Struct, frozen=True, kw_only=True):
     wishes: Callable[[str], Wishes] = _well
     links: Callable[[OutreachRow, str], Links | None] = _no_links
     contacts: Callable[[str], Sequence[Contact]] = _nobody
+    cancelled: Callable[[str, Instant], bool] = _stays
     only_to: Collection[str] = ()
     away: bool = False
 
@@ -61,7 +68,7 @@ def judge(row: OutreachRow, post: Post, *, at: Instant) -> No | None:
         return No("held", "no address")
     template = post.templates.get(row.template)
     no = _wrong_reader(row, template, staff=is_staff(address, post.policy.staff_domains))
-    no = no or _excluded(row, address, post.policy)
+    no = no or _excluded(row, address, post.policy) or _gone(row, post, at)
     if no is not None:
         return no
     if post.only_to and not is_staff(address, post.only_to):
@@ -146,6 +153,11 @@ def _excluded(row: OutreachRow, address: str, policy: Policy) -> No | None:
         if name in traits and traits[name] == value and type(traits[name]) is type(value):
             return No("suppressed", f"an excluded account: {name}")
     return None
+
+
+def _gone(row: OutreachRow, post: Post, at: Instant) -> No | None:
+    asked = post.policy.contact.exclude_cancelled and row.audience == "customer" and row.mail_class != "transactional"
+    return No("suppressed", "the account has cancelled") if asked and post.cancelled(row.account_id, at) else None
 
 
 def _wrong_reader(row: OutreachRow, template: Template | None, *, staff: bool) -> No | None:

@@ -12,7 +12,7 @@ import msgspec
 from engine.hours import opens
 from engine.instants import Instant
 from engine.rulebook.spec import Cap, Policy
-from engine.store import Contact
+from engine.store import APPOINTMENT, Contact
 from engine.zones import Zone, zone
 
 State = Literal["expired", "held", "suppressed", "in_review"]
@@ -39,7 +39,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     zone: Zone
 
 
-def verdict(asked: Asked, past: Iterable[Contact], policy: Policy, at: Instant) -> No | None:
+def verdict(asked: Asked, past: Sequence[Contact], policy: Policy, at: Instant) -> No | None:
     """Ask whether a mail may leave at ``at``; None is a yes.
 
     ``past`` is the contact with its account and its person, as far back as the policy looks. What is dated after ``at``
@@ -48,8 +48,9 @@ def verdict(asked: Asked, past: Iterable[Contact], policy: Policy, at: Instant) 
     """
     if asked.mail_class == "transactional":
         return None
-    known = list(past)
+    known = [one for one in past if one.channel != APPOINTMENT]
     against = [*_pauses(asked, known, policy, at), *_gap(asked, known, policy, at), *_caps(asked, known, policy, at)]
+    against += _meetings(asked, [one for one in past if one.channel == APPOINTMENT], policy, at)
     until = max((end for _, end in against), default=at)
     opening = opens(until, policy.hours, asked.zone)
     if opening > at:
@@ -81,6 +82,13 @@ def _pauses(asked: Asked, known: Sequence[Contact], policy: Policy, at: Instant)
         if one.at + spans[one.kind] > at:
             found[one.kind] = max(found.get(one.kind, at), one.at + spans[one.kind])
     return [(f"pause after {kind}", end) for kind, end in sorted(found.items())]
+
+
+def _meetings(asked: Asked, ahead: Iterable[Contact], policy: Policy, at: Instant) -> list[tuple[str, Instant]]:
+    span = policy.contact.near_meeting
+    ours = [one.at for one in ahead if one.account_id == asked.account_id]
+    near = [begins + span for begins in ours if begins - span <= at < begins + span]
+    return [("near a meeting", max(near))] if near else []
 
 
 def _gap(asked: Asked, known: Sequence[Contact], policy: Policy, at: Instant) -> list[tuple[str, Instant]]:

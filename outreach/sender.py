@@ -155,6 +155,7 @@ def post_of(
         key=lambda address: address_key(store.key, address),
         wishes=lambda address: store.wishes(address_key(store.key, address)),
         links=_links(store, sender, policy, people),
+        cancelled=lambda account, at: store.cancelled(account, at=at),
         only_to=only_to,
         away=away,
     )

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from engine.errors import TemplateError, UsageError
 from engine.instants import Instant
 from engine.rulebook.spec import Policy
-from engine.store import Contact, OutreachRow, Standing, Wishes
+from engine.store import APPOINTMENT, Contact, OutreachRow, Standing, Wishes
 from outreach.channel import Channel
 from outreach.context import Lookup, Sender, reader_address
 from outreach.gate import Post, asking, by_rank, judge, looks_back, person_of
@@ -34,6 +34,7 @@ def simulate(
     policy: Policy | None = None,
     wishes: Callable[[str], Wishes] = lambda _: Wishes(),
     contacts: Callable[[str], Sequence[Contact]] = lambda _: (),
+    cancelled: Callable[[str, Instant], bool] = lambda _, __: False,
     until: Instant | None = None,
 ) -> SendReport:
     """Walk through mails in order of due time, with that time as the clock, and write them to a local channel.
@@ -53,6 +54,7 @@ def simulate(
         wishes=wishes,
         links=example_links,
         contacts=contacts,
+        cancelled=cancelled,
     )
     tally: Counter[str] = Counter()
     reasons: Counter[str] = Counter()
@@ -139,7 +141,7 @@ class _Out:
         past = [*ours, *(one for one in elsewhere if one.account_id != row.account_id)]
         since = at - looks_back(self._post.policy)
         wishes = self._post.wishes(reader_address(row, self._post.people(row.account_id)) or "")
-        contacts = [one for one in past if since <= one.at <= at]
+        contacts = [one for one in past if since <= one.at <= at or one.channel == APPOINTMENT]
         return asking(row, self._post, at=at)(Standing(contacts, wishes=wishes))
 
     def left(self, row: OutreachRow, at: Instant) -> None:

@@ -26,6 +26,8 @@ def read_contact(reading: Reading, policy: Mapping[str, Node]) -> ContactPolicy:
         _pauses(reading, policy["pause_after"]) if "pause_after" in policy else (),
         _domains(reading, exclude["domains"]) if "domains" in exclude else (),
         reading.literals(exclude["accounts"], "exclude.accounts") if "accounts" in exclude else (),
+        "cancelled" in exclude and reading.flag(exclude["cancelled"], "exclude.cancelled"),
+        reading.span(policy["near_meeting"], "near_meeting") if "near_meeting" in policy else 0,
     )
 
 

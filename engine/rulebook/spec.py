@@ -232,7 +232,8 @@ class ContactPolicy:
     """How often, and when not, customers are written to, over all rules; spans in milliseconds.
 
     ``gap`` lies between two mails to one person. ``pause_after`` has event types of contact, and how long no mail goes
-    to the account after one. ``exclude_domains`` and ``exclude_accounts`` (trait, value) are never written to.
+    to the account after one. ``exclude_domains`` and ``exclude_accounts`` (trait, value) are never written to, with
+    ``exclude_cancelled`` also who has cancelled. ``near_meeting``: so long before and after a meeting begins.
     """
 
     caps_person: tuple[Cap, ...] = ()
@@ -241,12 +242,14 @@ class ContactPolicy:
     pause_after: tuple[tuple[str, int], ...] = ()
     exclude_domains: tuple[str, ...] = ()
     exclude_accounts: tuple[tuple[str, object], ...] = ()
+    exclude_cancelled: bool = False
+    near_meeting: int = 0
 
     @property
     def longest(self) -> int:
         """How far back anything may count."""
         spans = [cap.span for cap in (*self.caps_person, *self.caps_account)]
-        return max([self.gap, *spans, *(span for _, span in self.pause_after)], default=0)
+        return max([self.gap, self.near_meeting, *spans, *(span for _, span in self.pause_after)], default=0)
 
 
 @dataclass(frozen=True, slots=True)

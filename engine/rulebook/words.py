@@ -209,6 +209,7 @@ POLICY: Shape = {
     "caps": Key("caps", "How many contacts a person or account may have."),
     "gap": Key("span", "Least time between two mails to one person."),
     "pause_after": Key("map of span", "After such an event no mail goes to the account for so long."),
+    "near_meeting": Key("span", "No mail goes to the account so long before and after a meeting with it begins."),
     "breaker": Key("breaker", "What makes the mails of a rule wait for a person until somebody resets it."),
     "canary": Key("whole number", "So many first mails of a new or changed rule wait for a person."),
     "calendars": Key("later", "Working hours of ours, for reports."),
@@ -235,6 +236,7 @@ BREAKER: Shape = {
 EXCLUDE: Shape = {
     "domains": Key("list of text", "Addresses of these domains, and of those below them."),
     "accounts": Key("literals", "Accounts with one of these traits, as `test: true`."),
+    "cancelled": Key("true/false", "Accounts whose subscription was cancelled; transactional mails still leave."),
 }
 SOURCE: Shape = {
     "events": Key("types", "The event types that come by this stream.", required=True),
@@ -343,6 +345,10 @@ CONTACTS = {
     "outreach.replied": "mail",
 }
 """Events that are contact with a customer, and the channel they came by; they make the rows of ``touches``."""
+MEETINGS = {"meeting.scheduled": True, "meeting.rescheduled": True, "meeting.cancelled": False, "meeting.held": False}
+"""Events of meetings, and whether the meeting is ahead after one."""
+SUBSCRIPTIONS = ("subscription.created", "subscription.renewed", "subscription.cancelled")
+"""Events that say whether an account is still a customer: the newest counts."""
 MOMENTS = ("today", "this_week", "this_month")
 SHAPES: dict[str, Shape] = {
     "sections": SECTIONS,

@@ -8,9 +8,9 @@ import sqlalchemy as sa
 from engine.decision import MailState
 from engine.feedback import Step
 from engine.instants import Instant
-from engine.store import NOTE, Contact, OutreachChange, OutreachRow
+from engine.store import APPOINTMENT, NOTE, SUBSCRIPTION, Contact, OutreachChange, OutreachRow
 from engine.stores.codec import decode_doubles
-from engine.stores.persons import read_touches
+from engine.stores.persons import read_appointments, read_touches
 from engine.stores.tables import outreach, outreach_changes
 
 _FIELDS = OutreachRow.__struct_fields__
@@ -94,9 +94,12 @@ def contacts(connection: sa.Connection, account_id: str, person: str, since: Ins
     query = query.group_by(mail, c.rule, c.account_id, c.person, c.to)
     found = [Contact(row.at, "mail", row.rule, row.account_id, row.person, row.to) for row in connection.execute(query)]
     for touch in read_touches(connection, account_id, since):
-        if touch.kind != "outreach.sent":  # told by the mails themselves, and sooner
+        if touch.kind != "outreach.sent" and touch.channel not in {APPOINTMENT, SUBSCRIPTION}:
+            # What was sent the mails tell themselves, and sooner.
             channel = "reply" if touch.channel == "mail" else touch.channel
             found.append(Contact(touch.at, channel, touch.kind, account_id, None, touch.user_id))
+    ahead = read_appointments(connection, account_id, since)
+    found += [Contact(one.at, one.channel, one.kind, account_id) for one in ahead]
     return sorted(found, key=lambda one: (one.at, one.channel, one.kind, one.person or ""))
 
 

@@ -6,7 +6,19 @@ from typing import Any
 import sqlalchemy as sa
 
 from engine.instants import Instant
-from engine.store import ALL_TOPICS, Choice, Chosen, Note, Suppression, Touch, Trait, Wishes
+from engine.store import (
+    ALL_TOPICS,
+    APPOINTMENT,
+    OVER,
+    SUBSCRIPTION,
+    Choice,
+    Chosen,
+    Note,
+    Suppression,
+    Touch,
+    Trait,
+    Wishes,
+)
 from engine.stores.codec import decode, encode
 from engine.stores.driver import Driver
 from engine.stores.tables import audit, choices, people, suppressions, touches
@@ -43,6 +55,22 @@ def of_account(connection: sa.Connection, account_id: str) -> dict[str, dict[str
 def put_touches(connection: sa.Connection, driver: Driver, new: Sequence[Touch]) -> None:
     """Keep who was in contact when."""
     driver.insert(connection, touches, [(one.account_id, one.user_id, one.at, one.channel, one.kind) for one in new])
+
+
+def cancelled(connection: sa.Connection, account_id: str, at: Instant) -> bool:
+    """Is the newest that is known of the account's subscription by then that it was cancelled?"""
+    c = touches.c
+    query = sa.select(c.kind).where(c.account_id == account_id, c.channel == SUBSCRIPTION, c.at <= at)
+    newest = connection.execute(query.order_by(c.at.desc(), c.touch.desc()).limit(1)).scalar_one_or_none()
+    return newest == "subscription.cancelled"
+
+
+def read_appointments(connection: sa.Connection, account_id: str, since: Instant) -> list[Touch]:
+    """Meetings with an account that begin after then, as they stand."""
+    query = sa.select(*touches.c["account_id", "user_id", "at", "channel", "kind"])
+    query = query.where(touches.c.account_id == account_id, touches.c.channel == APPOINTMENT, touches.c.at >= since)
+    newest = {row.kind: Touch(*row) for row in connection.execute(query.order_by(touches.c.touch))}
+    return [one for one in newest.values() if one.at != OVER]
 
 
 def read_touches(connection: sa.Connection, account_id: str, since: Instant | None) -> list[Touch]:

@@ -587,6 +587,11 @@ class SqlStore:
         with self._driver.reading() as connection:
             return persons.suppressed(connection, address_key)
 
+    def cancelled(self, account_id: str, *, at: Instant) -> bool:
+        """Was the account's subscription cancelled by then, and not begun or renewed since?"""
+        with self._driver.reading() as connection:
+            return persons.cancelled(connection, account_id, at)
+
     def touches(self, account_id: str, *, since: Instant | None = None) -> list[Touch]:
         """Contacts with the account, oldest first."""
         with self._driver.reading() as connection:

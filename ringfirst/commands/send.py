@@ -134,6 +134,7 @@ def rehearse(
         people=store.people,
         policy=policy,
         contacts=lambda account: store.contacts(account, "", since=0),
+        cancelled=lambda account, at: store.cancelled(account, at=at),
         until=until,
     )
 

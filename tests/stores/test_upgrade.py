@@ -47,6 +47,19 @@ def made_by_the_first_version(url: str) -> None:
                 "steps": 1,
             }
         ],
+        "events": [
+            {
+                "lane": 0,
+                "position": 1,
+                "recorded_at": T0,
+                "time": T0,
+                "id": "e1",
+                "account_id": ACME,
+                "type": "subscription.cancelled",
+                "digest": bytes(16),
+                "body": b"{}",
+            }
+        ],
         "dead_letters": [
             {"dead_letter_id": "d1", "source": "a", "place": "line 1", "reason": "r", "raw": b"{", "at": 1}
         ],
@@ -68,6 +81,7 @@ def test_what_an_earlier_version_wrote_is_there_and_goes_on(durable_url: str) ->
     store = open_store(durable_url)
     plan = decision()
     assert store.decisions() == [plan]
+    assert (store.cancelled(ACME, at=T0 - 1), store.cancelled(ACME, at=T0)) == (False, True), "told before it was asked"
     assert [(one.dead_letter_id, one.headers) for one in store.dead_letters()] == [("d1", ())]
     facts = [ended(plan, T0 + 1), withdrawn(plan, T0 + 1)]
     committed(store, claimed(store), facts=facts, follow=frozenset({"decision"}))
