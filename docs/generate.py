@@ -51,6 +51,7 @@ DEFAULTS = {
         "max_age": "`1d`",
         "each_alone": "`false`",
         "every": "`1h`",
+        "across_accounts": "see below",
         "in_doubt": "again when it is proven that it never left",
     },
     "send": {"mode": "`review`", "topic": "that of the rule's kind"},

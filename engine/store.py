@@ -382,7 +382,8 @@ class RuleMails(msgspec.Struct, frozen=True):
 class Standing(msgspec.Struct, frozen=True):
     """What stands around a mail while it is claimed: contact that there was, what is stopped, what goes on slowly.
 
-    ``wishes`` are those of the reader, ``mails`` what was to be counted of the rule.
+    ``wishes`` are those of the reader, ``mails`` what was to be counted of the rule, ``elsewhere`` mails of that
+    rule to the reader for other accounts.
     """
 
     contacts: Sequence[Contact]
@@ -390,6 +391,7 @@ class Standing(msgspec.Struct, frozen=True):
     ramps: Sequence[Ramp] = ()
     wishes: Wishes = Wishes()
     mails: RuleMails = RuleMails()
+    elsewhere: Sequence[Contact] = ()
 
 
 class OutreachRow(msgspec.Struct, frozen=True):
@@ -668,7 +670,7 @@ class Store(Protocol):
         """Remove the bytes of mails that were sent before then; returns how many."""
         ...
 
-    def claim_mail(
+    def claim_mail(  # noqa: PLR0913, all that is asked while one lock is held
         self,
         rows: Sequence[str],
         *,
@@ -681,11 +683,13 @@ class Store(Protocol):
         channel: str = "",
         ours: bool = False,
         watch: Watch | None = None,
+        across: Instant | None = None,
     ) -> tuple[list[str], Objection | None]:
         """Claim what leaves by ``channel`` as one mail to one person, unless ``may`` objects to what stands around it.
 
         That is the contact since ``since``, what is stopped, what the reader of the address wishes, and what ``watch``
-        counts; no stop or wish comes, and none goes, while it is asked. ``rows`` are outreach ids of one account,
+        counts; no stop or wish comes, and none goes, while it is asked. With ``across`` also mails of the same rule to
+        that person for other accounts since then. ``rows`` are outreach ids of one account,
         ``person`` is the key of the address. With ``ours`` it is one of us: the rows may be of several accounts, and
         the contact is the notes that went to that address. While ``may`` is asked nobody else can claim for the same
         account or person, nor with a ``watch`` for the same rule; it must not ask the store. Gives the ids that are

@@ -112,10 +112,20 @@ def asking(row: OutreachRow, post: Post, *, at: Instant) -> Callable[[Standing],
 
     def ask(standing: Standing) -> No | None:
         no = unwanted(row, standing.wishes, post.policy, traits)
+        no = no or (No("suppressed", "they got it for another account") if standing.elsewhere else None)
         past = [_named(one, row.account_id, keys) for one in standing.contacts]
         return no or verdict(asked, past, post.policy, at)
 
     return ask
+
+
+def across_since(row: OutreachRow, policy: Policy, *, at: Instant) -> Instant | None:
+    """Since when a mail of the same rule to the same person for another account stands against this one; None: never.
+
+    Nothing to us does: each account's note is another one.
+    """
+    span = dict(policy.once_across).get(row.rule) if row.audience == "customer" else None
+    return None if span is None else at - span if span else 0
 
 
 def person_of(row: OutreachRow, post: Post) -> str:

@@ -31,7 +31,7 @@ from outreach.context import Lookup, People, Sender, reader_address
 from outreach.doubts import Doubts, doubtful, is_one, sendable
 from outreach.feedback import settle
 from outreach.folding import fold, is_folded
-from outreach.gate import Post, asking, by_rank, judge, looks_back, person_of, too_old
+from outreach.gate import Post, across_since, asking, by_rank, judge, looks_back, person_of, too_old
 from outreach.joining import join_rows, joined_by, write_mail
 from outreach.links import Links, Token, links_of
 from outreach.mail import Outgoing
@@ -333,6 +333,7 @@ class _Run:
             channel=self._kind,
             ours=first.audience == "staff",
             watch=self._watch(first),
+            across=across_since(first, self._post.policy, at=self._at),
         )
         if self._tripped is not None:
             self._trip(first.rule, self._tripped)

@@ -11,7 +11,7 @@ from engine.rulebook.spec import Policy
 from engine.store import APPOINTMENT, Contact, OutreachRow, Standing, Wishes
 from outreach.channel import Channel
 from outreach.context import Lookup, Sender, reader_address
-from outreach.gate import Post, asking, by_rank, judge, looks_back, person_of
+from outreach.gate import Post, across_since, asking, by_rank, judge, looks_back, person_of
 from outreach.joining import join_rows, write_mail
 from outreach.links import EXAMPLE, Links
 from outreach.mail import Outgoing
@@ -106,7 +106,7 @@ def rehearsed(
             else:
                 heapq.heappush(waiting, (no.until, rank, number, ready))
         elif no is not None:
-            yield ready, No("expired", no.why)
+            yield ready, no if no.state == "suppressed" else No("expired", no.why)
         else:
             try:
                 mail = write(ready)
@@ -142,7 +142,10 @@ class _Out:
         since = at - looks_back(self._post.policy)
         wishes = self._post.wishes(reader_address(row, self._post.people(row.account_id)) or "")
         contacts = [one for one in past if since <= one.at <= at or one.channel == APPOINTMENT]
-        return asking(row, self._post, at=at)(Standing(contacts, wishes=wishes))
+        back = across_since(row, self._post.policy, at=at)
+        others = [] if back is None else [one for one in elsewhere if one.kind == row.rule and one.at >= back]
+        others = [one for one in others if one.account_id != row.account_id]
+        return asking(row, self._post, at=at)(Standing(contacts, wishes=wishes, elsewhere=others))
 
     def left(self, row: OutreachRow, at: Instant) -> None:
         if row.audience == "customer":

@@ -189,7 +189,9 @@ class _Builder:
         rules, nodes = self._rules(roots, kinds)
         templates = self._templates(files)
         policy = self._policy(roots, account)
-        policy = replace(policy, topics=topics_of(rules, policy.topics.known, self._findings))
+        once_across = tuple((rule.id, span) for rule in rules if (span := rule.once_across) is not None)
+        topics = topics_of(rules, policy.topics.known, self._findings)
+        policy = replace(policy, topics=topics, once_across=once_across)
         book = Rulebook(
             account,
             person,

@@ -31,6 +31,9 @@ def read_rule(reading: Reading, node: Node, things: frozenset[str]) -> Rule | No
     if every < MIN_EVERY:
         reading.error(keys["every"], f"every: should be at least 5m; found {keys['every'].text}")
     goal, goal_within = _goal(reading, keys)
+    across = (
+        reading.word(keys["across_accounts"], "across_accounts", ["one", "each"]) if "across_accounts" in keys else ""
+    )
     return Rule(
         rule_id,
         node.at,
@@ -56,6 +59,7 @@ def read_rule(reading: Reading, node: Node, things: frozenset[str]) -> Rule | No
         every=every,
         goal=goal,
         goal_within=goal_within,
+        across_accounts="one" if across == "one" else "each" if across == "each" else "",
     )
 
 

@@ -308,7 +308,10 @@ class Breaker:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What holds for all rules; spans in milliseconds. ``staff_names`` are our people: (address, name)."""
+    """What holds for all rules; spans in milliseconds. ``staff_names`` are our people: (address, name).
+
+    ``once_across`` has the rules whose mail a person gets for one account only, and for how long (0: for ever).
+    """
 
     timezone: str = "UTC"
     staff_domains: tuple[str, ...] = ()
@@ -319,6 +322,7 @@ class Policy:
     sources: tuple[Source, ...] = ()
     topics: Topics = Topics()
     staff_names: tuple[tuple[str, str], ...] = ()
+    once_across: tuple[tuple[str, int], ...] = ()
     breaker: Breaker = Breaker()
     canary: int = 0
 
@@ -390,6 +394,22 @@ class Rule:
     goal: Line | None = None
     goal_within: int = GOAL_WITHIN
     in_doubt: InDoubt | None = None
+    across_accounts: Literal["", "one", "each"] = ""
+
+    @property
+    def once_across(self) -> int | None:
+        """How long one person gets the rule's mail for one account only, in milliseconds; None: for each of them.
+
+        As long as the account itself would get no second one: 0 is for ever; where nothing says how long, ``max_age``.
+        """
+        if self.outreach is None or self.outreach.audience == "staff":
+            return None
+        each = bool(self.thing) or self.outreach.mail_class == "transactional"
+        if (self.across_accounts or ("each" if each else "one")) == "each":
+            return None
+        if self.re_entry.kind == "every":
+            return self.re_entry.span
+        return 0 if self.re_entry.kind == "never" and self.subject == "account" else self.max_age
 
     @property
     def thing(self) -> str:

@@ -150,7 +150,9 @@ RULE: Shape = {
     "each_alone": Key("true/false", "One mail per subject, though the template ignores the plural."),
     "every": Key("span", "How often a portfolio rule is looked at."),
     "goal": Key("goal", "What the mail is for, measured later."),
-    "across_accounts": Key("word one|each", "One person in several accounts."),
+    "across_accounts": Key(
+        "word one|each", "One person in several accounts gets the mail for one of them, or for each."
+    ),
     "in_doubt": Key("word hold|resend", "A mail that may have left: never again, or again though it may arrive twice."),
     "background": Key("list of given", "Events before every case."),
     "cases": Key("list of case", "What the rule must do, tested by `ringfirst test`."),

@@ -1,6 +1,6 @@
 """Mails on their way: reading the queue, and moving one by compare-and-set."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -101,6 +101,22 @@ def contacts(connection: sa.Connection, account_id: str, person: str, since: Ins
     ahead = read_appointments(connection, account_id, since)
     found += [Contact(one.at, one.channel, one.kind, account_id) for one in ahead]
     return sorted(found, key=lambda one: (one.at, one.channel, one.kind, one.person or ""))
+
+
+def elsewhere(
+    connection: sa.Connection, rules: Collection[str], account_id: str, person: str, since: Instant
+) -> list[Contact]:
+    """Mails of these rules to a person for other accounts since then, that are out or may be."""
+    c = outreach.c
+    query = sa.select(c.state_at, c.rule, c.account_id).where(
+        c.person == person,
+        c.account_id != account_id,
+        c.rule.in_(sorted(rules)),
+        c.state.in_(_LEFT),
+        c.state_at >= since,
+    )
+    rows = connection.execute(query.order_by(c.state_at))
+    return [Contact(row.state_at, "mail", row.rule, row.account_id, person) for row in rows]
 
 
 def notes(connection: sa.Connection, person: str, since: Instant) -> list[Contact]:

@@ -370,7 +370,7 @@ class SqlStore:
         with self._driver.writing() as connection:
             return sent_mails.drop_older(connection, before)
 
-    def claim_mail(
+    def claim_mail(  # noqa: PLR0913, all that is asked while one lock is held
         self,
         rows: Sequence[str],
         *,
@@ -383,6 +383,7 @@ class SqlStore:
         channel: str = "",
         ours: bool = False,
         watch: Watch | None = None,
+        across: Instant | None = None,
     ) -> tuple[list[str], Objection | None]:
         """Claim what leaves as one mail to one person, unless ``may`` objects to what stands around it."""
         with self._driver.writing() as connection:
@@ -399,7 +400,8 @@ class SqlStore:
             )
             ramps, wishes = stops.ramps(connection, found, due_at, at), persons.wishes(connection, person)
             counted = rule_mails.count(connection, watch, found) if watch is not None else RuleMails()
-            objection = may(Standing(contacts, found, ramps, wishes, counted))
+            elsewhere = [] if across is None else mails.elsewhere(connection, rules, account_id, person, across)
+            objection = may(Standing(contacts, found, ramps, wishes, counted, elsewhere))
             if objection is not None:
                 return [], objection
             return mails.claim(connection, rows, person=person, at=at, by=by), None
