@@ -322,9 +322,9 @@ class Policy:
     sources: tuple[Source, ...] = ()
     topics: Topics = Topics()
     staff_names: tuple[tuple[str, str], ...] = ()
-    once_across: tuple[tuple[str, int], ...] = ()
     breaker: Breaker = Breaker()
     canary: int = 0
+    once_across: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,7 @@
 """One person in several accounts: the mail of a rule for one of them, or for each."""
 
+from typing import Any
+
 import pytest
 
 from engine.instants import DAY, HOUR
@@ -40,7 +42,7 @@ def test_two_people_are_two_people(store, templates):
 
 
 def test_it_holds_for_as_long_as_the_rule_says(store, templates):
-    late = {"due_at": DUE + 30 * DAY, "expires_at": DUE + 40 * DAY}
+    late: Any = {"due_at": DUE + 30 * DAY, "expires_at": DUE + 40 * DAY}
     keep(store, planned(rule="r"), planned(rule="r", account="zenith", **late), clock=NOON + 31 * DAY)
     strict = policy(("r", 30 * DAY))
     assert sent(store, templates, strict).mails == 1
