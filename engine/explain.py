@@ -108,17 +108,16 @@ def explained(
     return {**answer, "because": because(answer, decided)}
 
 
-def replayed(store: Store, book: Rulebook, account_id: str, at: Instant, *, program: Program | None = None) -> Account:
+def replayed(store: Store, book: Rulebook, account_id: str, at: Instant) -> Account:
     """The account as the engine had it at ``at``: its part of the log read again, then the given rulebook.
 
     With the active rulebook the memory is the real one; with another, it is as if that were activated at ``at``.
-    ``program`` is that of the rulebook, where somebody has made it already.
     """
-    programs: dict[str, Program] = {book.fingerprint: program or Program(book)}
+    programs: dict[str, Program] = {book.fingerprint: Program(book)}
     entries = store.account_entries(account_id, until_at=at)
     recorded = [entry for entry in entries if isinstance(entry, Recorded)]
 
-    def of(mark: str) -> Program:
+    def program(mark: str) -> Program:
         if mark not in programs:
             programs[mark] = stored_program(store, mark)
         return programs[mark]
@@ -126,7 +125,7 @@ def replayed(store: Store, book: Rulebook, account_id: str, at: Instant, *, prog
     def history(_account: str, position: int) -> list[Recorded]:
         return [entry for entry in recorded if entry.position <= position]
 
-    lane = Lane(of, history)
+    lane = Lane(program, history)
     lane.first_at = log_began(store, account_id)
     for entry in entries:
         lane.take(entry)

@@ -80,9 +80,11 @@ class Learned(msgspec.Struct, frozen=True, kw_only=True):
 class Heard(msgspec.Struct, frozen=True):
     """How well a provider tells of the mails it took: of how many it told, of how many it did not.
 
-    ``last_at`` is when the newest mail left that it has told of; None: it told of none.
+    ``last_at`` is when the newest mail left that it has told of, ``untold_since`` when the oldest that it has not told
+    of; None: there is none.
     """
 
     told: int
     untold: int
     last_at: Instant | None
+    untold_since: Instant | None = None

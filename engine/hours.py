@@ -53,11 +53,16 @@ def opens(ready: Instant, hours: Hours, where: Zone) -> Instant:
     for day in range(today - 1, today + _DAYS_AHEAD):
         if not is_open_day(day, hours):
             continue
-        begin = where.wall(day, hours.start)
-        end = where.wall(day + (hours.end <= hours.start), hours.end)
+        begin, end = _window(where, day, hours.start, hours.end)
         if ready < end and begin < end:
             return max(begin, ready)
     return where.start(today + _DAYS_AHEAD)
+
+
+@lru_cache(maxsize=4_096)
+def _window(where: Zone, day: Day, start: int, end: int) -> tuple[Instant, Instant]:
+    """The window that begins on a day; many mails ask for the same."""
+    return where.wall(day, start), where.wall(day + (end <= start), end)
 
 
 def is_open_day(day: Day, hours: Hours) -> bool:

@@ -8,12 +8,15 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from engine.instants import HOUR, MINUTE, Instant
+from engine.instants import DAY, HOUR, MINUTE, Instant
 from engine.rulebook.spec import InDoubt
 from engine.store import OutreachRow, Store
 
+SENDGRID = "sendgrid"
+"""The channel whose provider tells what becomes of mails."""
 WAIT = 15 * MINUTE
 """How long what a provider tells may be on its way."""
+QUIET = 30 * MINUTE
 LOOKS_BACK = HOUR
 """From how long before the doubt on a provider must have told of every mail."""
 
@@ -71,3 +74,15 @@ def proven(store: Store, channel: str, *, since: Instant, at: Instant, wait: int
     """
     heard = store.heard(channel, since=since - LOOKS_BACK, until=at - wait)
     return heard.untold == 0 and heard.last_at is not None and heard.last_at >= since
+
+
+def silent(store: Store, channel: str, at: Instant) -> int:
+    """For how long, in milliseconds, mails have left by a channel without a word of any from its provider; 0: it tells.
+
+    Less than ``QUIET`` is no silence: what it tells comes in batches. Mails of more than a day ago are not looked at.
+    """
+    until, since = at - QUIET, at - DAY
+    heard = store.heard(channel, since=since, until=until)
+    if heard.untold and heard.last_at is not None:  # some were told of: is anything told of those that left after?
+        heard = store.heard(channel, since=heard.last_at + 1, until=until)
+    return 0 if heard.untold_since is None else at - heard.untold_since

@@ -4,7 +4,9 @@ Caps count mails of every rule and human contact beside them (RULEBOOK 10). A ma
 us leave at once, at any hour; the mail counts for those that come after it.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
+from operator import attrgetter
 from typing import Literal
 
 import msgspec
@@ -16,6 +18,9 @@ from engine.store import APPOINTMENT, Contact
 from engine.zones import Zone, zone
 
 State = Literal["expired", "held", "suppressed", "in_review"]
+
+
+_WHEN = attrgetter("at")
 
 
 class No(msgspec.Struct, frozen=True):
@@ -48,9 +53,11 @@ def verdict(asked: Asked, past: Sequence[Contact], policy: Policy, at: Instant) 
     """
     if asked.mail_class == "transactional":
         return None
-    known = [one for one in past if one.channel != APPOINTMENT]
+    there = sorted(past, key=_WHEN)
+    ahead = [one for one in there if one.channel == APPOINTMENT]
+    known = [one for one in there if one.channel != APPOINTMENT] if ahead else there
     against = [*_pauses(asked, known, policy, at), *_gap(asked, known, policy, at), *_caps(asked, known, policy, at)]
-    against += _meetings(asked, [one for one in past if one.channel == APPOINTMENT], policy, at)
+    against += _meetings(asked, ahead, policy, at)
     until = max((end for _, end in against), default=at)
     opening = opens(until, policy.hours, asked.zone)
     if opening > at:
@@ -75,8 +82,11 @@ def counted(contacts: Iterable[Contact], where: Zone) -> list[Contact]:
 
 def _pauses(asked: Asked, known: Sequence[Contact], policy: Policy, at: Instant) -> list[tuple[str, Instant]]:
     spans = dict(policy.contact.pause_after)
+    longest = max(spans.values(), default=0)
     found: dict[str, Instant] = {}
-    for one in known:
+    for one in reversed(known):
+        if one.at + longest <= at:
+            break
         if one.account_id != asked.account_id or one.channel == "mail" or one.kind not in spans:
             continue
         if one.at + spans[one.kind] > at:
@@ -92,20 +102,27 @@ def _meetings(asked: Asked, ahead: Iterable[Contact], policy: Policy, at: Instan
 
 
 def _gap(asked: Asked, known: Sequence[Contact], policy: Policy, at: Instant) -> list[tuple[str, Instant]]:
-    mails = [one for one in known if one.channel == "mail" and one.person == asked.person]
-    last = max(mails, key=lambda one: one.at, default=None)
+    mails = (one for one in reversed(known) if one.channel == "mail" and one.person == asked.person)
+    last = next(mails, None) if known and known[-1].at + policy.contact.gap > at else None
     if last is None or last.at + policy.contact.gap <= at:
         return []
     return [(_lost(asked, last) or "gap between mails", last.at + policy.contact.gap)]
 
 
 def _caps(asked: Asked, known: Sequence[Contact], policy: Policy, at: Instant) -> list[tuple[str, Instant]]:
+    """What each cap says; most say nothing, and that is seen by a look at how many contacts there were at all."""
+    times = list(map(_WHEN, known))
+    caps = [*((cap, "person") for cap in policy.contact.caps_person)]
+    caps += [(cap, "account") for cap in policy.contact.caps_account]
+    near = [(cap, whose) for cap, whose in caps if len(times) - bisect_right(times, at - cap.span) >= cap.most]
+    if not near:
+        return []
     contacts = counted(known, zone(policy.timezone))
-    mine = [one for one in contacts if one.person == asked.person]
-    ours = [one for one in contacts if one.account_id == asked.account_id]
-    rows = [*((cap, mine, "person") for cap in policy.contact.caps_person)]
-    rows += [(cap, ours, "account") for cap in policy.contact.caps_account]
-    return [against for cap, among, whose in rows for against in _cap(asked, cap, among, whose, at)]
+    among = {
+        "person": [one for one in contacts if one.person == asked.person],
+        "account": [one for one in contacts if one.account_id == asked.account_id],
+    }
+    return [against for cap, whose in near for against in _cap(asked, cap, among[whose], whose, at)]
 
 
 def _cap(asked: Asked, cap: Cap, among: Sequence[Contact], whose: str, at: Instant) -> list[tuple[str, Instant]]:

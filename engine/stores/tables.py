@@ -198,6 +198,7 @@ outreach = sa.Table(
     sa.Index(None, "mail_id"),
     sa.Index(None, "message_id"),
     sa.Index(None, "provider_id"),
+    sa.Index(None, "channel", "state_at"),
     sa.Index(None, "decision_id"),
     sa.Index(None, "person"),
     sa.Index(None, "rule", "state_at"),

@@ -10,8 +10,9 @@ from typing import NamedTuple
 import msgspec
 
 from engine.errors import RingfirstError
-from engine.instants import DAY, Instant
+from engine.instants import DAY, SECOND, Instant
 from engine.store import Heartbeat, LetterCount, Store
+from outreach.doubts import SENDGRID, silent
 from ringfirst.intake import now
 from ringfirst.logs import redacted
 from ringfirst.oncall.told import ErrorTold, LaneTold, WorkerTold
@@ -77,6 +78,8 @@ class Stock(NamedTuple):
 
     letters: Sequence[LetterCount]
     mails: Mapping[str, int]
+    unheard_seconds: float = 0.0
+    """For how long mails have left by SendGrid without a word of any; 0: it tells of them."""
 
 
 class Herald(threading.Thread):
@@ -139,7 +142,8 @@ class Herald(threading.Thread):
     def _look(self) -> None:
         at = time.monotonic()
         if self._stock_seconds is not None and at - self._stocked >= self._stock_seconds:
-            self.stock = Stock(self._store.dead_letter_counts(), self._store.mail_counts())
+            unheard = silent(self._store, SENDGRID, now()) / SECOND
+            self.stock = Stock(self._store.dead_letter_counts(), self._store.mail_counts(), unheard)
             self._stocked = at
 
     def stop(self) -> None:

@@ -5,8 +5,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Self
 
 from engine.errors import RingfirstError, StoreError
-from engine.instants import DAY
+from engine.instants import DAY, SECOND
 from engine.store import Store
+from outreach.doubts import SENDGRID, silent
 from ringfirst.intake import now
 from ringfirst.oncall.status import Seen, Status, status
 from streams.lag import PartitionLag, lag, peeking
@@ -97,6 +98,7 @@ class Lookout:
                 "beats": store.heartbeats(),
                 "letters": store.dead_letter_counts(),
                 "mails": store.mail_counts(),
+                "unheard": silent(store, SENDGRID, at) / SECOND,
                 "stops": store.stops(),
                 "shares": store.shares(after=max(clocks) - DAY) if clocks else [],
             }

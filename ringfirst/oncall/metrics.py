@@ -143,6 +143,8 @@ class WorkerMetrics(Collector):
         for state, count in sorted(stock.mails.items()):
             mails.add_metric([state], count)
         yield mails
+        words = "For how long mails have left by SendGrid without a word of any from its webhook; 0: it tells of them"
+        yield GaugeMetricFamily(f"{PREFIX}webhook_silent_seconds", words, value=stock.unheard_seconds)
 
 
 def _counter(name: str, words: str, *labels: str) -> CounterMetricFamily:

@@ -127,6 +127,11 @@ def _headline(found: Status) -> Iterator[Text]:
     yield Text(_lag(found))
     if found.store is None:
         yield Text(_beside(found))
+    if found.unheard_seconds:
+        words = (
+            f"SendGrid tells nothing of the mails of the last {span(found.unheard_seconds)}: look at its Event Webhook"
+        )
+        yield Text(words, STYLES["stalled"])
     for one in found.stops[:MOST_STOPS]:
         words = f"STOPPED: {one.words}: {one.pace}; since {iso(one.at)} by {one.who}: {one.why}"
         yield Text(shown(words), STYLES["catching up"])

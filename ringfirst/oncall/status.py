@@ -52,7 +52,10 @@ class WorkerStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything. ``store`` and ``kafka`` say what is wrong with them (None = nothing; ``kafka_used`` tells if any)."""
+    """Everything. ``unheard_seconds``: how long mails have left by SendGrid without a word of any.
+
+    ``store`` and ``kafka`` say what is wrong with them (None = nothing; ``kafka_used`` tells if any).
+    """
 
     at: Instant
     state: Word
@@ -65,6 +68,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     alive_workers: int
     rebalances_24h: int
     mails: dict[str, int]
+    unheard_seconds: float
     stops: list[Stop]
     dead_letters: int
     oldest_dead_letter_at: Instant | None
@@ -89,6 +93,7 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     letters: Sequence[LetterCount] = ()
     shares: Sequence[Share] = ()
     mails: Mapping[str, int] = {}
+    unheard: float = 0.0
     stops: Sequence[Stop] = ()
     store: str | None = None
     kafka: str | None = None
@@ -122,6 +127,7 @@ def status(first: Seen, last: Seen) -> Status:
         alive_workers=len(alive),
         rebalances_24h=max((one.rebalances_24h or 0 for one in alive), default=0),
         mails=dict(last.mails),
+        unheard_seconds=last.unheard,
         stops=[one for one in last.stops if one.pace],
         dead_letters=sum(one.count for one in last.letters),
         oldest_dead_letter_at=min((one.oldest_at for one in last.letters), default=None),

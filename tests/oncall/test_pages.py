@@ -219,7 +219,7 @@ def test_metrics_tell_what_was_counted(desk):
     tally.failed(StoreError("away"), retried="commit")
     worker.app.work.held.put_off(1, "halted: x", 0)
     worker.herald.stock = Stock(
-        [LetterCount("usage", 0, 2, now() - HOUR), LetterCount("a.jsonl", None, 3, 0)], {"queued": 4}
+        [LetterCount("usage", 0, 2, now() - HOUR), LetterCount("a.jsonl", None, 3, 0)], {"queued": 4}, 2_400.0
     )
     found = worker.metrics()
     expected = {
@@ -244,6 +244,7 @@ def test_metrics_tell_what_was_counted(desk):
         ("ringfirst_dlq_records", "usage"): 2,
         ("ringfirst_dlq_records", "other"): 3,
         ("ringfirst_mails", "queued"): 4,
+        ("ringfirst_webhook_silent_seconds",): 2_400,
         ("ringfirst_ready",): 0,
     }
     assert {key: found.get(key) for key in expected} == expected

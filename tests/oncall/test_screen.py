@@ -137,3 +137,9 @@ def test_while_kafka_is_away_nothing_looks_well():
     assert text.lstrip().startswith("KAFKA AWAY")
     assert "how far behind is not known" in text
     assert (found.state, found.well) == ("stalled", False)
+
+
+def test_a_provider_that_says_nothing_is_told_and_one_that_talks_is_not():
+    quiet, loud = (status(seen, seen) for seen in (Seen(at=AT, steady=0.0, unheard=2_400.0), Seen(at=AT, steady=0.0)))
+    assert any("SendGrid tells nothing of the mails" in line for line in drawn(quiet, 120))
+    assert not any("SendGrid" in line for line in drawn(loud, 120))

@@ -14,7 +14,7 @@ from outreach.channel import DeliveryError
 from outreach.channels.sendgrid import SendGridChannel
 from outreach.channels.sendgrid_account import SendGridAccount
 from outreach.channels.sendgrid_events import checker, read_events
-from outreach.doubts import WAIT, Doubts
+from outreach.doubts import QUIET, WAIT, Doubts, silent
 from outreach.feedback import SUPPRESSES, settle
 from outreach.sender import MOST_DOUBTS, send_due
 from tests.fakes.sendgrid import KEY, FakeSendGrid, serving
@@ -307,3 +307,32 @@ def test_where_one_mail_after_the_other_is_in_doubt_the_rest_waits(
     assert (fake.requests, caught.value.wait_seconds) == (MOST_DOUBTS, 60.0)
     states = [row.state for row in store.outreach()]
     assert (states.count("in_doubt"), states.count("queued")) == (MOST_DOUBTS, 9 - MOST_DOUBTS)
+
+
+# -- silence -----------------------------------------------------------------------------------------------------------
+def test_a_provider_that_tells_nothing_for_half_an_hour_is_silent_and_one_word_ends_it(
+    store: Any, templates: Any, fake: FakeSendGrid
+) -> None:
+    assert silent(store, "sendgrid", DUE) == 0, "no mail has left"
+    others(store, templates, fake, "bolt")
+    left = DUE + MINUTE
+    assert silent(store, "sendgrid", left + QUIET - 1) == 0
+    assert silent(store, "sendgrid", left + QUIET) == QUIET
+    assert silent(store, "sendgrid", left + HOUR) == HOUR
+    assert silent(store, "smtp", left + HOUR) == 0
+    heard(store, fake, at=left + HOUR)
+    assert silent(store, "sendgrid", left + 2 * HOUR) == 0
+
+
+def test_a_provider_that_stops_telling_is_silent_from_the_first_mail_it_does_not_tell_of(
+    store: Any, templates: Any, fake: FakeSendGrid
+) -> None:
+    others(store, templates, fake, "bolt", at=DUE)
+    heard(store, fake)
+    others(store, templates, fake, "corn", at=DUE + HOUR)
+    others(store, templates, fake, "dune", at=DUE + HOUR + MINUTE)
+    assert silent(store, "sendgrid", DUE + 2 * HOUR) == HOUR
+    fake.events()
+    others(store, templates, fake, "elm", at=DUE + 2 * HOUR)
+    heard(store, fake, at=DUE + 2 * HOUR)
+    assert silent(store, "sendgrid", DUE + 3 * HOUR) == 0, "two words were lost, and it tells again"
