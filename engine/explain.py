@@ -108,16 +108,17 @@ def explained(
     return {**answer, "because": because(answer, decided)}
 
 
-def replayed(store: Store, book: Rulebook, account_id: str, at: Instant) -> Account:
+def replayed(store: Store, book: Rulebook, account_id: str, at: Instant, *, program: Program | None = None) -> Account:
     """The account as the engine had it at ``at``: its part of the log read again, then the given rulebook.
 
     With the active rulebook the memory is the real one; with another, it is as if that were activated at ``at``.
+    ``program`` is that of the rulebook, where somebody has made it already.
     """
-    programs: dict[str, Program] = {book.fingerprint: Program(book)}
+    programs: dict[str, Program] = {book.fingerprint: program or Program(book)}
     entries = store.account_entries(account_id, until_at=at)
     recorded = [entry for entry in entries if isinstance(entry, Recorded)]
 
-    def program(mark: str) -> Program:
+    def of(mark: str) -> Program:
         if mark not in programs:
             programs[mark] = stored_program(store, mark)
         return programs[mark]
@@ -125,7 +126,7 @@ def replayed(store: Store, book: Rulebook, account_id: str, at: Instant) -> Acco
     def history(_account: str, position: int) -> list[Recorded]:
         return [entry for entry in recorded if entry.position <= position]
 
-    lane = Lane(program, history)
+    lane = Lane(of, history)
     lane.first_at = log_began(store, account_id)
     for entry in entries:
         lane.take(entry)

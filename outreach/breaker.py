@@ -1,6 +1,6 @@
 """What keeps a rule that goes wrong from writing to many: a breaker that trips it to review, and canaries. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import msgspec
 
@@ -14,10 +14,14 @@ FEWEST = 10
 
 
 class Guard(msgspec.Struct, frozen=True):
-    """What a sender is told: since when each rule decides as it does now, and how many accounts there are."""
+    """What a sender is told: since when each rule decides as it does now, and how many accounts there are.
+
+    ``still`` says why a mail that has waited since it was due is not true any more, or None: it is.
+    """
 
     versions: Mapping[str, Instant] = {}
     base: int = 0
+    still: Callable[[OutreachRow, Instant], str | None] | None = None
 
 
 def watch_of(row: OutreachRow, policy: Policy, guard: Guard, *, at: Instant) -> Watch | None:

@@ -38,7 +38,7 @@ from outreach.mail import Outgoing
 from outreach.policy import No
 from outreach.rendering import Rendered
 from outreach.stops import against, channel_kind, stopped
-from outreach.telling import expired, kept, sent
+from outreach.telling import ended, kept, sent
 from outreach.templates import Template
 
 BEHIND = 5 * MINUTE
@@ -67,6 +67,7 @@ class SendReport(msgspec.Struct, frozen=True, kw_only=True):
     in_review: int = 0
     suppressed: int = 0
     expired: int = 0
+    withdrawn: int = 0
     waiting: int = 0
     later: int = 0
     failed: int = 0
@@ -101,9 +102,9 @@ def send_due(  # noqa: PLR0913, each is a choice of its own that only the one wh
     left half done is settled first: at once on a local channel (it lets in one run at a time), else when
     ``lease_seconds`` have passed. Mails in review expire and never leave; what somebody approved leaves in the words
     that were approved. ``only_to`` are the domains that a channel which leaves this machine may write to (none named:
-    all), ``guard`` what breaker and canary of the policy need to know. What providers told is learned from first;
-    ``doubts`` says which mails in doubt are sent again. The bytes of each mail are kept as long as ``sender`` says.
-    Raises ``DeliveryError`` when the channel cannot be used at all; what it did not take waits.
+    all), ``guard`` what is asked of the rule that decided. What providers told is learned from first; ``doubts`` says
+    which mails in doubt are sent again. The bytes of each mail are kept as long as ``sender`` says. Raises
+    ``DeliveryError`` when the channel cannot be used at all; what it did not take waits.
     """
     outside = only_to if not channel.local else ()
     post = post_of(store, templates, sender, policy or Policy(), only_to=outside, away=not channel.local)
@@ -246,7 +247,7 @@ class _Run:
         group = [row for row in group if self._may(row)]
         if not group or self._mail(group, "", self.approvals) is None:
             return
-        claimed = self._claimed(group)
+        claimed = [row for row in self._claimed(group) if not self._gone(row)]
         if not claimed:
             return
         mail = self._mail(claimed, "claimed", self._approved(claimed))
@@ -266,6 +267,18 @@ class _Run:
             self._accept(mail, mail_id)
             return True
         return False
+
+    def _gone(self, row: OutreachRow) -> bool:
+        """Is its reason gone since it was due? The engine takes back until then, and a mail may wait for days.
+
+        It is asked of a mail in hand: of all that wait, only the few that would leave are worth reading a log for.
+        """
+        if self._guard.still is None or self._at <= row.due_at + BEHIND:
+            return False
+        why = self._guard.still(row, self._at)
+        if why is not None:
+            self._end(row, "withdrawn", why, before="claimed")
+        return why is not None
 
     def send_again(self, mails: Sequence[Sequence[OutreachRow]], stop: Callable[[], bool]) -> None:
         """Send mails in doubt again that surely never left, or that may arrive twice by the word of their rule.
@@ -455,7 +468,8 @@ class _Run:
         self._reasons[why] += 1
         if (row.state, row.why) == (state, why):
             return
-        inbox = [(row.account_id, "entry", expired(row))] if state == "expired" else []
+        gone: Any = state
+        inbox = [(row.account_id, "entry", ended(row, gone))] if state in {"expired", "withdrawn"} else []
         if not self._move(row, before or row.state, state, why, inbox):
             self._tally[state] -= 1
             self._reasons -= Counter([why])

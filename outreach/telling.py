@@ -45,11 +45,6 @@ def kept(rows: Sequence[OutreachRow], mail: Outgoing) -> Sent | None:
     return Sent(mail_id=mail.mail_id, account_id=first.account_id, user_id=reader, raw=mail.raw)
 
 
-def expired(row: OutreachRow) -> bytes:
-    """An entry of the engine: the mail grew too old, its occasion is free again."""
-    return ended(row, "expired")
-
-
 def ended(row: OutreachRow, what: Literal["expired", "rejected", "withdrawn"]) -> bytes:
     """An entry of the engine: the mail ended before it left, its occasion is free again."""
     return msgspec.json.encode(

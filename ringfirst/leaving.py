@@ -3,7 +3,7 @@
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,8 +14,9 @@ from ringfirst.settings import Settings
 
 if TYPE_CHECKING:
     from engine.instants import Instant
+    from engine.program import Program
     from engine.rulebook.book import Rulebook
-    from engine.store import Store
+    from engine.store import OutreachRow, Store
     from outreach.breaker import Guard
     from outreach.channel import Channel
     from outreach.context import Sender
@@ -31,7 +32,9 @@ REST_SECONDS = 60.0
 ROUND_SECONDS = 30.0
 """How long mails are handed over before somebody looks anew for what is due, and for what should wait by now."""
 AFTER_FAILURE_SECONDS = 30.0
-_guards: "dict[tuple[str, str, int], Guard]" = {}
+_counted: "dict[tuple[str, str, int], tuple[Mapping[str, int], int]]" = {}
+_programs: "dict[str, Program]" = {}
+"""What was counted, and the program that was made, of the rulebook that is active: the next round needs it again."""
 _log = logging.getLogger("ringfirst.leaving")
 
 
@@ -83,21 +86,33 @@ def only_to(found: Settings) -> tuple[str, ...]:
 
 
 def guard_of(store: "Store", book: "Rulebook | None", at: "Instant") -> "Guard | None":
-    """What breaker and canary of a rulebook need to know; counted at most once an hour."""
-    from engine.rulebook.spec import Breaker
+    """What a sender asks of the rules of a rulebook; what has to be counted is, at most once an hour."""
     from outreach.breaker import Guard
 
-    if book is None or (book.policy.breaker == Breaker() and not book.policy.canary):
+    if book is None:
         return None
     known = (store.url, book.fingerprint, at // HOUR)
-    if known not in _guards:
+    if known not in _counted:
         from engine.versions import rule_versions
 
         versions = rule_versions(store, book) if book.policy.canary else {}
         base = store.count_accounts() if book.policy.breaker.base is not None else 0
-        _guards.clear()
-        _guards[known] = Guard(versions, base)
-    return _guards[known]
+        _counted.clear()
+        _counted[known] = versions, base
+    return Guard(*_counted[known], lambda row, moment: _gone(store, book, row, moment))
+
+
+def _gone(store: "Store", book: "Rulebook", row: "OutreachRow", at: "Instant") -> str | None:
+    """Why a mail that has waited is not true any more, or None."""
+    from engine.asking_again import no_longer
+    from engine.program import Program
+
+    if book.fingerprint not in _programs:
+        _programs.clear()
+        _programs[book.fingerprint] = Program(book)
+    planned = store.decisions(account_id=row.account_id, rule=row.rule)
+    decision = next((one for one in planned if one.decision_id == row.decision_id), None)
+    return no_longer(store, _programs[book.fingerprint], decision, at) if decision is not None else None
 
 
 def rest(took: float, mails: int) -> float:

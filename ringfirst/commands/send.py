@@ -64,7 +64,8 @@ def send(
     RINGFIRST_SENDGRID_KEY or RINGFIRST_SMTP says which. With --outbox they become files in any case. With --watch it
     goes on until Ctrl-C or a polite kill, and mails wait for the clock of their lane. With --simulate nothing in the
     store changes: past mails are written as they would have left. With --json: {"mails", "rows", "held", "in_review",
-    "suppressed", "expired", "waiting", "later", "failed", "in_doubt", "elsewhere", "recovered", "reasons"}.
+    "suppressed", "expired", "withdrawn", "waiting", "later", "failed", "in_doubt", "elsewhere", "recovered",
+    "reasons"}.
     """
     found = settings()
     folder = folder_of(rules)
@@ -233,6 +234,7 @@ def _say(report: "SendReport", where: str) -> None:
         "in_review",
         "suppressed",
         "expired",
+        "withdrawn",
         "waiting",
         "later",
         "failed",
