@@ -1,15 +1,15 @@
 """The web that faces outside, on a real listener in a thread, and a client that sends what it is told."""
 
 import http.client
-import socket
 import threading
 from collections.abc import Sequence
+from contextlib import ExitStack
 from typing import NamedTuple, Self
 
 import uvicorn
 from starlette.routing import BaseRoute
 
-from ringfirst.server.web import config
+from ringfirst.server.web import config, listening
 from ringfirst.web.app import make_web
 
 
@@ -26,17 +26,20 @@ class Outside:
 
     def __init__(self, routes: Sequence[BaseRoute]) -> None:
         self._server = uvicorn.Server(config(make_web(routes), stop_seconds=1))
-        self._socket = socket.create_server(("127.0.0.1", 0))
-        self.port = self._socket.getsockname()[1]
-        self._thread = threading.Thread(target=self._server.run, args=([self._socket],), daemon=True)
+        self._stack = ExitStack()
+        self.port = 0
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        listener = self._stack.enter_context(listening("127.0.0.1", 0, "the test"))
+        self.port = listener.getsockname()[1]
+        thread = threading.Thread(target=self._server.run, args=([listener],), daemon=True)
+        self._stack.callback(thread.join, 10)
+        thread.start()
         return self
 
     def __exit__(self, *_error: object) -> None:
         self._server.should_exit = True
-        self._thread.join(10)
+        self._stack.close()
 
     def ask(self, method: str, path: str, body: bytes = b"", **headers: str) -> Said:
         """One request; underscores in header names stand for dashes."""
