@@ -337,7 +337,7 @@ def test_it_says_what_it_does_in_plain_lines_and_no_more(whole):
     wanted = [
         r"making up a company with two hundred customers \.\.\.",
         r"publishing 46,537 events to the topics of an embedded Kafka \.\.\.",
-        r"a worker takes them in from 3 topics, and decides by 29 rules \.\.\.",
+        r"a worker takes them in from 3 topics, and decides by 32 rules \.\.\.",
         r"it took in 46,537 events in \d+ s: [\d,]+ a second",
         r"writing the mails and the gallery \.\.\.",
         r"looking for who needs a call today, and for what was not sent \.\.\.",
