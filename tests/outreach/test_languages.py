@@ -140,7 +140,7 @@ def test_a_mail_from_right_to_left_has_nothing_in_it_that_runs_the_other_way(ara
     assert "text-align:left;color" not in arabic.html
     assert "border-left" not in arabic.html
     assert f"مرحبا {FSI}Ada Lindqvist{PDI}، 2 الخميس، 12 مارس 2026" in arabic.text
-    assert "إذا لم تفدك" in arabic.text
+    assert "إيقاف الرسائل من هذا النوع" in arabic.text
 
 
 @pytest.mark.slow
