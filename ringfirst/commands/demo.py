@@ -108,14 +108,17 @@ def _make(place: Path, rules: Path | None) -> None:
 
 def _tell(place: Path, *, direct: bool) -> "Told":
     """Make the company, take it in, decide, write the mails and the gallery, and gather what there is to tell."""
+    from engine.questions import now_of
     from engine.stores import open_store
+    from outreach.addresses import address_key
     from outreach.channels.file import FileChannel
     from outreach.examples import SENDER
     from outreach.gate import Post
+    from outreach.sender import cached
     from outreach.simulation import example_links
     from ringfirst.answers import talk
     from ringfirst.commands.options import checked_book
-    from ringfirst.demo.mails import write_mails
+    from ringfirst.demo.mails import tell_of_readers, write_mails
     from ringfirst.gallery import write_gallery
 
     url = f"sqlite:///{place / 'ringfirst.db'}"
@@ -134,12 +137,15 @@ def _tell(place: Path, *, direct: bool) -> "Told":
                 _stream(*kafka, store, book, place / "events.jsonl", types.total())
         seconds = time.monotonic() - began
         talk("writing the mails and the gallery ...")
+        tell_of_readers(store, now_of(store, None))
         post = Post(
             templates=folder.mail_templates[0],
             sender=SENDER,
             policy=book.policy,
-            people=store.people,
+            people=cached(store.people),
             links=example_links,
+            wishes=lambda address: store.wishes(address_key(store.key, address)),
+            contacts=lambda account: store.contacts(account, "", since=0),
         )
         walked = write_mails(store, post, FileChannel(place / "outbox"))
         write_gallery(folder, place / "gallery", book=book, sender=SENDER)
@@ -237,6 +243,7 @@ def _gather(
     from engine.questions import now_of
     from outreach.policy import No
     from ringfirst.demo.calls import choose, find_calls
+    from ringfirst.demo.ledger import ledger
     from ringfirst.demo.screen import Told
     from ringfirst.demo.silences import find_silences
     from ringfirst.made_company import DAYS
@@ -258,7 +265,8 @@ def _gather(
         end=end,
         calls=calls,
         chosen=chosen,
-        silences=find_silences(store, book, walked, end),
+        ledger=ledger(store, store.decisions(), walked),
+        silences=find_silences(store, book, end),
         commands=list(_commands(place, book, chosen)),
     )
 

@@ -10,6 +10,7 @@ from typing import Any
 from engine.instants import Instant, to_datetime
 from ringfirst.answers import plural, shown
 from ringfirst.demo.calls import Call
+from ringfirst.demo.ledger import Entry
 from ringfirst.demo.silences import Silence
 
 WIDEST = 100
@@ -47,6 +48,7 @@ class Told:
     end: Instant
     calls: Sequence[Call]
     chosen: Sequence[Call]
+    ledger: Sequence[Entry]
     silences: Sequence[Silence]
     commands: Sequence[tuple[str, str]]
 
@@ -62,7 +64,7 @@ def screen(told: Told, width: int) -> Iterator[tuple[str, str]]:
     None is wider than ``width``, commands to copy apart; nothing in them can steer a terminal.
     """
     wide = max(NARROWEST, min(width, WIDEST))
-    parts = (_came_in(told), _calls(told), _silences(told), _places(told), _next(told))
+    parts = (_came_in(told), _calls(told), _ledger(told), _silences(told), _places(told), _next(told))
     for number, part in enumerate(parts):
         if number:
             yield "", ""
@@ -137,8 +139,14 @@ def _who(traits: Mapping[str, Any]) -> str:
     return f"({found})" if found else ""
 
 
+def _ledger(told: Told) -> Iterator[Line]:
+    yield "head", "WHAT BECAME OF THE MAILS", 0
+    for one in told.ledger:
+        yield "", f"  {one.count:>4,}  {one.label:<12}{one.words}", 20
+
+
 def _silences(told: Told) -> Iterator[Line]:
-    yield "head", "WHAT WAS NOT SENT, OR NOT AT ONCE, AND WHY", 0
+    yield "head", "WHAT WAS NOT SENT, AND WHY", 0
     for one in told.silences:
         example = f" ({one.example})" if one.example else ""
         yield "", f"  {plural(one.count, one.unit):>13}  {one.words}{example}", 17

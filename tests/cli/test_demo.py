@@ -29,8 +29,15 @@ from tests.cli.given import START, event
 from tests.streams.crew import until
 from tests.streams.test_brokers import gone
 
-LINES, COLUMNS = 50, 100
-SECTIONS = ("WHAT CAME IN", "WHO NEEDS A CALL TODAY", "WHAT WAS NOT SENT", "WHERE IT ALL IS", "TRY NEXT")
+LINES, COLUMNS = 55, 100
+SECTIONS = (
+    "WHAT CAME IN",
+    "WHO NEEDS A CALL TODAY",
+    "WHAT BECAME OF THE MAILS",
+    "WHAT WAS NOT SENT",
+    "WHERE IT ALL IS",
+    "TRY NEXT",
+)
 
 
 @pytest.fixture(scope="module")
@@ -165,7 +172,7 @@ def test_the_demo_ends_in_one_screen_of_plain_words(whole):
 
 @pytest.mark.slow
 def test_every_call_is_explained_with_numbers_and_a_reason(whole):
-    part = whole[1].stdout.partition("WHO NEEDS A CALL TODAY")[2].partition("WHAT WAS NOT SENT")[0]
+    part = whole[1].stdout.partition("WHO NEEDS A CALL TODAY")[2].partition("WHAT BECAME")[0]
     calls = re.split(r"^  [123]\. ", part, flags=re.MULTILINE)[1:]
     assert len(calls) == 3
     for words in calls:
@@ -176,7 +183,7 @@ def test_every_call_is_explained_with_numbers_and_a_reason(whole):
 
 @pytest.mark.slow
 def test_numbers_say_when_they_were_read_and_nobody_to_call_is_left_out(whole):
-    part = whole[1].stdout.partition("WHO NEEDS A CALL TODAY")[2].partition("WHAT WAS NOT SENT")[0]
+    part = whole[1].stdout.partition("WHO NEEDS A CALL TODAY")[2].partition("WHAT BECAME")[0]
     assert len(re.findall(r"\(as decided on \d+ \w+, \d\d:\d\d UTC\)", part)) == 3
     (customers,) = re.findall(r"(\d+) customers; 3 of them", part)
     others = " ".join(part.partition("The others: ")[2].split())
@@ -196,11 +203,6 @@ def test_it_says_why_there_are_fewer_mails_than_decisions(whole):
     "words",
     [
         "customers heard nothing at all",
-        "taken back before leaving",
-        "held out",
-        "no address",
-        "until it was day",
-        "a person's yes",
         "once is enough",
         "kept quiet by an 'unless'",
         "a number is unknown",
@@ -208,6 +210,39 @@ def test_it_says_why_there_are_fewer_mails_than_decisions(whole):
 )
 def test_the_screen_says_what_was_not_sent_and_why(whole, words):
     assert words in " ".join(whole[1].stdout.split())
+
+
+@pytest.mark.slow
+def test_the_screen_says_what_became_of_the_mails_and_why(whole):
+    place, said = whole
+    part = said.stdout.partition("WHAT BECAME OF THE MAILS\n")[2].partition("\n\n")[0]
+    entries = {
+        label: (int(count), words)
+        for count, label, words in re.findall(
+            r"^ {2} *(\d+)  ([a-z ]+?)  +(.*(?:\n {20}.*)*)", part, flags=re.MULTILINE
+        )
+    }
+    assert list(entries) == ["delivered", "held", "capped", "in review", "suppressed", "taken back", "held out"]
+    told = {label: " ".join(words.split()) for label, (_, words) in entries.items()}
+    assert entries["delivered"][0] == len(list((place / "ringfirst-demo" / "outbox").glob("*.eml")))
+    assert "held until day" in told["delivered"]
+    assert "approved, here by the demo" in told["delivered"]
+    assert "no address" in told["held"]
+    assert "pause after ticket.opened" in told["held"]
+    assert re.search(r"cap of 2 per 7d for the person, until too old \([\w-]+, [\w-]+\)", told["capped"])
+    assert "nobody has said yes" in told["in review"]
+    assert "1 bounced" in told["suppressed"]
+    assert "1 unsubscribed from all but transactional mails" in told["suppressed"]
+    assert "the reason was gone" in told["taken back"]
+
+
+@pytest.mark.slow
+def test_readers_who_said_no_are_known_to_the_demos_store(whole):
+    place, _ = whole
+    store = open_store(f"sqlite:///{place / 'ringfirst-demo' / 'ringfirst.db'}", create=False)
+    assert [one.reason for one in store.suppressions()] == ["bounced"]
+    assert [(one.topic, one.choice, one.by) for one in store.choices()] == [("*", "out", "demo")]
+    store.close()
 
 
 @pytest.mark.slow
