@@ -85,7 +85,7 @@ def lines_of(found: dict[str, Any]) -> tuple[list[str], list[list[Any]], list[st
     below += [f"Assumed: {one['assumption']}" for one in found["values"] if one["assumption"]]
     for word in dict.fromkeys(compared):
         below += _not_compared(found["values"], word)
-    below += _unpriced(found["values"])
+    below += unpriced(found["values"])
     below.append(f"{'Would go' if found['would_go'] else 'Would not go'}: {found['because']}")
     return columns, rows, below, notes_of(found)
 
@@ -115,7 +115,8 @@ def _not_compared(values: list[dict[str, Any]], word: str) -> list[str]:
     return [f"Not compared with the {word}: {one}" for one in sorted(why)]
 
 
-def _unpriced(values: list[dict[str, Any]]) -> list[str]:
+def unpriced(values: list[dict[str, Any]]) -> list[str]:
+    """What the worth of each value lacks, in a line each."""
     return [
         f"Not in the worth of {one['label']}: {plural(inner['events'], 'event')} with {inner['why']}"
         for one in values

@@ -18,6 +18,8 @@ from outreach.folding import DIGEST
 from outreach.templates import Template, load_templates, read_templates
 
 MOST_NAMED = 5
+REPORT = "monthly-value"
+"""The template of reports; no rule names it."""
 _PLACE = re.compile(r"\b(?:rules|templates)/[^\s:]+(?=:\d+:\d+)")
 
 
@@ -44,6 +46,12 @@ class Folder:
         """The usable templates for a sender: the digest of notes is the starter's where the rulebook has none."""
         known = self.mail_templates[0]
         return known if DIGEST in known else {**known, **_shipped(DIGEST)}
+
+    @cached_property
+    def report_template(self) -> Template:
+        """The template of reports: the rulebook's own, else the starter's."""
+        known = self.mail_templates[0]
+        return known[REPORT] if REPORT in known else _shipped(REPORT)[REPORT]
 
     def shown(self, findings: Iterable[Finding]) -> list[Finding]:
         """The same findings with paths that can be opened from where the user is."""

@@ -4,6 +4,7 @@ Nothing is kept: a figure is a function of the events that are listed for it, so
 to the last digit.
 """
 
+import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -23,6 +24,7 @@ from engine.values import nested
 from engine.zones import Day, Zone, date_of
 
 _TIME = attrgetter("time")
+_CURRENCY = re.compile(r"[A-Z]{3}", re.ASCII)
 
 
 class Rate(NamedTuple):
@@ -99,11 +101,11 @@ def rate_of(worth: Worth, unit: str, traits: Mapping[str, object]) -> Rate | Non
 def currency_in(properties: Mapping[str, object]) -> str:
     """The currency that an event or an account names, or nothing.
 
-    >>> currency_in({"currency": "EUR"}), currency_in({"currency": "euro"})
-    ('EUR', '')
+    >>> currency_in({"currency": "EUR"}), currency_in({"currency": "euro"}), currency_in({"currency": "A1B"})
+    ('EUR', '', '')
     """
     text = properties.get("currency")
-    return text if isinstance(text, str) and len(text) == 3 and text.isascii() and text.isupper() else ""  # noqa: PLR2004
+    return text if isinstance(text, str) and _CURRENCY.fullmatch(text) else ""
 
 
 def money_of(worth: Worth, event: Event, traits: Mapping[str, object]) -> tuple[Fraction, str] | str:

@@ -20,6 +20,8 @@ from engine.values import Value, to_json
 from engine.views import AccountView
 from engine.zones import date_of
 
+LAST = 6
+"""Periods of a chart."""
 _WORDS = {True: "yes", False: "no", None: "unknown"}
 
 
@@ -30,6 +32,7 @@ class Shown(NamedTuple):
     figure: Figure
     earlier: tuple[tuple[str, Period | None, Figure | None, str], ...]
     ever: Figure
+    series: tuple[tuple[Period, Fraction | None], ...]
 
 
 class Price(NamedTuple):
@@ -126,8 +129,8 @@ def assumption(value: NamedValue, rate: Rate | None) -> str:
     if value.worth is None:
         return ""
     if rate is None:
-        fixed = f", {value.worth.currency} where an event names no currency" if value.worth.currency else ""
-        return f"{value.label}: the sum of {value.worth.prop} of each{fixed}"
+        fixed = f"; {value.worth.currency} where an event names no currency" if value.worth.currency else ""
+        return f"{value.label}: the {value.worth.prop.replace('_', ' ')} of each, added up{fixed}"
     whose = f", as the account says ({rate.trait})" if rate.trait else ", our assumption"
     return f"{value.label}: {rate_text(rate)} {rate.currency} per {value.unit}{whose}"
 
@@ -172,7 +175,19 @@ def _shown(accounts: Accounts, past: Past, value: NamedValue, compare: tuple[str
         figure(value, measure, ledger, period.first, period.last),
         tuple(earlier),
         figure(value, measure, ledger, None, period.last),
+        tuple((one, figure(value, measure, ledger, one.first, one.last).amount) for one in _last_whole(past)),
     )
+
+
+def _last_whole(past: Past) -> list[Period]:
+    """The last six periods up to this one, oldest first, without those that are parts."""
+    found: list[Period] = []
+    one = past.period
+    while len(found) < LAST and past.full(one):
+        if one is not past.period or past.over:
+            found.append(one)
+        one = one.before()
+    return found[::-1]
 
 
 def _not_compared(past: Past, other: Period | None) -> str:
@@ -281,6 +296,7 @@ def _value_json(past: Past, one: Shown) -> dict[str, Any]:
         "assumption": assumption(one.value, found.worth.rate if found.worth else None) or None,
         "events": len(found.behind),
         "compared": [_earlier_json(found, *row) for row in one.earlier],
+        "series": [{"period": period.name, "amount": _amount_json(amount)} for period, amount in one.series],
         "ever": {"since": iso(past.since), "amount": _amount_json(one.ever.amount), "worth": _worth_json(one.ever)},
     }
 

@@ -5,7 +5,16 @@ from typing import Any
 
 import click
 
-from ringfirst.commands.options import json_option, other_rules_option, question_options, questioned, store_option
+from ringfirst.commands.options import (
+    folder_of,
+    json_option,
+    other_rules_option,
+    question_options,
+    questioned,
+    sender_of,
+    settings,
+    store_option,
+)
 
 
 @click.group(short_help="Show what customers got, period by period, and the events behind it.")
@@ -64,11 +73,19 @@ def list_(store_url: str | None, rules: Path | None, *, as_json: bool) -> None:
 @click.argument("account_id", metavar="ACCOUNT")
 @click.argument("report_id", metavar="[REPORT]", required=False)
 @click.option("--period", metavar="PERIOD", help="2026-10, 2026-Q3 or 2026-W40.  [the newest that is over]")
+@click.option(
+    "--html",
+    "page",
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Also write it as the mail that a reader would get.",
+)
 @question_options
 def preview(
     account_id: str,
     report_id: str | None,
     period: str | None,
+    page: Path | None,
     at: int | None,
     store_url: str | None,
     rules: Path | None,
@@ -79,17 +96,24 @@ def preview(
 
     With --json: {"account_id", "report", "title", "period", "as_of", "values", "total", "total_ever", "price",
     "value_to_price", "left_out", "audience", "send_if", "unless", "would_go", "because"}; each of "values" is {"value",
-    "label", "unit", "amount", "worth", "assumption", "events", "compared", "ever"}.
+    "label", "unit", "amount", "worth", "assumption", "events", "compared", "series", "ever"}.
     """
     from engine.reports import made
     from engine.reports.past import Accounts
-    from ringfirst.answers import print_json
+    from ringfirst.answers import print_json, talk
     from ringfirst.reports_shown import lines_of, period_of, report_of
 
     with questioned(store_url, rules) as (store, book):
         report = report_of(book, report_id)
         accounts = Accounts(store, book, at)
-        found = made.preview(accounts, account_id, report, period_of(accounts, account_id, report, period))
+        asked = period_of(accounts, account_id, report, period)
+        found = made.preview(accounts, account_id, report, asked)
+        traits = accounts.past(account_id, asked).ledger.traits if page is not None else {}
+    if page is not None:
+        from ringfirst.report_mail import write_mail
+
+        write_mail(page, found, traits, folder_of(rules), sender_of(settings())[0])
+        talk(f"written: {page}")
     if as_json:
         print_json(found)
         return

@@ -124,6 +124,7 @@ def test_a_month_whose_figures_are_whole_would_go(ask):
     [
         ("2026-01", "2026-03-02", "the account is known since 2026-01-10T09:00:00Z, so the period is only a part"),
         ("2026-02", "2026-02-20", "February 2026 is not over"),
+        ("2026-03", "2026-03-25", "March 2026 is not over"),
         ("2026-02", "2026-04-21", "unless open_tickets > 0 is yes"),
     ],
 )
@@ -179,14 +180,15 @@ def test_a_late_event_counts_in_its_own_month_for_whoever_asks_after_it(ask, pla
 
 
 def test_the_zone_is_the_accounts_as_of_the_periods_end(ask, place):
-    (place / "zone.jsonl").write_text(
-        lines([event("tz", "account.updated", "2026-04-25T09:00:00Z", None, timezone="America/New_York")])
-    )
+    moved = event("tz", "account.updated", "2026-04-25T09:00:00Z", None, timezone="America/New_York")
+    late = event("n1", "automation.run", "2026-05-01T03:30:00Z", minutes=5)
+    (place / "zone.jsonl").write_text(lines([moved, late]))
     ask("import", "zone.jsonl")
     asked = ("reports", "trace", "acme", "2026-03", "runs", "--at", "2026-05-02")
     assert ask(*asked)["period"]["zone"] == "Europe/Berlin", "in March it was there"
     april = ask("reports", "trace", "acme", "2026-04", "runs", "--at", "2026-05-02")
-    assert (april["period"]["zone"], april["amount"]) == ("America/New_York", 0), "the run of 31 March, 18:00 there"
+    assert april["period"]["zone"] == "America/New_York"
+    assert [one["id"] for one in april["events"]] == ["n1"], "30 April, 23:30 there; q1 was on 31 March, 18:00"
 
 
 def test_a_person_reads_it_as_a_table(run):
@@ -228,6 +230,55 @@ def test_the_list_names_reports_and_values(ask, run):
 )
 def test_wrong_words_are_refused_with_the_right_ones(run, words, said):
     assert said in run("reports", *words, code=2).stderr
+
+
+def test_a_part_says_so_where_it_is_not_compared(run):
+    said = run("reports", "preview", "acme", "monthly", "--period", "2026-01", "--at", "2026-03-02").stdout
+    assert "Not compared with the previous period: January 2026 is known in part only" in said
+    said = run("reports", "preview", "acme", "monthly", "--period", "2026-02", "--at", "2026-02-20").stdout
+    assert "Not compared with the previous period: February 2026 is not over" in said
+
+
+def test_the_chart_has_whole_periods_alone(ask):
+    found = ask("reports", "preview", "acme", "monthly", "--period", "2026-04", "--at", "2026-05-02")
+    assert found["values"][2]["series"] == [
+        {"period": "2026-02", "amount": 2},
+        {"period": "2026-03", "amount": 2},
+        {"period": "2026-04", "amount": 1},
+    ]
+    found = ask("reports", "preview", "acme", "monthly", "--period", "2026-04", "--at", "2026-04-20")
+    assert [one["period"] for one in found["values"][2]["series"]] == ["2026-02", "2026-03"], "April is not over"
+
+
+def page_of(run: Any, place: Path, *words: str) -> str:
+    said = run("reports", "preview", "acme", *words, "--html", "page.html").stderr
+    assert "written: page.html" in said
+    return (place / "page.html").read_text()
+
+
+def test_the_mail_has_the_figures_of_the_preview(run, place):
+    page = page_of(run, place, "monthly", "--period", "2026-03", "--at", "2026-04-02")
+    for words in ("What you got", "March 2026", "109.99", "you paid", "2 hours", "90", "+33.3", "Feb 2026", "627.49"):
+        assert words in page, words
+    assert "Jan 2026" not in page, "a part of a month"
+    assert "Not in the worth of Orders won: 1 event with no number in total" in page
+    assert "45 EUR per hour, our assumption" in page
+    assert "http://" not in page.replace("http://www.w3.org", "")
+
+
+def test_the_mail_without_money_leads_with_its_first_value(run, place):
+    book = (place / "rules" / "all.yml").read_text().replace("values: [hours, won, runs]", "values: [runs]")
+    (place / "rules" / "all.yml").write_text(
+        book.replace("    price: mrr\n", "").replace("    send_if: [value_total > 0, value.runs >= 1]\n", "")
+    )
+    page = page_of(run, place, "monthly", "--period", "2026-03", "--rules", ".")
+    assert "2 runs" in page
+    assert "is what it is worth" not in page
+
+
+def test_a_page_that_cannot_be_written_is_said(run):
+    words = ("reports", "preview", "acme", "monthly", "--period", "2026-02", "--html", "nowhere/page.html")
+    assert "nowhere/page.html: cannot be written" in run(*words, code=2).stderr
 
 
 def test_json_keeps_every_digit_of_money(run):

@@ -15,7 +15,7 @@ from engine.rulebook.spec import ReEntry, Rule
 from outreach.examples import SENDER
 from outreach.folding import DIGEST
 from ringfirst.case_mail import case_render
-from ringfirst.rulebooks import Folder, checked, read_folder
+from ringfirst.rulebooks import REPORT, Folder, checked, read_folder
 
 ROOT = Path(__file__).resolve().parents[2]
 BOOKS = sorted([ROOT, *(path.parent for path in ROOT.glob("examples/*/rules"))])
@@ -106,7 +106,7 @@ def test_the_template_of_a_rule_is_there_and_is_for_its_readers(place, rule):
 def test_no_template_lies_about_unused(place):
     book, folder = loaded(place)
     used = {rule.outreach.template for rule in book.rules if rule.outreach}
-    assert set(folder.mail_templates[0]) - {DIGEST} == used
+    assert set(folder.mail_templates[0]) - {DIGEST, REPORT} == used
 
 
 def test_the_starter_has_at_least_four_rules_for_each_of_the_four_kinds_of_moments():

@@ -237,10 +237,10 @@ def test_no_value_breaks_the_layout(page, tmp_path, name, text):
 
 
 def filled(value: Any, text: str) -> Any:
-    """An example with other texts in it, and with large numbers; dates and zones stay."""
+    """An example with other texts in it, and with large numbers; dates, zones and currencies stay."""
     if isinstance(value, dict):
         return {
-            key: inner if key in ("_zone", "_locale", "links", "timezone") else filled(inner, text)
+            key: inner if key in ("_zone", "_locale", "links", "timezone", "currency") else filled(inner, text)
             for key, inner in value.items()
         }
     if isinstance(value, list):
