@@ -7,7 +7,7 @@ from engine.account import MAX_OPEN, Account, event_key, in_holdout, key_of
 from engine.decision import Decision
 from engine.errors import UsageError
 from engine.holding import reason, waits
-from engine.instants import Instant, iso
+from engine.instants import DAY, HOUR, Instant, iso
 from engine.lane import Lane
 from engine.log import Recorded
 from engine.logic import Truth
@@ -144,9 +144,20 @@ def _again(rule: Rule) -> str:
     return {
         "never": "once for ever, it does not fire for it again",
         "every_time": "it fires again when it has become untrue and true again",
-        "every": f"it fires again at an edge at least {rule.re_entry.span // 3_600_000:,} hours later",
+        "every": f"it fires again at an edge at least {span_words(rule.re_entry.span)} later",
         "once_per": f"it fires again when {rule.re_entry.name} has another value",
     }[rule.re_entry.kind]
+
+
+def span_words(span: int) -> str:
+    """A span of milliseconds in the words of a person: days from two full ones on.
+
+    >>> span_words(60 * 86_400_000), span_words(36 * 3_600_000), span_words(3_600_000)
+    ('60 days', '36 hours', '1 hour')
+    """
+    whole = span % DAY == 0 and span >= 2 * DAY
+    count = span / (DAY if whole else HOUR)
+    return f"{count:,g} {'day' if whole else 'hour'}{'' if count == 1 else 's'}"
 
 
 def _when_asked(store: Store, account_id: str, rule: Rule, about: str | None) -> Instant:
@@ -180,7 +191,8 @@ def because(answer: dict[str, Any], decided: Sequence[Decision]) -> str:
         return f"decided {iso(last.at)} ({last.outcome}); not true now: {_first_no(answer)}"
     if answer["truth"] == "yes":
         if answer["holds_for_hours"]:
-            return f"true since {answer['true_since']}, and must hold for {answer['holds_for_hours']:g} hours"
+            span = span_words(round(answer["holds_for_hours"] * HOUR))
+            return f"true since {answer['true_since']}, and must hold for {span}"
         return "true, and counted as already true when the rule was new or changed; it fires when it becomes true again"
     return _first_no(answer)
 

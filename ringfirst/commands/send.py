@@ -43,7 +43,10 @@ if TYPE_CHECKING:
 @click.option("--simulate", is_flag=True, help="Walk through history instead: every mail at the time it was due.")
 @at_option("As if it were this instant (with --simulate: only mails due by then).")
 @click.option(
-    "--outbox", type=click.Path(path_type=Path), metavar="DIR", help="Where mails go.  [RINGFIRST_OUTBOX, outbox]"
+    "--outbox",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Where mails go.  [RINGFIRST_OUTBOX, outbox; with --simulate rehearsal/ in it]",
 )
 @store_option
 @rules_option
@@ -76,7 +79,7 @@ def send(
     sender, ours = sender_of(found)
     if not ours:
         talk(f"no sender is set: the mails carry an example, {sender.address}; set RINGFIRST_SENDER")
-    place = outbox or found.outbox
+    place = outbox or (found.outbox / "rehearsal" if simulate else found.outbox)
     _must_fit(at, watch=watch, simulate=simulate, as_json=as_json)
     with opened(store_url) as store:
         for one in store.stops() if not simulate else ():
@@ -119,8 +122,12 @@ def rehearse(
     *,
     until: int | None = None,
 ) -> "SendReport":
-    """Write every mail of the past as it would have left; the store stays as it is."""
+    """Write every mail of the past as it would have left; the store stays as it is.
+
+    What readers wish is what they wish today: who has unsubscribed since gets nothing in a rehearsal either.
+    """
     from engine.rulebook.spec import Breaker
+    from outreach.addresses import address_key
     from outreach.simulation import simulate
     from ringfirst.answers import talk
 
@@ -134,6 +141,7 @@ def rehearse(
         sender=sender,
         people=store.people,
         policy=policy,
+        wishes=lambda address: store.wishes(address_key(store.key, address)),
         contacts=lambda account: store.contacts(account, "", since=0),
         cancelled=lambda account, at: store.cancelled(account, at=at),
         until=until,

@@ -269,3 +269,14 @@ def test_of_a_mail_that_has_not_left_nothing_is_kept(run, place, sends, monkeypa
     with closing(open_store(f"sqlite:///{place / 'ringfirst.db'}")) as store:
         (row,) = store.outreach()
     assert "nothing is kept of it" in run("outreach", "show", row.outreach_id, "--eml", code=2).stderr
+
+
+def test_a_rehearsal_has_a_folder_of_its_own_and_knows_who_is_never_written_to(run, sends, place):
+    assert "outbox/rehearsal/" in run("send", "--simulate").stdout
+    assert len(list((place / "outbox" / "rehearsal").glob("*.eml"))) == 1
+    assert list((place / "outbox").glob("*.eml")) == [], "nobody takes a rehearsal for what left"
+    assert "in elsewhere/" in run("send", "--simulate", "--outbox", "elsewhere").stdout
+    sends.suppress(sends.key("address:ada@acme.example"), reason="bounced", at=now())
+    said = run("send", "--simulate", "--outbox", "again").stdout
+    assert said.startswith("0 mails")
+    assert "bounced" in said
