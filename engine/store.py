@@ -304,6 +304,22 @@ class Approval(msgspec.Struct, frozen=True, kw_only=True):
     was: dict[str, str] | None = None
 
 
+ReminderState = Literal["waiting", "posting", "told"]
+
+
+class Reminder(msgspec.Struct, frozen=True):
+    """Something that one of us is to be told once: ``to`` an address of ours, ``body`` values for a template.
+
+    One that was ``posting`` when its sender died is not told again.
+    """
+
+    reminder_id: str
+    to: str
+    at: Instant
+    body: dict[str, Any]
+    state: ReminderState = "waiting"
+
+
 StopScope = Literal["all", "channel", "rule", "account", "review"]
 """``review``: mails of that rule wait for a person, whatever its mode; the breaker does that."""
 
@@ -714,6 +730,20 @@ class Store(Protocol):
         """The approvals that stand under these outreach ids, also of mails that left long ago."""
         ...
 
+    def put_reminders(self, new: Sequence[Reminder]) -> None:
+        """Keep what our people are to be told; what is known by its id stays as it is."""
+
+    def reminders(self) -> list[Reminder]:
+        """What nobody was told yet, the oldest first."""
+        ...
+
+    def move_reminder(self, reminder_id: str, before: ReminderState, after: ReminderState) -> bool:
+        """Move one if it is in the state ``before``; of two at once, one finds it moved."""
+        ...
+
+    def clear_reminders(self, *, before: Instant) -> None:
+        """Drop what was to be told before then, told or not."""
+
     # -- the stop switch -------------------------------------------------------------------------------------------
     def stop(self, one: Stop) -> bool:
         """Let nothing leave that ``one`` names, and write down who did that and why.
@@ -985,6 +1015,7 @@ __all__ = [
     "OutreachChange",
     "OutreachRow",
     "Recorded",
+    "Reminder",
     "RuleMails",
     "Share",
     "Snapshot",

@@ -36,6 +36,8 @@ from outreach.joining import join_rows, joined_by, write_mail
 from outreach.links import Links, Token, links_of
 from outreach.mail import Outgoing
 from outreach.policy import No
+from outreach.reminding import remind, tell
+from outreach.reminding import tripped as breaker_tripped
 from outreach.rendering import Rendered
 from outreach.stops import against, channel_kind, stopped
 from outreach.telling import ended, kept, sent
@@ -116,8 +118,8 @@ def send_due(  # noqa: PLR0913, each is a choice of its own that only the one wh
         rows = store.outreach(states=["queued", "held"], due_by=at, limit=limit)
         clocks = {info.lane: info.clock_at for info in store.lane_infos(at=at)} if live else None
         run.approvals = store.approvals([row.outreach_id for row in rows])
-        for row in store.outreach(states=["in_review"], due_by=at):
-            run.tire(row)
+        asking_for = [row for row in store.outreach(states=["in_review"]) if not run.tired(row)]
+        remind(store, asking_for, post.policy, at)
         asked = [row for row in rows if not stop() and run.ask(row, clocks)]
         groups = fold(join_rows(asked, post), templates)
         end = time.monotonic() + seconds
@@ -130,6 +132,8 @@ def send_due(  # noqa: PLR0913, each is a choice of its own that only the one wh
             if stop() or run.down is not None or time.monotonic() >= end:
                 break
             run.send(group)
+        if run.down is None and not stop():
+            tell(store, post, channel, at)
     if run.down is not None:
         raise run.down
     return run.report()
@@ -229,11 +233,12 @@ class _Run:
             return False
         return self._may(row)
 
-    def tire(self, row: OutreachRow) -> None:
+    def tired(self, row: OutreachRow) -> bool:
         """Let a mail expire for which nobody has had time."""
         no = too_old(row, self._post.policy, at=self._at)
         if no is not None:
             self._end(row, no.state, no.why)
+        return no is not None
 
     def _may(self, row: OutreachRow) -> bool:
         no = judge(row, self._post, at=self._at)
@@ -336,7 +341,7 @@ class _Run:
             across=across_since(first, self._post.policy, at=self._at),
         )
         if self._tripped is not None:
-            self._trip(first.rule, self._tripped)
+            self._trip(first, self._tripped)
         if no is not None:
             for row in group:
                 self._end(row, no.state, no.why)
@@ -367,10 +372,11 @@ class _Run:
             return None
         return watch_of(first, self._post.policy, self._guard, at=self._at)
 
-    def _trip(self, rule: str, why: str) -> None:
-        """From now on every mail of the rule waits for a person, in every sender."""
-        if self._store.stop(Stop("review", rule, self._at, "breaker", why)):
-            _log.error("the breaker of rule %s has tripped: %s; its mails wait for a person", rule, why)
+    def _trip(self, row: OutreachRow, why: str) -> None:
+        """From now on every mail of the rule waits for a person, in every sender; its owner is told."""
+        if self._store.stop(Stop("review", row.rule, self._at, "breaker", why)):
+            _log.error("the breaker of rule %s has tripped: %s; its mails wait for a person", row.rule, why)
+            self._store.put_reminders(breaker_tripped(row, why, self._post.policy, self._at))
         self._stops = self._store.stops()
 
     def _settle(self, rows: Sequence[OutreachRow], channel: str, mail_id: str) -> None:

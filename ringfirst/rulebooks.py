@@ -15,6 +15,7 @@ from engine.errors import UsageError
 from engine.rulebook.book import Rulebook, load_rulebook
 from engine.rulebook.findings import Finding
 from outreach.folding import DIGEST
+from outreach.reminding import TEMPLATE
 from outreach.templates import Template, load_templates, read_templates
 
 MOST_NAMED = 5
@@ -43,9 +44,11 @@ class Folder:
 
     @cached_property
     def sent_templates(self) -> dict[str, Template]:
-        """The usable templates for a sender: the digest of notes is the starter's where the rulebook has none."""
+        """The usable templates for a sender: those that no rule names are the starter's where the rulebook has none."""
         known = self.mail_templates[0]
-        return known if DIGEST in known else {**known, **_shipped(DIGEST)}
+        for name in (DIGEST, TEMPLATE):
+            known = known if name in known else {**known, **_shipped(name)}
+        return known
 
     @cached_property
     def report_template(self) -> Template:

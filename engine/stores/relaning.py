@@ -32,6 +32,7 @@ WHOLE = (
     tables.touches,
     tables.suppressions,
     tables.stops,
+    tables.reminders,
     tables.choices,
     tables.approvals,
     tables.sent,

@@ -32,6 +32,8 @@ from engine.store import (
     OutgoingKind,
     OutreachChange,
     OutreachRow,
+    Reminder,
+    ReminderState,
     RuleMails,
     Sent,
     Share,
@@ -55,6 +57,7 @@ from engine.stores import (
     outbox,
     ownership,
     persons,
+    reminders,
     rule_mails,
     stops,
     tables,
@@ -435,6 +438,26 @@ class SqlStore:
         """The approvals that stand under these outreach ids."""
         with self._driver.reading() as connection:
             return approvals.read(connection, mail_ids)
+
+    def put_reminders(self, new: Sequence[Reminder]) -> None:
+        """Keep what our people are to be told."""
+        with self._driver.writing() as connection:
+            reminders.put(connection, self._driver, new)
+
+    def reminders(self) -> list[Reminder]:
+        """What nobody was told yet."""
+        with self._driver.reading() as connection:
+            return reminders.waiting(connection)
+
+    def move_reminder(self, reminder_id: str, before: ReminderState, after: ReminderState) -> bool:
+        """Move one by compare-and-set."""
+        with self._driver.writing() as connection:
+            return reminders.move(connection, reminder_id, before, after)
+
+    def clear_reminders(self, *, before: Instant) -> None:
+        """Drop what was to be told before then."""
+        with self._driver.writing() as connection:
+            reminders.clear(connection, before)
 
     # -- the stop switch -------------------------------------------------------------------------------------------
     def stop(self, one: Stop) -> bool:

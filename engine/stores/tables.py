@@ -291,6 +291,17 @@ approvals = sa.Table(
     sa.Index(None, "account_id"),
 )
 
+# What our own people are to be told, once each; no customer stands in it.
+reminders = sa.Table(
+    "reminders",
+    metadata,
+    sa.Column("reminder_id", TEXT, primary_key=True),
+    _must("to", TEXT),
+    _must("at", BIG),
+    _must("state", TEXT),
+    _must("body", BODY),
+)
+
 # What a person stopped; with ``per_hour``, what goes on again, slowly.
 stops = sa.Table(
     "stops",

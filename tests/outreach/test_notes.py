@@ -12,7 +12,8 @@ from engine.store import Stop
 from engine.stores import open_store
 from outreach.channels.memory import MemoryChannel
 from outreach.folding import DIGEST, FOLDED, LISTED
-from outreach.sender import send_due
+from outreach.sender import post_of, send_due
+from ringfirst.reviews import approve, read
 from tests.outreach.given import DUE, NOON, POLICY, SENDER, keep, part_of, planned
 
 MARA, BEN = "mara@ringfirst.example", "ben@ringfirst.example"
@@ -107,8 +108,9 @@ def test_a_note_that_could_not_be_written_is_listed_by_its_title(store, template
 
 def test_a_note_that_somebody_approved_is_sent_as_it_was_approved(store, templates):
     keep(store, *notes(22, mode="review"))
-    for row in store.outreach():
-        store.move(row.outreach_id, ["in_review"], "queued", at=NOON, by="mara")
+    post = post_of(store, templates, SENDER, POLICY)
+    for one in read(post, store.outreach()):
+        assert approve(store, post, one, at=NOON, who="mara") is None
     channel = MemoryChannel()
     assert sent(store, templates, channel).mails == 20
     assert sent(store, templates, channel, at=NOON + HOUR).mails == 2

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from engine.decision import Subject
 from engine.feedback import Feedback, Learned, MailFact, Step
-from engine.store import Approval, Heartbeat, Sent, Stop, Store
+from engine.store import Approval, Heartbeat, Reminder, Sent, Stop, Store
 from engine.stores import open_store
 from engine.stores.sql import SqlStore
 from engine.stores.tables import metadata, settings, tombstones
@@ -46,6 +46,7 @@ def _live(store: Store) -> None:
     store.choose("k", {"tips": "in"}, at=T0 + 1, by="page")
     store.audit(at=T0, who="ann", what="approve", detail={"n": 1})
     store.stop(Stop("rule", "r2", T0, "ann", "why"))
+    store.put_reminders([Reminder("morning:a", "a@b.example", T0, {"n": 1})])
     (row,) = store.outreach(rule="r2", account_id=ACME)
     words = {"subject": "s", "text": "t", "html": "h", "preview": ""}
     rows = ((row.outreach_id, row.at),)

@@ -1,0 +1,140 @@
+"""Owners are told what waits for them: each morning, before it expires, when a breaker trips; and each thing once."""
+
+import threading
+from email import message_from_bytes
+from email.policy import default
+
+import pytest
+
+from engine.instants import DAY, HOUR, MINUTE
+from engine.rulebook.spec import Breaker, Cap, Policy
+from outreach import reminding
+from outreach.channel import DeliveryError
+from outreach.channels.memory import MemoryChannel
+from outreach.reminding import TEMPLATE
+from outreach.sender import send_due
+from tests.outreach.given import NOON, SENDER, STAFF, keep, part_of, planned, starter_templates
+from tests.outreach.test_sender import Remote
+
+POLICY = Policy(staff_domains=STAFF, timezone="Europe/Berlin")
+MORNING = NOON + 20 * HOUR
+"""Nine in the morning in Berlin, the day after."""
+MARA = {"owner": "mara@ringfirst.example"}
+
+
+@pytest.fixture(autouse=True)
+def nothing_known():
+    reminding._kept.clear()
+
+
+def sent(store, channel, at, policy=POLICY, **more):
+    reminding._kept.clear()  # as another process would
+    return send_due(store, starter_templates(), channel, sender=SENDER, at=at, by="x", policy=policy, **more)
+
+
+def waiting(store, count=2, rule="we-miss-you", expires_at=NOON + 9 * DAY, frozen=None):
+    more = {"mode": "review", "frozen": MARA if frozen is None else frozen, "expires_at": expires_at}
+    keep(store, *(planned(account=f"{rule}-{n}", rule=rule, due_at=MORNING, **more) for n in range(count)))
+
+
+def read(channel):
+    return [(message_from_bytes(one.raw, policy=default)["Subject"], one.to) for one in channel.mails]
+
+
+def test_an_owner_gets_one_list_a_day_at_nine(store):
+    waiting(store)
+    waiting(store, 1, rule="usage-dropped")
+    channel = MemoryChannel()
+    sent(store, channel, MORNING - 1)
+    assert channel.mails == []
+    for after in (0, MINUTE, 5 * HOUR):
+        sent(store, channel, MORNING + after)
+    assert read(channel) == [("3 mails to approve or reject", "mara@ringfirst.example")]
+    text = part_of(channel.mails[0].raw)
+    assert "we-miss-you\n\n    2 mails, the first expires" in text.replace("\r\n", "\n").replace("     ", "    ")
+    assert "ringfirst outreach approve --rule we-miss-you" in text
+    sent(store, channel, MORNING + DAY)
+    assert len(channel.mails) == 2, "and again the day after"
+
+
+def test_an_owner_hears_of_mails_that_expire_soon_once(store):
+    end = MORNING + 9 * HOUR
+    waiting(store, 1, expires_at=end)
+    channel = MemoryChannel()
+    sent(store, channel, MORNING)
+    for before in (4 * HOUR + 1, 4 * HOUR, HOUR):
+        sent(store, channel, end - before)
+    assert [subject for subject, _ in read(channel)] == [
+        "1 mail to approve or reject",
+        "1 mail will expire soon if nobody approves",
+    ]
+
+
+def test_an_owner_hears_when_the_breaker_of_their_rule_trips(store):
+    policy = Policy(staff_domains=STAFF, breaker=Breaker(rule=Cap(1, HOUR, "1 per 1h")))
+    facts = [planned(account=f"a{n}", frozen=MARA, due_at=NOON + HOUR) for n in range(3)]
+    keep(store, *facts)
+    channel = MemoryChannel()
+    sent(store, channel, NOON + HOUR, policy)
+    (note,) = [one for one in read(channel) if one[1] == "mara@ringfirst.example"]
+    assert note[0] == "The breaker of orientation-tomorrow has tripped"
+    assert "1 per 1h mails of the rule are out" in " ".join(part_of(channel.mails[-1].raw).split())
+
+
+@pytest.mark.parametrize("owner", ["somebody@acme.example", None, "no address"])
+def test_nobody_but_us_is_told(store, owner):
+    waiting(store, frozen={"owner": owner})
+    channel = MemoryChannel()
+    sent(store, channel, MORNING)
+    assert channel.mails == []
+
+
+def test_nobody_outside_the_allowed_domains_is_told(store):
+    waiting(store)
+    channel = Remote()
+    sent(store, channel, MORNING, only_to=["other.example"])
+    assert channel.mails == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "again"),
+    [
+        (DeliveryError("smtp: later", "later"), 1),
+        (DeliveryError("smtp: away", "down"), 1),
+        (DeliveryError("smtp: no", "failed"), 0),
+        (DeliveryError("smtp: no answer", "in_doubt"), 0),
+    ],
+)
+def test_what_is_surely_not_told_is_told_later_and_the_rest_is_not(store, answer, again):
+    waiting(store)
+    sent(store, Remote(answer), MORNING)
+    channel = MemoryChannel()
+    sent(store, channel, MORNING + MINUTE)
+    assert len(channel.mails) == again
+
+
+def test_two_senders_tell_it_once(store):
+    waiting(store)
+    sent(store, Remote(DeliveryError("smtp: later", "later")), MORNING)
+    (one,) = store.reminders()
+    moved = []
+    start = threading.Barrier(2)
+
+    def move():
+        start.wait()
+        moved.append(store.move_reminder(one.reminder_id, "waiting", "posting"))
+
+    threads = [threading.Thread(target=move) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(moved) == [False, True]
+
+
+def test_the_template_is_the_starter_s_where_a_rulebook_has_none(tmp_path):
+    from ringfirst.rulebooks import read_folder
+
+    (tmp_path / "rules").mkdir()
+    (tmp_path / "rules" / "a.yml").write_text("policy: {timezone: UTC}\n")
+    assert TEMPLATE in read_folder(tmp_path).sent_templates
