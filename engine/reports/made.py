@@ -271,9 +271,12 @@ def _audience(view: AccountView, report: Report) -> dict[str, Any] | None:
 
 def _because(accounts: Accounts, past: Past, answer: dict[str, Any]) -> str:
     """Why no report would go; nothing when one would."""
-    trait = excluded(past.now, accounts.book.policy)
+    policy = accounts.book.policy
+    trait = excluded(past.now, policy)
+    gone = policy.contact.exclude_cancelled and accounts.store.cancelled(past.account_id, at=past.asked)
     reasons = [
         f"the account is excluded by its trait {trait}" if trait else "",
+        "the account has cancelled" if gone else "",
         "" if past.over else f"{past.period.title} is not over",
         "" if past.full(past.period) else f"the account is known since {iso(past.since)}, so the period is only a part",
     ]

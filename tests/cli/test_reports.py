@@ -35,7 +35,7 @@ reports:
 policy:
   timezone: Europe/Berlin
   staff: {domains: [ours.example]}
-  exclude: {accounts: {test: true}}
+  exclude: {accounts: {test: true}, cancelled: true}
 """
 
 
@@ -145,6 +145,31 @@ def test_whoever_is_excluded_or_left_the_audience_gets_none(ask, place):
     asked = ("reports", "preview", "acme", "monthly", "--period", "2026-02")
     assert ask(*asked, "--at", "2026-04-21T10:00:00Z")["because"] == "audience paying is no"
     assert ask(*asked)["because"] == "the account is excluded by its trait test"
+
+
+def test_whoever_has_cancelled_gets_none(ask, place):
+    (place / "more.jsonl").write_text(lines([event("x1", "subscription.cancelled", "2026-03-10T12:00:00Z", None)]))
+    ask("import", "more.jsonl")
+    asked = ("reports", "preview", "acme", "monthly", "--period", "2026-02", "--at")
+    assert ask(*asked, "2026-03-10T11:00:00Z")["would_go"] is True
+    assert ask(*asked, "2026-05-01T00:00:00Z")["because"] == "the account has cancelled"
+
+
+def test_two_currencies_are_never_one_number(ask, place):
+    more = [
+        event("y1", "account.updated", "2026-01-30T09:00:00Z", None, "mixed", plan="pro", mrr=10, currency="EUR"),
+        event("y2", "automation.run", "2026-02-10T09:00:00Z", "u9", "mixed", minutes=60),
+        event("y3", "cart.recovered", "2026-02-11T09:00:00Z", "u9", "mixed", total=100, currency="USD"),
+        event("y4", "cart.recovered", "2026-03-11T09:00:00Z", "u9", "mixed", total=100, currency="USD"),
+    ]
+    (place / "more.jsonl").write_text(lines(more))
+    ask("import", "more.jsonl")
+    found = ask("reports", "preview", "mixed", "monthly", "--period", "2026-02")
+    assert found["total"] == [{"amount": 45.0, "currency": "EUR"}, {"amount": 100.0, "currency": "USD"}]
+    assert found["value_to_price"] is None
+    assert found["because"] == "send_if value_total > 0 is unknown"
+    said = ask("reports", "preview", "mixed", "quarterly", "--period", "2026-Q2", "--at", "2026-07-02")
+    assert (said["total"], said["value_to_price"]) == ([{"amount": 0.0, "currency": "EUR"}], 0)
 
 
 def test_attributes_are_those_of_the_periods_end(ask):
