@@ -34,8 +34,8 @@ FORM = "application/x-www-form-urlencoded"
 
 
 @pytest.fixture
-def store(tmp_path):
-    made = open_store(f"sqlite:///{tmp_path / 'web.db'}")
+def store():
+    made = open_store("sqlite://")
     yield made
     made.close()
 

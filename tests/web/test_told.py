@@ -12,7 +12,7 @@ from engine.store import ALL_TOPICS
 from engine.stores import open_store
 from outreach.addresses import address_key
 from ringfirst.settings import read_settings
-from ringfirst.web.told import PATH, told_routes
+from ringfirst.web.told import MOST, PATH, told_routes
 from tests.outreach.given import ADA, DUE, keep, only, planned
 from tests.web.given import Outside
 
@@ -26,8 +26,8 @@ def settings(token=TOKEN):
 
 
 @pytest.fixture
-def store(tmp_path):
-    made = open_store(f"sqlite:///{tmp_path / 'web.db'}")
+def store():
+    made = open_store("sqlite://")
     keep(made, planned())
     row, key = only(made), address_key(made.key, ADA["email"])
     made.claim_mail([row.outreach_id], account_id="acme", person=key, since=0, at=DUE, by="t", may=lambda _: None)
@@ -116,6 +116,12 @@ def test_a_request_is_taken_whole_or_not_at_all(store, outside, bad):
 @pytest.mark.parametrize("body", [b"", b"no json", b"[", b"\xff", b"{}", b"null", b"[" * 5_000, b"{},{}"])
 def test_what_is_no_feedback_is_refused(outside, body):
     assert outside.ask("POST", PATH, body, authorization=f"Bearer {TOKEN}").status == 400
+
+
+def test_more_than_fits_into_the_time_of_an_answer_is_refused(store, outside):
+    many = [{"id": f"e{number}", "event": "bounced", "message_id": "<else@x.example>"} for number in range(MOST + 1)]
+    assert posted(outside, *many).status == 400
+    assert posted(outside, *many[1:]).status == 200
 
 
 def test_one_thing_needs_no_array(store, outside):
