@@ -17,23 +17,84 @@ Row = tuple[str, bool, str]
 
 
 @click.command(short_help="Look whether everything is in its place.")
+@click.option("--send-test", "to", metavar="ADDRESS", help="Send a mail there that tests the way, and nothing else.")
+@click.option(
+    "--read-test",
+    "arrived",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Look at a mail as it arrived (.eml): SPF, DKIM, DMARC, the way to unsubscribe.",
+)
 @store_option
 @rules_option
 @json_option
 @click.pass_context
-def doctor(ctx: click.Context, store_url: str | None, rules: Path | None, *, as_json: bool) -> None:
+def doctor(
+    ctx: click.Context,
+    to: str | None,
+    arrived: Path | None,
+    store_url: str | None,
+    rules: Path | None,
+    *,
+    as_json: bool,
+) -> None:
     """Look whether everything is in its place: Python, settings, store, lanes, rulebook, templates, outbox.
 
     Ends with 1 when something is not; open dead letters are such a thing. With --json: [{"what", "ok", "found"}].
     """
+    from engine.errors import UsageError
     from ringfirst.answers import print_json, print_table
 
-    rows = list(_rows(store_url, rules))
+    if to is not None and (arrived is not None or as_json):
+        raise UsageError("doctor --send-test: sends and answers nothing; found --read-test or --json; leave it out")
+    if to is not None:
+        _send_test(store_url, to)
+        return
+    rows = list(_rows(store_url, rules) if arrived is None else _arrived(arrived))
     if as_json:
         print_json([{"what": what, "ok": ok, "found": found} for what, ok, found in rows])
     else:
         print_table(["what", "ok", "found"], rows)
     ctx.exit(0 if all(ok for _, ok, _ in rows) else 1)
+
+
+def _send_test(store_url: str | None, to: str) -> None:
+    from engine.errors import UsageError
+    from ringfirst.answers import talk
+    from ringfirst.commands.options import sender_of
+    from ringfirst.intake import now
+    from ringfirst.leaving import channel_of, way
+    from ringfirst.trying import address_for, hand_over, way_mail
+
+    found = settings()
+    sender, ours = sender_of(found)
+    if not ours:
+        raise UsageError("doctor --send-test: nobody is set who writes; found no RINGFIRST_SENDER; set it")
+    address = address_for(to, found)
+    with opened(store_url) as store:
+        mail = way_mail(store, sender, to=address, at=now())
+    hand_over(channel_of(found, sender, None), mail)
+    click.echo(f"sent {way(found, None)}")
+    talk("when it has arrived, save it as it is (show original) and run: ringfirst doctor --read-test FILE.eml")
+
+
+def _arrived(path: Path) -> Iterator[Row]:
+    """What the server that took a mail found out about it."""
+    from email import message_from_bytes
+    from email.policy import default
+    from email.utils import parseaddr
+
+    from engine.errors import UsageError
+    from outreach.arrival import look_at
+
+    try:
+        mail = message_from_bytes(path.read_bytes(), policy=default)
+    except OSError as err:
+        raise UsageError(f"{path}: cannot be read; {err.strerror}; name the file of a mail that arrived") from err
+    if "From" not in mail:
+        raise UsageError(f"{path}: this is no mail; found no From in it; save the mail as it is, with its headers")
+    ours = settings().sender
+    yield from look_at(mail, parseaddr(ours)[1] if ours else None)
 
 
 def _rows(store_url: str | None, rules: Path | None) -> Iterator[Row]:

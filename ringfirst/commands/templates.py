@@ -5,11 +5,21 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ringfirst.commands.options import folder_of, json_option, rules_option, sender_of, settings
+from ringfirst.commands.options import (
+    folder_of,
+    json_option,
+    opened,
+    rules_option,
+    sender_of,
+    settings,
+    store_option,
+)
 
 if TYPE_CHECKING:
     from engine.rulebook.book import Rulebook
     from outreach.context import Sender
+    from outreach.rendering import Rendered
+    from outreach.template import Template
     from ringfirst.gallery import Shown
     from ringfirst.rulebooks import Folder
 
@@ -153,6 +163,82 @@ def preview(
         if look:
             click.launch(path.absolute().as_uri())
     ctx.exit(0 if whole else 1)
+
+
+@templates.command("send-test")
+@click.argument("name", metavar="NAME")
+@click.option("--to", metavar="ADDRESS", required=True, help="Whom to send it to; RINGFIRST_ONLY_TO holds here too.")
+@click.option("--account", metavar="ID", help="With the values of this account's newest decision, not the example's.")
+@click.option("--variant", metavar="FOLDER", default="", help="The variant for some readers, de or role=champion.")
+@click.option("--outbox", type=click.Path(path_type=Path), metavar="DIR", help="Into this folder, as a file.")
+@store_option
+@rules_option
+def send_test(
+    name: str,
+    to: str,
+    account: str | None,
+    variant: str,
+    outbox: Path | None,
+    store_url: str | None,
+    rules: Path | None,
+) -> None:
+    """Send one mail of a template by hand, marked as a test, over the channel that the settings name.
+
+    It counts for no cap, stands in no list and is kept nowhere. With --account it holds what a customer would read, so
+    it goes to addresses of ours alone (policy.staff.domains).
+    """
+    from engine.errors import TemplateError, UsageError
+    from outreach.examples import example_context
+    from outreach.rendering import render
+    from outreach.template import every_variant
+    from outreach.trial import trial_mail
+    from ringfirst.answers import talk
+    from ringfirst.intake import now
+    from ringfirst.leaving import channel_of, way
+    from ringfirst.trying import address_for, hand_over
+
+    found = settings()
+    address = address_for(to, found)
+    known = folder_of(rules).mail_templates[0]
+    if name not in known:
+        raise _unknown(name, list(known))
+    if account is not None and variant:
+        raise UsageError("templates send-test: the account's reader says which variant; found --variant; leave it out")
+    one = next((each for each in every_variant(known[name]) if str(each.fits) == variant), None)
+    if one is None:
+        raise UsageError(f"templates send-test {name}: it has no variant {variant[:60]!r}; see 'templates list'")
+    sender = _sender()
+    try:
+        words = (
+            render(one, example_context(one, sender))
+            if account is None
+            else _real_words(store_url, known, name, account, address, sender)
+        )
+    except TemplateError as err:
+        raise UsageError(f"templates send-test {name}: {err}; mend the template, or take another account") from err
+    mail = trial_mail(words, sender, what=f"the template {name}", to=address, at=now())
+    hand_over(channel_of(found, sender, outbox), mail)
+    talk(f"sent {way(found, outbox)}, marked as a test; nothing counts it")
+    click.echo(mail.subject)
+
+
+def _real_words(
+    store_url: str | None, known: "dict[str, Template]", name: str, account: str, address: str, sender: "Sender"
+) -> "Rendered":
+    from engine.errors import UsageError
+    from engine.rulebook.spec import Policy
+    from outreach.addresses import is_staff
+    from outreach.sender import post_of
+    from ringfirst.commands.options import active_book
+    from ringfirst.trying import words_for
+
+    with opened(store_url) as store:
+        book = active_book(store)
+        policy = book.policy if book else Policy()
+        if not is_staff(address, policy.staff_domains):
+            what = "a customer's values go to our own people alone; found an address outside policy.staff.domains"
+            raise UsageError(f"--to: {what}; take one of ours, or leave --account out")
+        return words_for(store, known[name], post_of(store, known, sender, policy), account)
 
 
 def _shown(rules: Path | None, names: tuple[str, ...]) -> "tuple[list[Shown], bool]":
