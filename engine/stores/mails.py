@@ -1,6 +1,7 @@
 """Mails on their way: reading the queue, and moving one by compare-and-set."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -14,6 +15,15 @@ from engine.stores.persons import read_appointments, read_touches
 from engine.stores.tables import outreach, outreach_changes
 
 _FIELDS = OutreachRow.__struct_fields__
+_CHANGE = "outreach_id", "seq", "at", "before", "after", "why", "by"
+_CHANGED = sa.insert(outreach_changes)
+_LOCKED = (
+    sa.select(*outreach.c["outreach_id", "state", "steps", "due_at"])
+    .where(outreach.c.outreach_id.in_(sa.bindparam("the_ids", expanding=True)))
+    .order_by(outreach.c.outreach_id)
+    .with_for_update()
+)
+"""Made once: a sender asks it three times for each mail."""
 _LEFT: tuple[MailState, ...] = ("claimed", "posting", "accepted", "in_doubt")
 """Mails that are out, or may be."""
 
@@ -52,14 +62,10 @@ def move(
     why: str | None,
 ) -> bool:
     """Move a mail if it is in one of the states ``before``; of two at once, one finds it moved."""
-    here = outreach.c.outreach_id == outreach_id
-    row = connection.execute(sa.select(*outreach.c["state", "steps"]).where(here).with_for_update()).one_or_none()
+    row = _locked(connection, [outreach_id]).get(outreach_id)
     if row is None or row.state not in before:
         return False
-    steps = row.steps + 1
-    connection.execute(sa.update(outreach).where(here).values(state=after, why=why, state_at=at, steps=steps))
-    change = (outreach_id, steps, at, row.state, after, why, by)
-    connection.execute(sa.insert(outreach_changes).values(change))
+    _write(connection, [(row, after, why)], at=at, by=by)
     return True
 
 
@@ -67,16 +73,10 @@ def move_together(
     connection: sa.Connection, steps: Sequence[Step], *, at: Instant, by: str, known: Mapping[str, str | None]
 ) -> bool:
     """Move all of these or none, and write down what is known of the mail that they make."""
-    names = sorted(step.outreach_id for step in steps)
-    here = outreach.c.outreach_id.in_(names)
-    query = sa.select(*outreach.c["outreach_id", "state"]).where(here).order_by(outreach.c.outreach_id)
-    states = {row.outreach_id: row.state for row in connection.execute(query.with_for_update())}
-    if any(states.get(step.outreach_id) not in step.before for step in steps):
+    there = _locked(connection, [step.outreach_id for step in steps])
+    if any(step.outreach_id not in there or there[step.outreach_id].state not in step.before for step in steps):
         return False
-    for step in steps:
-        move(connection, step.outreach_id, step.before, step.after, at=at, by=by, why=step.why)
-    if known:
-        connection.execute(sa.update(outreach).where(here).values(dict(known)))
+    _write(connection, [(there[step.outreach_id], step.after, step.why) for step in steps], at=at, by=by, known=known)
     return True
 
 
@@ -142,14 +142,50 @@ def claim(connection: sa.Connection, rows: Sequence[str], *, person: str, at: In
 
     One that the engine holds, or has planned anew, since the sender looked is not due any more.
     """
-    mine = sa.select(outreach.c.outreach_id).where(outreach.c.outreach_id.in_(rows), outreach.c.due_at <= at)
-    due = set(connection.execute(mine.order_by(outreach.c.outreach_id).with_for_update()).scalars())
-    here = [one for one in rows if one in due]
-    claimed = [one for one in here if move(connection, one, ("queued", "held"), "claimed", at=at, by=by, why=None)]
-    if claimed:
-        known = {"person": person, "mail_id": claimed[0]}
-        connection.execute(sa.update(outreach).where(outreach.c.outreach_id.in_(claimed)).values(known))
-    return claimed
+    there = _locked(connection, rows)
+    free = [one for one in rows if one in there and there[one].state in {"queued", "held"} and there[one].due_at <= at]
+    if free:
+        known = {"person": person, "mail_id": free[0]}
+        _write(connection, [(there[one], "claimed", None) for one in free], at=at, by=by, known=known)
+    return free
+
+
+def _locked(connection: sa.Connection, names: Sequence[str]) -> dict[str, "sa.Row[Any]"]:
+    """How these mails stand; nobody else moves them until the transaction ends."""
+    return {row.outreach_id: row for row in connection.execute(_LOCKED, {"the_ids": list(names)})}
+
+
+def _write(
+    connection: sa.Connection,
+    moves: Sequence[tuple["sa.Row[Any]", MailState, str | None]],
+    *,
+    at: Instant,
+    by: str,
+    known: Mapping[str, str | None] | None = None,
+) -> None:
+    """Write down where mails that are locked have moved, and what is known of all of them."""
+    beside = {f"new_{name}": value for name, value in (known or {}).items()}
+    rows = [
+        {
+            "the_id": row.outreach_id,
+            "new_state": after,
+            "new_why": why,
+            "new_state_at": at,
+            "new_steps": row.steps + 1,
+            **beside,
+        }
+        for row, after, why in moves
+    ]
+    connection.execute(_moving(tuple(known or ())), rows)
+    changes = [(row.outreach_id, row.steps + 1, at, row.state, after, why, by) for row, after, why in moves]
+    connection.execute(_CHANGED, [dict(zip(_CHANGE, change, strict=True)) for change in changes])
+
+
+@lru_cache(maxsize=16)
+def _moving(known: tuple[str, ...]) -> sa.Update:
+    names = "state", "why", "state_at", "steps", *known
+    here = outreach.c.outreach_id == sa.bindparam("the_id")
+    return sa.update(outreach).where(here).values({name: sa.bindparam(f"new_{name}") for name in names})
 
 
 def _mail(row: "sa.Row[Any]") -> OutreachRow:
