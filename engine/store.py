@@ -371,7 +371,8 @@ class Ramp(msgspec.Struct, frozen=True):
 class Watch(msgspec.Struct, frozen=True):
     """What to count of a rule's mails to customers: those out since ``since`` and their accounts since ``day``.
 
-    Of the ``last`` so many mails what bounced; and those out since the rule decides as it does now (``version``).
+    Of the ``last`` so many mails what bounced; and those out since the rule decides as it does now (``version``), up to
+    ``most``: a rule that has written for years need not be counted through.
     """
 
     rule: str
@@ -379,6 +380,7 @@ class Watch(msgspec.Struct, frozen=True):
     day: Instant
     last: int
     version: Instant
+    most: int = 0
 
 
 class RuleMails(msgspec.Struct, frozen=True):

@@ -31,7 +31,7 @@ def watch_of(row: OutreachRow, policy: Policy, guard: Guard, *, at: Instant) -> 
         return None
     last = max((of for _, of in (breaker.bounces, breaker.complaints) if of), default=0)
     span = breaker.rule.span if breaker.rule else 0
-    return Watch(row.rule, at - span, at - DAY, last, guard.versions.get(row.rule, 0))
+    return Watch(row.rule, at - span, at - DAY, last, guard.versions.get(row.rule, 0), policy.canary)
 
 
 def tripped(mails: RuleMails, breaker: Breaker, guard: Guard) -> str | None:

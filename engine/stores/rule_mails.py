@@ -21,21 +21,38 @@ def count(connection: sa.Connection, watch: Watch, stops: Sequence[Stop]) -> Rul
         _number(connection, _MAIL, [*out, c.state_at > max(watch.since, reset)]),
         _number(connection, c.account_id, [*out, c.state_at > max(watch.day, reset)]),
         *_told(connection, watch, [*out, c.state_at > reset]),
-        _number(connection, _MAIL, [*out, c.state_at >= watch.version]),
-        _number(connection, c.outreach_id, [*mine, c.state == "in_review", c.state_at >= watch.version])
-        + _approved(connection, watch),
+        *_since_version(connection, watch, mine, out),
     )
+
+
+def _since_version(
+    connection: sa.Connection,
+    watch: Watch,
+    mine: Sequence["sa.ColumnElement[bool]"],
+    out: Sequence["sa.ColumnElement[bool]"],
+) -> tuple[int, int]:
+    """How many mails left, no more than are asked for, and how many wait for a person or go on from one."""
+    if not watch.most:
+        return 0, 0
+    c = outreach.c
+    few = sa.select(_MAIL).where(*out, c.state_at >= watch.version).distinct().limit(watch.most).subquery()
+    left = int(connection.execute(sa.select(sa.func.count()).select_from(few)).scalar_one())
+    if left >= watch.most:
+        return left, 0
+    shown = _number(connection, c.outreach_id, [*mine, c.state == "in_review", c.state_at >= watch.version])
+    return left, shown + _approved(connection, watch)
 
 
 def _told(connection: sa.Connection, watch: Watch, out: Sequence["sa.ColumnElement[bool]"]) -> tuple[int, int]:
     """How many of the last mails bounced, and how many were complained about."""
     if not watch.last:
         return 0, 0
-    last = sa.select(_MAIL.label("mail"), sa.func.max(outreach.c.state_at).label("at")).where(*out).group_by(_MAIL)
-    mails = last.order_by(sa.desc("at"), "mail").limit(watch.last).subquery()
-    query = sa.select(outreach_facts.c.kind, sa.func.count(sa.distinct(_MAIL)))
-    query = query.join(outreach, outreach.c.outreach_id == outreach_facts.c.outreach_id)
-    query = query.join(mails, mails.c.mail == _MAIL).where(outreach_facts.c.kind.in_(("bounced", "complained")))
+    c = outreach.c
+    newest = sa.select(c.outreach_id, _MAIL.label("mail")).where(*out).order_by(c.state_at.desc(), c.outreach_id)
+    mails = newest.limit(watch.last).subquery()
+    query = sa.select(outreach_facts.c.kind, sa.func.count(sa.distinct(mails.c.mail)))
+    query = query.join(mails, mails.c.outreach_id == outreach_facts.c.outreach_id)
+    query = query.where(outreach_facts.c.kind.in_(("bounced", "complained")))
     found = {row[0]: int(row[1]) for row in connection.execute(query.group_by(outreach_facts.c.kind))}
     return found.get("bounced", 0), found.get("complained", 0)
 
