@@ -78,7 +78,7 @@ def judge(row: OutreachRow, post: Post, *, at: Instant) -> No | None:
     no = unwanted(row, post.wishes(address), post.policy, post.people(row.account_id).get(row.to, {}))
     if no is not None:
         return no
-    return No("held", f"template {row.template} cannot be used") if template is None else None
+    return No("held", unusable(row.template)) if template is None else None
 
 
 def too_old(row: OutreachRow, policy: Policy, *, at: Instant) -> No | None:
@@ -88,6 +88,11 @@ def too_old(row: OutreachRow, policy: Policy, *, at: Instant) -> No | None:
     if row.state in {"held", "in_review"} and row.due_at + policy.hold_for <= at:
         return No("expired", row.why or ("held too long" if row.state == "held" else "nobody approved it in time"))
     return None
+
+
+def unusable(template: str) -> str:
+    """Why a mail is held whose template is not there, or has errors."""
+    return f"template {template} cannot be used"
 
 
 def asking(row: OutreachRow, post: Post, *, at: Instant) -> Callable[[Standing], No | None]:

@@ -1,4 +1,4 @@
-"""Telling the owners of rules what waits for them: each morning, before mails expire, and when a breaker trips."""
+"""Telling the owners of rules what waits for them: mails to approve, a tripped breaker, a mail nobody can write."""
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
@@ -52,6 +52,14 @@ def tripped(row: OutreachRow, why: str, policy: Policy, at: Instant) -> list[Rem
     """What the owner of a rule is to be told when its breaker trips."""
     body = _body("breaker", [row], policy) | {"because": why}
     return [Reminder(f"breaker:{row.rule}:{at}", owner, at, body) for owner in _by_owner([row], policy)]
+
+
+def broken(rows: Sequence[OutreachRow], why: str, policy: Policy, at: Instant) -> list[Reminder]:
+    """What the owner of a rule is to be told when a mail of it cannot be written: once a day for each template."""
+    day = zone(policy.timezone).day(at)
+    body = _body("held", rows, policy) | {"because": why}
+    owners = _by_owner(rows, policy)
+    return [Reminder(f"held:{rows[0].template}:{owner}:{day}", owner, at, body) for owner in owners]
 
 
 def ends_at(row: OutreachRow, policy: Policy) -> Instant:

@@ -31,12 +31,12 @@ from outreach.context import Lookup, People, Sender, reader_address
 from outreach.doubts import Doubts, doubtful, is_one, sendable
 from outreach.feedback import settle
 from outreach.folding import fold, is_folded
-from outreach.gate import Post, across_since, asking, by_rank, judge, looks_back, person_of, too_old
+from outreach.gate import Post, across_since, asking, by_rank, judge, looks_back, person_of, too_old, unusable
 from outreach.joining import join_rows, joined_by, write_mail
 from outreach.links import Links, Token, links_of
 from outreach.mail import Outgoing
 from outreach.policy import No
-from outreach.reminding import remind, tell
+from outreach.reminding import broken, remind, tell
 from outreach.reminding import tripped as breaker_tripped
 from outreach.rendering import Rendered
 from outreach.stops import against, channel_kind, stopped
@@ -244,6 +244,8 @@ class _Run:
         no = judge(row, self._post, at=self._at)
         if no is None:
             return True
+        if no.why == unusable(row.template):
+            self._broken([row], no.why)
         self._end(row, no.state, no.why)
         return False
 
@@ -423,6 +425,7 @@ class _Run:
         try:
             return write_mail(rows, self._post, mail_id=rows[0].outreach_id, words=words)
         except TemplateError as err:
+            self._broken(rows, str(err))
             for row in rows:
                 self._end(row, "held", str(err), before=state)
             return None
@@ -468,6 +471,11 @@ class _Run:
         self._store.move_mail(steps, at=at, by=self._by, known={"provider_id": provider_id} if provider_id else None)
         self._tally["rows"] += len(rows)
         self._tally["mails"] += 1
+
+    def _broken(self, rows: Sequence[OutreachRow], why: str) -> None:
+        """The owner hears of a mail that cannot be written as soon as it is held for that."""
+        if any((row.state, row.why) != ("held", why) for row in rows):
+            self._store.put_reminders(broken(rows, why, self._post.policy, self._at))
 
     def _end(self, row: OutreachRow, state: MailState, why: str, before: str = "") -> None:
         self._tally[state] += 1

@@ -138,3 +138,37 @@ def test_the_template_is_the_starter_s_where_a_rulebook_has_none(tmp_path):
     (tmp_path / "rules").mkdir()
     (tmp_path / "rules" / "a.yml").write_text("policy: {timezone: UTC}\n")
     assert TEMPLATE in read_folder(tmp_path).sent_templates
+
+
+def broken_mails(store, count=2, **values):
+    known = {"orientation.starts_at": None, **values}
+    keep(store, *(planned(account=f"a{n}", values=known, frozen=MARA, expires_at=NOON + 9 * DAY) for n in range(count)))
+
+
+def test_the_owner_hears_of_a_template_that_misses_a_value_once_a_day(store):
+    broken_mails(store)
+    channel = MemoryChannel()
+    for after in (HOUR, 2 * HOUR):
+        sent(store, channel, NOON + after)
+    assert {(row.state, row.why) for row in store.outreach()} == {("held", "template misses orientation.starts_at")}
+    assert read(channel) == [("A mail of orientation-tomorrow cannot be written", "mara@ringfirst.example")]
+    text = " ".join(part_of(channel.mails[0].raw).split())
+    assert "it cannot be written: template misses orientation.starts_at." in text
+    assert "ringfirst outreach list --state held --rule orientation-tomorrow" in text
+    assert "outreach approve" not in text
+
+
+def test_a_template_that_is_not_there_is_told_too_and_by_day_again(store):
+    for day in (0, 1):
+        due, end = NOON + day * DAY, NOON + 9 * DAY
+        keep(store, planned(account=f"b{day}", template="gone", frozen=MARA, due_at=due, expires_at=end), clock=due)
+        channel = MemoryChannel()
+        sent(store, channel, due)
+        assert read(channel) == [("A mail of orientation-tomorrow cannot be written", "mara@ringfirst.example")]
+
+
+def test_nobody_outside_hears_of_a_broken_template(store):
+    keep(store, planned(values={"orientation.starts_at": None}, frozen={"owner": "ada@acme.example"}))
+    channel = MemoryChannel()
+    sent(store, channel, NOON + HOUR)
+    assert channel.mails == []
