@@ -224,7 +224,9 @@ def test_a_provider_that_told_of_others_before_the_doubt_and_not_since_proves_no
     keep(store, fact, clock=DUE + 2 * MINUTE)
     fake.mode = lambda _: "500-before"
     assert sent(store, templates, fake, at=DUE + 2 * MINUTE).in_doubt == 1
+    fake.mode = lambda _: "ok"
     assert sent(store, templates, fake, at=DUE + 3 * HOUR).mails == 0
+    assert only_in_doubt(store) == 1
 
 
 def test_one_mail_that_is_missing_from_what_is_told_leaves_the_doubt_where_it_is(
@@ -307,6 +309,10 @@ def test_where_one_mail_after_the_other_is_in_doubt_the_rest_waits(
     assert (fake.requests, caught.value.wait_seconds) == (MOST_DOUBTS, 60.0)
     states = [row.state for row in store.outreach()]
     assert (states.count("in_doubt"), states.count("queued")) == (MOST_DOUBTS, 9 - MOST_DOUBTS)
+
+
+def only_in_doubt(store: Any) -> int:
+    return len(store.outreach(states=["in_doubt"]))
 
 
 # -- silence -----------------------------------------------------------------------------------------------------------
