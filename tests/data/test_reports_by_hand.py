@@ -68,7 +68,12 @@ def compared(asked: tuple[Accounts, Rulebook], name: str, student: Student, mont
             for key, count in told.items()
         }
         assert seen == expected, (name, month, earlier)
-    return 3 * len(figures) + 1
+    for one in found["values"]:
+        charted = [step for step in MONTHS[: MONTHS.index(month) + 1] if student.knows(step)][-6:]
+        assert [(step["period"], step["amount"]) for step in one["series"]] == [
+            (step, student.figures(step)[one["value"]]) for step in charted
+        ], (name, month)
+    return 4 * len(figures) + 1
 
 
 def test_every_figure_of_every_student_for_one_month_each(accounts, by_hand):
