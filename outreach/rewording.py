@@ -11,6 +11,8 @@ from outreach.layout import BODY
 from outreach.rendering import Rendered, plain, render, variant_for
 from outreach.template import Template
 
+_PLACE = "ringfirst-letter-stands-here"
+"""Where the letter goes once the frame is written: it is nobody's value, and no mark of direction is put around it."""
 _SECTION = """
 <mj-section>
   <mj-column>
@@ -43,17 +45,19 @@ def reworded(template: Template, context: Mapping[str, Any], *, subject: str, te
     if not lines.strip() or not subject.strip():
         raise TemplateError("a mail has a subject and words; found none; write them, or reject the mail")
     paragraphs = [{"lines": one.strip("\n").split("\n")} for one in lines.split("\n\n") if one.strip()]
-    edited = {"subject": " ".join(subject.split()), "text": lines, "paragraphs": paragraphs}
+    edited = {"subject": " ".join(subject.split()), "paragraphs": paragraphs}
     frame = _part(template, f"_base/{template.manifest.audience}.mjml")
     framed = msgspec.structs.replace(
         template,
         subject="{{ edited.subject }}",
-        text=_part(template, f"_base/{template.manifest.audience}.txt").replace(BODY, "{{ edited.text }}", 1),
+        text=_part(template, f"_base/{template.manifest.audience}.txt").replace(BODY, _PLACE, 1),
         html=compile_mjml(with_preview(frame, "").replace(BODY, _SECTION.strip(), 1)),
         preview="",
         variants=(),
     )
-    return render(framed, {**context, "edited": edited})
+    words = render(framed, {**context, "edited": edited})
+    written = "\n".join(line.rstrip() for line in lines.split("\n"))
+    return msgspec.structs.replace(words, text=words.text.replace(_PLACE, written, 1))
 
 
 def _part(template: Template, name: str) -> str:

@@ -234,6 +234,12 @@ def test_an_unchanged_letter_is_the_mail_as_it_was(store, templates):
     assert (known.words["subject"], known.words["text"]) == (one.words.subject, one.words.text)
 
 
+def test_a_letter_from_right_to_left_arrives_as_it_was_written(store, templates):
+    keep(store, planned(mode="review"))
+    letter = "\u05e9\u05dc\u05d5\u05dd Ada,\n\n\u05ea\u05d5\u05d3\u05d4."
+    assert part_of(reworded(store, templates, text=letter)).startswith(letter + "\n")
+
+
 @settings(max_examples=40, deadline=None)
 @given(text=st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1, max_size=200).filter(str.strip))
 def test_any_letter_arrives_as_it_was_written(templates, text):
