@@ -31,6 +31,7 @@ measures:
   days: {days_active: automation.run}
   longest: {maximum: minutes, of: automation.run}
   per_week: {count: automation.run, over: 28d, per: week}
+  whole: {count: automation.run, over: 7d, ending: 3d ago, full: true}
   tickets: {opened: ticket, over: 28d}
   age: {days_since: automation.run}
 things: {ticket: {id: ticket_id, opened_by: ticket.opened}}
@@ -303,6 +304,15 @@ def test_the_figure_is_made_of_the_events_that_are_listed_and_order_is_nothing(r
             "longest": max((one for _, one, _ in rows), default=None),
         }
         assert found.amount == by_hand[name]
+
+
+def test_the_period_stands_in_the_place_of_the_measures_own_window():
+    events = [
+        run(1, at("2026-03-01T00:00:00Z")),
+        run(2, at("2026-03-31T23:59:59Z")),
+        run(3, at("2026-04-01T00:00:00Z")),
+    ]
+    assert amount("whole", events) == amount("runs", events) == 2
 
 
 # -- money -----------------------------------------------------------------------------------------------------------
