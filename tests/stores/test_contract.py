@@ -178,6 +178,15 @@ def test_one_offset_of_many_that_is_elsewhere_fences_all(store: Store, stands: i
     assert store.offsets() == before
 
 
+@pytest.mark.parametrize("odd", [",", "],[", '","', '"],["', ":", "\\", '"'])
+def test_ids_that_look_like_json_are_ids(store: Store, odd: str) -> None:
+    lane = lane_of(odd, store.lanes)
+    one = event(1, odd, id=odd)
+    committed(store, claimed(store, lane), events=[one])
+    asked = [(odd, odd), (ACME, "e1"), (odd, "e2"), (ACME, odd)]
+    assert store.existing(asked) == {(odd, odd): one.digest}
+
+
 def test_lanes_that_are_written_together_keep_their_own(store: Store) -> None:
     near, far = account_in(0), account_in(1)
     claims = store.claim([0, 1], OWNER, at=T0)
