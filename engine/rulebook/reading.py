@@ -11,7 +11,7 @@ from engine.rulebook import expressions
 from engine.rulebook.expressions import ExpressionError
 from engine.rulebook.findings import Findings, Place, listed, suggestion
 from engine.rulebook.nodes import Node
-from engine.rulebook.spec import NO_TERM, Act, Line, Test, Types, Window
+from engine.rulebook.spec import NO_TERM, OPENS, Act, Line, Test, Types, Window, means_opens
 from engine.rulebook.words import TEST, Key, Shape
 from engine.values import KINDS
 
@@ -234,7 +234,9 @@ class Reading:
         """Event types: one, a list, or one ending in ``*``; ``any`` is all."""
         exact, beginnings = [], []
         for text in self.texts(node, what):
-            if text in {"any", "*"}:
+            if means_opens(text):
+                self.error(node, f"{what}: {OPENS}; found '{text[:60]}'; name what you mean, such as outreach.clicked")
+            elif text in {"any", "*"}:
                 beginnings.append("")
             elif text.endswith("*") and "*" not in text[:-1]:
                 beginnings.append(text[:-1])

@@ -8,7 +8,7 @@ from engine.rulebook.findings import suggestion
 from engine.rulebook.nodes import Node
 from engine.rulebook.reading import Reading
 from engine.rulebook.sections import is_address
-from engine.rulebook.spec import GOAL_WITHIN, NO_TERM, Line, Outreach, Reader, ReEntry, Rule
+from engine.rulebook.spec import GOAL_WITHIN, NO_TERM, OPENED, OPENS, Line, Outreach, Reader, ReEntry, Rule
 from engine.rulebook.words import GOAL, NOTIFY, RULE, RULE_KINDS, SEND
 
 Kind = Literal["account", "thing", "event", "portfolio"]
@@ -81,6 +81,8 @@ def _subject(reading: Reading, keys: dict[str, Node], things: frozenset[str]) ->
             suggestion(found[1], things) or "; declare it under things, or name an event type such as survey.answered"
         )
         reading.error(node, f"for: unknown thing '{found[1][:60]}'{near}")
+    if found[1] == OPENED:
+        reading.error(node, f"for: {OPENS}; found '{text}'; name what you mean, such as outreach.clicked")
     return "event", found[1]
 
 

@@ -11,8 +11,20 @@ from engine.rulebook.findings import Place
 
 OURS = "outreach."
 """The family of events that Ringfirst writes itself."""
+OPENED = f"{OURS}opened"
+OPENS = "mail programs and scanners open mails by themselves, so no rule rests on opens"
 GOAL_WITHIN = 14 * DAY
 NO_TERM = Term("constant", value=True)
+
+
+def means_opens(text: str) -> bool:
+    """Does an event type, or one ending in ``*``, name the opening of a mail?
+
+    >>> [means_opens(one) for one in ("outreach.opened", "outreach.*", "outreach.o*", "outreach.sent", "*")]
+    [True, True, True, False, False]
+    """
+    begin = text.removesuffix("*")
+    return text == OPENED or (text != begin and begin.startswith(OURS) and OPENED.startswith(begin))
 
 
 @dataclass(frozen=True, slots=True)

@@ -324,6 +324,26 @@ WRONG = [
         id="a star in the middle",
     ),
     pytest.param(
+        "measures: {a: {count: [feature.used, outreach.opened]}}\n",
+        [
+            (
+                "1:23: error: measure a: mail programs and scanners open mails by themselves, so no rule rests on opens; "
+                "found 'outreach.opened'; name what you mean, such as outreach.clicked"
+            )
+        ],
+        id="opens",
+    ),
+    pytest.param(
+        'measures: {a: {days_since: "outreach.*"}}\n',
+        [
+            (
+                "1:28: error: measure a: mail programs and scanners open mails by themselves, so no rule rests on opens; "
+                "found 'outreach.*'; name what you mean, such as outreach.clicked"
+            )
+        ],
+        id="opens among others",
+    ),
+    pytest.param(
         "measures: {a: {count: feature.used, times: 0}}\n",
         ["1:44: error: times: should be a number or a ratio such as 1/60; found 0"],
         id="times nothing",
