@@ -6,7 +6,12 @@ from typing import Any
 
 import pytest
 
+from outreach.templates import load_templates
+from ringfirst.report_mail import report_context
+from ringfirst.rulebooks import REPORT
 from tests.cli.given import lines
+
+ROOT = Path(__file__).resolve().parents[2]
 
 BOOK = """
 attributes: {account: {test: true/false}}
@@ -289,6 +294,21 @@ def test_the_mail_has_the_figures_of_the_preview(run, place):
     assert "Not in the worth of Orders won: 1 event with no number in total" in page
     assert "45 EUR per hour, our assumption" in page
     assert "http://" not in page.replace("http://www.w3.org", "")
+
+
+def test_the_example_of_the_template_has_only_names_of_a_report(ask):
+    found = ask("reports", "preview", "acme", "monthly", "--period", "2026-03", "--at", "2026-04-02")
+    template = load_templates(ROOT / "templates")[0][REPORT]
+    assert names(template.manifest.example["report"]) <= names(report_context(found, "en"))
+
+
+def names(value: Any, place: str = "") -> set[str]:
+    """Every name below a value, also in its lists; what is empty or null has none below it."""
+    if isinstance(value, list):
+        return set().union(*(names(one, place) for one in value))
+    if isinstance(value, dict):
+        return set().union(*({f"{place}.{key}"} | names(one, f"{place}.{key}") for key, one in value.items()))
+    return set()
 
 
 def test_the_mail_without_money_leads_with_its_first_value(run, place):

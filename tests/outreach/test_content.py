@@ -10,6 +10,7 @@ import pytest
 from outreach.examples import check_example, example_context
 from outreach.rendering import render
 from outreach.templates import check_template, load_templates
+from ringfirst.rulebooks import REPORT
 from tests.outreach.given import ROOT, SENDER
 
 FOLDER = ROOT / "templates"
@@ -32,6 +33,15 @@ def example(template: Any, reader: dict[str, Any]) -> dict[str, Any]:
 def flat(value: Any, place: str = "") -> set[str]:
     if isinstance(value, dict):
         return set().union(*(flat(inner, f"{place}.{key}".strip(".")) for key, inner in value.items()))
+    return {place}
+
+
+def below(value: Any, place: str) -> set[str]:
+    """Every name that can be read of a value, also in its lists."""
+    if isinstance(value, list):
+        return {place}.union(*(below(one, place) for one in value))
+    if isinstance(value, dict):
+        return {place}.union(*(below(one, f"{place}.{key}") for key, one in value.items()))
     return {place}
 
 
@@ -62,8 +72,10 @@ def test_every_template_reads_only_what_its_rule_can_give(templates, name):
     ours = {"why", "title", "you.name", "with.feature", "with.advice", f"{subject}.id", f"{subject}.name"}
     ours |= {"event.person.id", "event.person.name"}
     ours |= {f"account.{trait}" for trait in ("id", "plan", "owner", "seats")}
+    if name == REPORT:  # what it is given, lists and all; tests/cli/test_reports.py holds its example against a report
+        ours |= below(template.manifest.example["report"], "report")
     assert check_template(template, set(template.manifest.needs) | ours) == []
-    given = known | {key.removesuffix(".id") for key in known}
+    given = known | {key.removesuffix(".id") for key in known} | ({"report"} if name == REPORT else set())
     assert set(template.manifest.needs) <= given, "the example has a value for each need"
 
 
