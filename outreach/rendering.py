@@ -64,13 +64,15 @@ def clean_header(text: str) -> str:
     """Give a header's text back, at most 150 characters. Raises ``TemplateError`` for anything that could end a header.
 
     EmailMessage refuses CR and LF, other transports do not (FAULTS 6), so it is refused here, for all of them: control
-    characters, U+2028 and U+2029.
+    characters, U+2028 and U+2029. What begins an encoded word (RFC 2047) is parted: EmailMessage reads one, and writes
+    what it hides as it is, line breaks too.
 
-    >>> clean_header("Tomorrow at 10:00")
-    'Tomorrow at 10:00'
+    >>> clean_header("Tomorrow at 10:00"), clean_header("=?utf-8?q?a=0D=0ABcc:_b@b.example?=")
+    ('Tomorrow at 10:00', '= ?utf-8?q?a=0D=0ABcc:_b@b.example?=')
     """
     if any(unicodedata.category(sign) in ("Cc", "Zl", "Zp", "Cs") for sign in text):
         raise TemplateError("a header carries a control character; found a line break or the like; mend the value")
+    text = text.replace("=?", "= ?")
     return text if len(text) <= LONGEST_HEADER else text[: LONGEST_HEADER - 1].rstrip() + "…"
 
 

@@ -78,6 +78,26 @@ def test_no_name_and_no_text_can_add_a_header_a_reader_or_a_part(name, text):
     assert not message.defects
 
 
+@pytest.mark.parametrize(
+    "hidden",
+    [
+        "=?utf-8?q?Jo=0D=0ABcc:_eve@evil.example?=",
+        "=?utf-8?q?Jo=0D=0A=0D=0AOther_words?=",
+        "=?utf-8?b?Sm8NCkJjYzogZXZlQGV2aWwuZXhhbXBsZQ==?=",
+        "a==?utf-8?q?=0D=0ABcc:_eve@evil.example?=",
+    ],
+)
+def test_a_line_break_hidden_in_an_encoded_word_stays_hidden(hidden):
+    """A name of a product's user, or a subject with a value in it: Python's own headers would write it out."""
+    mail = built(Rendered(hidden, "Text\n", "<p></p>\n"), to_name=hidden)
+    head, _, _ = mail.raw.partition(b"\r\n\r\n")
+    names = [line.partition(b":")[0] for line in head.split(b"\r\n") if not line.startswith(b" ")]
+    assert names == [line.partition(b":")[0] for line in built().raw.partition(b"\r\n\r\n")[0].split(b"\r\n")]
+    message = message_from_bytes(mail.raw, policy=default)
+    assert message["Bcc"] is None
+    assert "0D=0A" in str(message["Subject"]) or "Sm8NCkJ" in str(message["Subject"])
+
+
 # -- addresses -------------------------------------------------------------------------------------------------------
 
 
