@@ -469,6 +469,14 @@ class Sent(msgspec.Struct, frozen=True, kw_only=True):
     raw: bytes
 
 
+class Reader(msgspec.Struct, frozen=True):
+    """Whom a mail was written to: a person of an account, and the trait ``email`` that it was addressed by."""
+
+    account_id: str
+    user_id: str
+    email: Any
+
+
 class Forgotten(msgspec.Struct, frozen=True):
     """What ``forget`` did: rows per table that went or were rewritten."""
 
@@ -671,12 +679,14 @@ class Store(Protocol):
         known: Mapping[str, str | None] | None = None,
         unless_stopped: str | None = None,
         sent: Sent | None = None,
+        reader: Reader | None = None,
     ) -> bool:
         """Move all rows of one mail, or none of them, in one transaction with what goes into inboxes.
 
         ``known`` sets ``channel``, ``message_id`` or ``provider_id`` of them all. ``unless_stopped`` names the channel
         by which it is to leave: then nothing moves while somebody has stopped one of them. ``sent`` is kept with it, in
-        place of what was kept of the same mail before.
+        place of what was kept of the same mail before. ``reader`` is whom it was written to: then nothing moves when
+        that person has another address by now, or was forgotten.
         """
         ...
 

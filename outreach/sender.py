@@ -22,7 +22,7 @@ from engine.instants import DAY, MINUTE, SECOND, Instant
 from engine.left_behind import WHY
 from engine.rulebook.spec import Policy
 from engine.rulebook.topics import topic_of
-from engine.store import ALL_TOPICS, NOTE, Approval, OutreachRow, Standing, Stop, Store, Watch
+from engine.store import ALL_TOPICS, NOTE, Approval, OutreachRow, Reader, Standing, Stop, Store, Watch
 from outreach.addresses import address_key
 from outreach.approving import FRESH, void, words_of
 from outreach.breaker import Guard, canary, tripped, watch_of
@@ -262,7 +262,7 @@ class _Run:
             return
         if self._posting(claimed, mail, "claimed"):
             self._hand_over(mail, claimed)
-        else:  # a stop came in between, or another sender was faster
+        else:  # a stop came in between, the reader has changed or was forgotten, or another sender was faster
             self._tally["elsewhere"] += len(claimed)
             for row in claimed:
                 self._move(row, "claimed", "queued")
@@ -323,8 +323,20 @@ class _Run:
         known = {"channel": self._channel.name, "message_id": mail.message_id}
         as_it_leaves = kept(rows, mail) if self._post.sender.keep_sent_days else None
         return self._store.move_mail(
-            steps, at=self._at, by=self._by, known=known, unless_stopped=self._kind, sent=as_it_leaves
+            steps,
+            at=self._at,
+            by=self._by,
+            known=known,
+            unless_stopped=self._kind,
+            sent=as_it_leaves,
+            reader=self._reader(rows[0]),
         )
+
+    def _reader(self, row: OutreachRow) -> Reader | None:
+        """To whom a mail was written, by what was known as the run began: that may be long ago."""
+        if row.audience == "staff":
+            return None
+        return Reader(row.account_id, row.to, self._post.people(row.account_id).get(row.to, {}).get("email"))
 
     def _claimed(self, group: Sequence[OutreachRow]) -> list[OutreachRow]:
         """Those of a mail's rows that are ours now; none when the policy holds the mail."""

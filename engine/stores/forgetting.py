@@ -47,7 +47,7 @@ def person(
     pseudonym = _pseudonym(connection, hashed) or f"p-{secrets.token_hex(8)}"
     _bury(connection, driver, hashed, at=at, pseudonym=pseudonym, account_id=account_id)
     swap = _Swap(connection, account_id, user_id, pseudonym)
-    sent.drop_mentioning(connection, account_id, user_id, _names_of(connection, account_id, user_id))
+    names = _names_of(connection, account_id, user_id)
     done = Forgotten(
         events=swap.events(frozenset(properties)),
         decisions=swap.decisions(),
@@ -56,6 +56,8 @@ def person(
         snapshots=swap.drop(tables.snapshots),
         people=swap.drop(tables.people, tables.people.c.user_id == user_id),
     )
+    # After the mails are locked: of one that is just being handed over, a sender may have kept the bytes until then.
+    sent.drop_mentioning(connection, account_id, user_id, names)
     swap.drop(tables.approvals)  # their words hold names; what waits is shown to somebody once more
     swap.beside()
     _rename_audit(connection, user_id, pseudonym)

@@ -69,6 +69,11 @@ def move(
     return True
 
 
+def lock(connection: sa.Connection, names: Sequence[str]) -> None:
+    """Let nobody else move these mails until the transaction ends."""
+    _locked(connection, names)
+
+
 def move_together(
     connection: sa.Connection, steps: Sequence[Step], *, at: Instant, by: str, known: Mapping[str, str | None]
 ) -> bool:

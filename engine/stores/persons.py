@@ -42,6 +42,14 @@ def put_traits(connection: sa.Connection, driver: Driver, traits: Sequence[Trait
     )
 
 
+def email_of(connection: sa.Connection, account_id: str, user_id: str) -> Any:
+    """The trait ``email`` of one person, None when there is none."""
+    c = people.c
+    mine = c.account_id == account_id, c.user_id == user_id, c.name == "email"
+    value = connection.execute(sa.select(c.value).where(*mine)).scalar_one_or_none()
+    return None if value is None else decode(value)
+
+
 def of_account(connection: sa.Connection, account_id: str) -> dict[str, dict[str, Any]]:
     """Traits per person, by bytes of both names; cleared ones are absent."""
     query = sa.select(*people.c["user_id", "name", "value"]).where(people.c.account_id == account_id)

@@ -32,6 +32,7 @@ from engine.store import (
     OutgoingKind,
     OutreachChange,
     OutreachRow,
+    Reader,
     Reminder,
     ReminderState,
     RuleMails,
@@ -345,6 +346,7 @@ class SqlStore:
         known: Mapping[str, str | None] | None = None,
         unless_stopped: str | None = None,
         sent: Sent | None = None,
+        reader: Reader | None = None,
     ) -> bool:
         """Move all rows of one mail, or none of them, in one transaction with what goes into inboxes."""
         with self._driver.writing() as connection:
@@ -352,6 +354,10 @@ class SqlStore:
                 self._stopped(connection, step.outreach_id, unless_stopped) for step in steps
             ):
                 return False
+            if reader is not None:
+                mails.lock(connection, [step.outreach_id for step in steps])  # who forgets a person holds these too
+                if persons.email_of(connection, reader.account_id, reader.user_id) != reader.email:
+                    return False
             moved = mails.move_together(connection, steps, at=at, by=by, known=known or {})
             if moved and sent is not None:
                 sent_mails.keep(connection, self._driver, sent, at=at)

@@ -16,7 +16,7 @@ from engine.decision import Held, Subject
 from engine.errors import UsageError
 from engine.instants import DAY, HOUR, MINUTE, iso
 from engine.lanes import lane_of
-from engine.store import Batch
+from engine.store import Batch, Trait
 from engine.stores import open_store
 from outreach.addresses import address_key
 from outreach.channel import DeliveryError
@@ -548,3 +548,47 @@ def test_kills_in_any_number_never_make_two_mails(kills, templates, tmp_path_fac
     assert len(list(folder.glob("*.eml"))) == 3
     assert {row.state for row in store.outreach()} == {"accepted"}
     store.close()
+
+
+# -- readers who change while a run is under way ----------------------------------------------------------------------
+
+
+def _meanwhile(store, templates, change):
+    """Two mails are due in one run; ``change`` happens to the reader of the second while the first is handed over."""
+    keep(store, planned(account="acme"), people={"u1": ADA})
+    keep(store, planned(account="zenith", to="u7", at=NOON + 1), people={"u7": {"email": "zoe@zenith.example"}})
+    channel = Remote()
+    took = channel.deliver
+
+    def deliver(mail):
+        if not channel.mails:
+            (claim,) = store.claim([lane_of("zenith", store.lanes)], "other", at=NOON, take_over=True)
+            change(claim)
+        took(mail)
+
+    channel.deliver = deliver
+    sent(store, templates, channel)
+    return channel
+
+
+def test_who_is_forgotten_while_a_run_goes_on_gets_nothing_and_nothing_is_kept(store, templates):
+    channel = _meanwhile(
+        store, templates, lambda claim: store.forget_person(claim, "zenith", "u7", properties=(), at=DUE)
+    )
+    assert [mail.to for mail in channel.mails] == ["ada@acme.example"]
+    (row,) = store.outreach(account_id="zenith")
+    assert (row.state, store.sent(row.outreach_id)) == ("queued", None)
+    sent(store, templates, channel)
+    (row,) = store.outreach(account_id="zenith")
+    assert (row.state, row.why, len(channel.mails)) == ("held", "no address", 1)
+
+
+def test_who_has_another_address_while_a_run_goes_on_gets_the_mail_there(store, templates):
+    def moved(claim):
+        trait = Trait("zenith", "u7", "email", "zoe@new.example", DUE, 2)
+        store.commit([Batch(claim=claim, position=claim.position, clock_at=DUE, first_at=NOON, traits=[trait])])
+
+    channel = _meanwhile(store, templates, moved)
+    assert [mail.to for mail in channel.mails] == ["ada@acme.example"]
+    sent(store, templates, channel)
+    assert [mail.to for mail in channel.mails] == ["ada@acme.example", "zoe@new.example"]
