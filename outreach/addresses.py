@@ -6,6 +6,8 @@ from collections.abc import Callable, Collection
 _LOCAL = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _LONGEST_LOCAL, _LONGEST = 64, 254
+_TWO_WAYS = frozenset("ß\u1e9eς\u200c\u200d")
+"""Letters that the IDNA of 2003, which Python speaks, and that of 2008 write differently (UTS 46, 7)."""
 ROLES = frozenset({"abuse", "hostmaster", "mailer-daemon", "postmaster", "webmaster"}) | frozenset(
     {"do-not-reply", "donotreply", "no-reply", "noreply"}
 )
@@ -16,6 +18,7 @@ def clean_address(text: object) -> str | None:
     """Give an address as it goes on the wire (ASCII, RFC 5321 lengths, domain in lower case), or None.
 
     A domain in other letters is written in IDNA; a local part in other letters needs SMTPUTF8, which we do not speak.
+    A domain that IDNA writes in two ways is none: one of them belongs to a stranger.
 
     >>> clean_address(" Ada@Example.COM "), clean_address("no one"), clean_address("a@b@c.example")
     ('Ada@example.com', None, None)
@@ -24,6 +27,8 @@ def clean_address(text: object) -> str | None:
         return None
     local, at, domain = text.strip().rpartition("@")
     if not at or len(local) > _LONGEST_LOCAL or not _LOCAL.fullmatch(local):
+        return None
+    if not _TWO_WAYS.isdisjoint(domain):
         return None
     try:
         wire = domain.encode("idna").decode().lower()

@@ -41,7 +41,12 @@ machine answered; ``left``: it said that the reader works there no more; ``stop`
 OLDEST = 30 * DAY
 MOST_BYTES = 20 * 1024 * 1024
 _MESSAGE_ID = re.compile(r"<[^<>\s]{3,250}>")
-_STATUS = re.compile(r"\b([245])\.(\d{1,3})\.(\d{1,3})\b")
+_STATUS = re.compile(r"(?<![\d.])([245])\.(\d{1,3})\.(\d{1,3})(?!\.?\d)")
+_ITS_ID = re.compile(r"^Message-ID:\s*(<[^<>\s]{3,250}>)", re.IGNORECASE | re.MULTILINE)
+_COPY = re.compile(
+    r"^(?:return-path|received|dkim-signature|message-id|mime-version|date|from|subject):", re.IGNORECASE | re.MULTILINE
+)
+"""Where the words of a report end, and the copy of the mail begins that did not arrive."""
 _STOP = re.compile(r"unsubscribe ([A-Za-z0-9_-]{80,400})")
 _NOBODY = re.compile(
     r"user unknown|unknown user|no such (?:user|recipient|mailbox)|does ?n.t exist|does not exist|unknown recipient|"
@@ -103,8 +108,10 @@ def _meaning(message: EmailMessage) -> tuple[Kind, tuple[str, ...], str | None, 
     answered = tuple(dict.fromkeys([*_ids(message, "In-Reply-To"), *reversed(_ids(message, "References"))]))
     if _from_daemon(message):
         words = text_of(message)
-        code = _STATUS.search(words)
-        return _judged(code, words), (*answered, *_MESSAGE_ID.findall(words)), code[0] if code else None, None
+        said = _COPY.split(words, maxsplit=1)[0]
+        code, its = _STATUS.search(said), _ITS_ID.search(words)
+        ids = (its[1],) if its else (*answered[:1], *_MESSAGE_ID.findall(said))
+        return _judged(code, said), ids, code[0] if code else None, None
     if is_automatic(message):
         return "left" if says_left(message) else "away", answered, None, None
     return ("replied" if answered else "unknown"), answered, None, None
@@ -145,17 +152,22 @@ def _vague(status: "re.Match[str]") -> bool:
 
 
 def _original(message: EmailMessage) -> tuple[str, ...]:
-    """The Message-ID of the mail that came back with it, whole or as its headers; else what it answers."""
-    found: list[str] = []
+    """The Message-ID of the mail that came back with it, whole or as its headers; else what it answers.
+
+    Of that mail alone: one of a colleague may hold ours as an attachment, or go on with its thread. What happened to
+    the colleague's is no word on our reader.
+    """
     for part in message.walk():
         if part is message:
             continue
-        if part.get_content_type() in {"text/rfc822-headers", "text/plain"}:
+        found = _ids(part, "Message-ID")
+        if not found and part.get_content_type() in {"text/rfc822-headers", "text/plain"}:
             words = part.get_payload(decode=True) or b""
             text = words.decode("utf-8", "replace") if isinstance(words, bytes) else ""
-            found += re.findall(r"^Message-ID:\s*(<[^<>\s]{3,250}>)", text, re.IGNORECASE | re.MULTILINE)
-        found += _ids(part, "Message-ID")
-    return tuple(dict.fromkeys([*found, *_ids(message, "In-Reply-To"), *_ids(message, "References")]))
+            found = _ITS_ID.findall(text)
+        if found:
+            return (found[0],)
+    return tuple([*_ids(message, "In-Reply-To"), *reversed(_ids(message, "References"))][:1])
 
 
 def _ids(message: Message, name: str) -> list[str]:

@@ -122,6 +122,45 @@ def test_an_old_daemon_without_a_report_is_read_by_its_words():
     assert read_mail(raw.replace(b"550 5.1.1 no such user", b"try later"), at=NOW).kind == "blocked"
 
 
+THEIRS = "<answer-of-a-colleague@ringfirst.example>"
+
+
+def test_a_colleagues_mail_that_did_not_arrive_says_nothing_of_the_reader_whose_mail_it_holds():
+    """Support passes our mail on to an address with a typing error, or goes on with its thread."""
+    held = (
+        f"Message-ID: {THEIRS}\nContent-Type: multipart/mixed; boundary=c\n\n--c\nContent-Type: message/rfc822\n\n"
+        f"Message-ID: {OURS}\nSubject: Is something in your way?\n\nWords.\n--c--\n"
+    )
+    whole = dsn("5.1.1", original=held).replace(b"text/rfc822-headers\r\n\r\n", b"message/rfc822\r\n\r\n")
+    thread = dsn("5.1.1", original=f"Message-ID: {THEIRS}\nReferences: {OURS}")
+    told = thread.replace(b"MIME-Version", f"References: {OURS} {THEIRS}\r\nMIME-Version".encode())
+    daemon = (
+        b"From: MAILER-DAEMON@acme.example\r\nSubject: failure notice\r\n\r\nHost said: 550 5.1.1 no such user\r\n"
+        b"--- Below this line is a copy of the message.\r\n"
+        b"Message-ID: " + THEIRS.encode() + b"\r\nReferences: " + OURS.encode() + b"\r\n"
+    )
+    for raw in (whole, thread, told, daemon):
+        came = read_mail(raw, at=NOW)
+        assert (came.kind, came.message_ids) == ("bounced", (THEIRS,))
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "user is over quota.\r\n--- Below this line is a copy of the message.",
+        "host mx.acme.example[5.1.1.20] said: 552 mailbox is full",
+    ],
+)
+def test_neither_our_own_words_nor_the_address_of_a_server_make_an_address_a_dead_one(said):
+    raw = (
+        f"From: MAILER-DAEMON@acme.example\r\nSubject: failure notice\r\n\r\n<ada@acme.example>: {said}\r\n"
+        f"Message-ID: {OURS}\r\nSubject: Hello\r\n\r\nAn automation that does not exist saves nobody any time.\r\n"
+    )
+    came = read_mail(raw.encode(), at=NOW)
+    assert (came.kind, came.status, came.message_ids) == ("blocked", None, (OURS,))
+    assert read_mail(dsn("5.0.0", said="550 your server 5.1.1.20 is on our list"), at=NOW).kind == "blocked"
+
+
 def test_a_complaint_is_one():
     raw = dsn("").replace(b"report-type=delivery-status", b"report-type=feedback-report")
     raw = raw.replace(b"message/delivery-status", b"message/feedback-report")
