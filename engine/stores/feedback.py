@@ -18,9 +18,14 @@ _JOINS = "mail_id", "provider_id", "message_id"
 
 
 def put(connection: sa.Connection, driver: Driver, rows: Sequence[Feedback], suppress: Mapping[str, str]) -> int:
-    """Keep what is new, and let nobody write to the addresses of ``suppress`` any more; returns how many are new."""
-    persons.hold(connection, driver, *{one.person for one in rows if one.person and one.event_id in suppress})
-    for one in rows:
+    """Keep what is new, and let nobody write to the addresses of ``suppress`` any more; returns how many are new.
+
+    What is told again suppresses nobody again: somebody may have taken that back by hand in the meantime.
+    """
+    known = _known(connection, [one for one in rows if one.event_id in suppress])
+    new = [one for one in rows if (one.provider, one.event_id) not in known]
+    persons.hold(connection, driver, *{one.person for one in new if one.person and one.event_id in suppress})
+    for one in new:
         reason = suppress.get(one.event_id)
         if reason is not None and one.person is not None:
             persons.suppress(connection, driver, one.person, reason=reason, at=one.heard_at)
@@ -28,6 +33,13 @@ def put(connection: sa.Connection, driver: Driver, rows: Sequence[Feedback], sup
         return 0
     insert = driver.upsert(feedback).on_conflict_do_nothing().execution_options(**COUNTED)
     return connection.execute(insert, [{name: getattr(one, name) for name in _TOLD} for one in rows]).rowcount
+
+
+def _known(connection: sa.Connection, rows: Sequence[Feedback]) -> set[tuple[str, str]]:
+    """Which of these were told before."""
+    wanted = sorted({one.event_id for one in rows})
+    query = sa.select(feedback.c.provider, feedback.c.event_id).where(feedback.c.event_id.in_(wanted))
+    return {(row.provider, row.event_id) for row in connection.execute(query)} if wanted else set()
 
 
 def unsettled(connection: sa.Connection, limit: int) -> list[Feedback]:

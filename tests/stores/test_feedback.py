@@ -8,7 +8,7 @@ import pytest
 
 from engine.feedback import Feedback, Learned, MailFact, Step
 from engine.instants import DAY
-from engine.store import Sent, Stop, Store
+from engine.store import Note, Sent, Stop, Store
 from tests.stores.made import ACME, MINUTE, OTHER, T0, account_in, claimed, committed, decision
 
 
@@ -64,6 +64,15 @@ def test_an_address_is_not_written_to_any_more_from_the_moment_it_is_told(store:
     assert (store.suppressed("ada"), store.suppressed("bob")) == ("bounced", None)
     store.put_feedback([told("c", person="ada")], suppress={"c": "complained"})
     assert store.suppressed("ada") == "bounced", "the first reason stays"
+
+
+def test_what_is_told_again_does_not_undo_what_was_taken_back_by_hand(store: Store) -> None:
+    """A provider that had no answer tells again for a day, and whoever has a signed batch may."""
+    bounce = told("a", person="ada", kind="bounced")
+    store.put_feedback([bounce], suppress={"a": "bounced"})
+    assert store.unsuppress("ada", note=Note(T0, "ann", "unsuppress", {}))
+    assert store.put_feedback([bounce, told("b", person="bob")], suppress={"a": "bounced", "b": "bounced"}) == 1
+    assert (store.suppressed("ada"), store.suppressed("bob")) == (None, "bounced")
 
 
 @pytest.mark.parametrize("by", ["mail_id", "provider_id", "message_id"])
