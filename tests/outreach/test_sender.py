@@ -557,16 +557,15 @@ def _meanwhile(store, templates, change):
     """Two mails are due in one run; ``change`` happens to the reader of the second while the first is handed over."""
     keep(store, planned(account="acme"), people={"u1": ADA})
     keep(store, planned(account="zenith", to="u7", at=NOON + 1), people={"u7": {"email": "zoe@zenith.example"}})
-    channel = Remote()
-    took = channel.deliver
 
-    def deliver(mail):
-        if not channel.mails:
-            (claim,) = store.claim([lane_of("zenith", store.lanes)], "other", at=NOON, take_over=True)
-            change(claim)
-        took(mail)
+    class Slow(Remote):
+        def deliver(self, mail):
+            if not self.mails:
+                (claim,) = store.claim([lane_of("zenith", store.lanes)], "other", at=NOON, take_over=True)
+                change(claim)
+            super().deliver(mail)
 
-    channel.deliver = deliver
+    channel = Slow()
     sent(store, templates, channel)
     return channel
 
