@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from engine.decision import Subject
 from engine.errors import Fenced
 from engine.feedback import Step
-from engine.store import Claim, Forgotten, Sent, Snapshot, Store, Touch, Trait, Wishes
+from engine.store import Claim, Forgotten, Reader, Sent, Snapshot, Store, Touch, Trait, Wishes
 from engine.stores import open_store
 from engine.stores.sql import SqlStore
 from engine.stores.tables import metadata
@@ -262,3 +262,21 @@ def test_a_mail_to_staff_keeps_its_reader(store: Store) -> None:
 
 def _bytes(folder: Path) -> bytes:
     return b"".join(file.read_bytes() for file in folder.iterdir())
+
+
+def test_a_mail_is_not_handed_over_to_whom_it_was_not_written(store: Store) -> None:
+    about = decision(account=GONE, to=(PERSON,), due_at=T0)
+    claim = committed(store, claimed(store), facts=[about], traits=[Trait(GONE, PERSON, "email", ADDRESS, T0, 1)])
+    name = about.mails[0].outreach_id
+    store.claim_mail([name], account_id=GONE, person="k", since=T0, at=T0, by="s", may=lambda _: None)
+
+    def handed_over(email: str) -> bool:
+        step = Step(outreach_id=name, before=("claimed",), after="posting")
+        kept = Sent(mail_id=name, account_id=GONE, user_id=PERSON, raw=ADDRESS.encode())
+        return store.move_mail([step], at=T0, by="s", sent=kept, reader=Reader(GONE, PERSON, email))
+
+    assert not handed_over("zoe.before@example.org")
+    store.forget_person(claim, GONE, PERSON, properties=(), at=T0)
+    assert not handed_over(ADDRESS)
+    assert (store.outreach()[0].state, store.sent(name)) == ("claimed", None)
+    assert _holding(store, ADDRESS, PERSON) == set()
