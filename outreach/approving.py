@@ -7,6 +7,8 @@ import msgspec
 
 from engine.instants import Instant
 from engine.store import Approval, OutreachRow
+from outreach.context import Sender
+from outreach.examples import SENDER
 from outreach.rendering import Rendered
 
 FRESH = (None, "approved", "approved with changes")
@@ -16,6 +18,7 @@ JOINED = "approved before another decision joined this mail"
 CHANGED = "approved before a decision in it was taken back or changed"
 READER = "approved for another address or class"
 TOO_OLD = "its approval is too old"
+NO_SENDER = "approved where no RINGFIRST_SENDER was set, so it carries an example of one; approve it where that is set"
 
 
 def digest(words: Rendered, *, person: str, mail_class: str) -> str:
@@ -51,6 +54,11 @@ def approval_of(
 def words_of(words: Mapping[str, str]) -> Rendered:
     """The words of an approval, as they leave."""
     return msgspec.convert(dict(words), Rendered)
+
+
+def signed_by_example(words: Rendered, sender: Sender) -> bool:
+    """Whether words that were approved carry the address of the example, and not that of who really writes."""
+    return SENDER.postal_address != sender.postal_address and SENDER.postal_address in words.text
 
 
 def void(

@@ -31,7 +31,10 @@ LONGEST_TEXT = 10_000
 """Characters of a text that a template puts together by itself."""
 _LONGEST_LIST = 1_000
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
-_URL = re.compile(r"(?:https://[^\s/?#@:]+(?::\d+)?(?:[/?#]\S*)?|mailto:[^\s@]+@[^\s@]+)", re.IGNORECASE)
+_URL = re.compile(
+    r"(?:(?:https://[^\s/?#@:]+|http://(?:127\.0\.0\.1|localhost|\[::1\]))(?::\d+)?(?:[/?#]\S*)?|mailto:[^\s@]+@[^\s@]+)",
+    re.IGNORECASE,
+)
 ZONE = "_zone"
 """Key of the context under which the reader's zone travels; a template cannot read it."""
 
@@ -133,7 +136,8 @@ def listed(context: Context, value: Any) -> str:
 def safe_url(value: Any) -> str:
     """Let a link pass if it is https or mailto; raises ``TemplateError`` otherwise.
 
-    Autoescaping does not stop ``javascript:``; this does.
+    To this machine http will do, as it does for ``RINGFIRST_PUBLIC_URL``. Autoescaping does not stop ``javascript:``;
+    this does.
 
     >>> safe_url("https://app.example/reports?a=1&b=2")
     'https://app.example/reports?a=1&b=2'

@@ -24,7 +24,7 @@ from engine.rulebook.spec import Policy
 from engine.rulebook.topics import topic_of
 from engine.store import ALL_TOPICS, NOTE, Approval, OutreachRow, Reader, Standing, Stop, Store, Watch
 from outreach.addresses import address_key
-from outreach.approving import FRESH, void, words_of
+from outreach.approving import FRESH, NO_SENDER, signed_by_example, void, words_of
 from outreach.breaker import Guard, canary, tripped, watch_of
 from outreach.channel import Channel, DeliveryError, Verdict
 from outreach.context import Lookup, People, Sender, reader_address
@@ -422,7 +422,10 @@ class _Run:
             return self._written(rows, state)
         why = void(found, rows, self._others(rows), person=person_of(rows[0], self._post), at=self._at)
         if why is None:
-            return self._written(rows, state, words_of(found[0].words))
+            words = words_of(found[0].words)
+            if not (self._post.away and signed_by_example(words, self._post.sender)):
+                return self._written(rows, state, words)
+            why = NO_SENDER
         for row in rows:
             self._end(row, "in_review", why, before=state)
         return None

@@ -135,7 +135,9 @@ def show(outreach_id: str, store_url: str | None, *, eml: bool, as_json: bool) -
     print_table(["what", "value"], [[name, shown(value)] for name, value in answer.items() if name not in _APART])
     click.echo()
     print_table(["at", "from", "to", "why", "by"], [list(one.values()) for one in changes])
-    for title, words in (("as it would leave now", mail), ("as it was approved", approval)):
+    leaves = approval is None or rows[0].state == "in_review"
+    anew = "as it would leave now" if leaves else "as it would be written anew (it leaves as it was approved)"
+    for title, words in ((anew, mail), ("as it was approved", approval)):
         if words is not None:
             click.echo(f"\n{title}:")
             _say_words(words)

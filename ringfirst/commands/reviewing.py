@@ -51,6 +51,7 @@ def approve(
 
     with opened(store_url) as store:
         post = _desk(store, rules)
+        _say_who_writes()
         mails = _asked(store, post, ids, rule)
         if seen is not None and [one.digest for one in mails] != [seen]:
             found = mails[0].digest if len(mails) == 1 else f"{len(mails)} mails"
@@ -169,6 +170,7 @@ def edit(
 
     with opened(store_url) as store:
         post = _desk(store, rules)
+        _say_who_writes()
         (one,) = _asked(store, post, (outreach_id,), None)
         if one.words is None:
             raise UsageError(f"outreach {outreach_id[:64]}: it cannot be written; {one.fault}; mend that first")
@@ -227,6 +229,17 @@ def _desk(store: "Store", rules: Path | None) -> "Post":
 
     book = active_book(store)
     return desk(store, folder_of(rules), settings(), book.policy if book else None)
+
+
+def _say_who_writes() -> None:
+    """What is approved keeps the foot that it has here, whatever the sender's own settings are."""
+    from ringfirst.answers import talk
+    from ringfirst.commands.options import sender_of, settings
+
+    sender, ours = sender_of(settings())
+    if not ours:
+        what = f"no sender is set: the mails carry an example, {sender.address}, and no server gets them so"
+        talk(f"{what}; set RINGFIRST_SENDER")
 
 
 def _asked(store: "Store", post: "Post", ids: tuple[str, ...], rule: str | None) -> "list[Asked]":

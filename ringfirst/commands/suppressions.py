@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from engine.store import Note, Store
 
 EVERYTHING = "everything"
+_TOPICS = {None: EVERYTHING, "*": "all but transactional"}
 _KEY = re.compile(r"[0-9a-f]{64}")
 _why = click.option("--why", metavar="TEXT", required=True, help="Why, for whoever asks later.")
 _topic = click.option("--topic", metavar="NAME", help="Only mails of this topic; '*' is all but transactional ones.")
@@ -51,7 +52,10 @@ def list_(address: str | None, store_url: str | None, *, as_json: bool) -> None:
         return
     print_table(
         ["at", "topic", "choice", "why", "key of the address"],
-        [[row["at"], row["topic"] or EVERYTHING, row["choice"], row["why"], row["address_key"]] for row in shown],
+        [
+            [row["at"], _TOPICS.get(row["topic"], row["topic"]), row["choice"], row["why"], row["address_key"]]
+            for row in shown
+        ],
     )
     talk(plural(len(shown), "entry", "entries"))
 

@@ -50,9 +50,18 @@ def test_one_mail_is_shown_and_approved_and_leaves(run, store, place):
     assert "Subject: " in said
     assert "Hello Ada" in said
     assert "approved: 1 mail for 1 decision" in said
+    assert "as it would be written anew (it leaves as it was approved):" in run("outreach", "show", one).stdout
     assert run("send").stdout.startswith("1 mail")
     assert "as it was approved:" in run("outreach", "show", one).stdout
     assert sorted(row.state for row in store.outreach()) == ["accepted", "in_review", "in_review"]
+
+
+def test_who_approves_is_told_that_no_sender_is_set(run, store, monkeypatch):
+    one, other = sorted(ids(store).values())[:2]
+    assert "set RINGFIRST_SENDER" in run("outreach", "approve", one, "--yes").stderr
+    monkeypatch.setenv("RINGFIRST_SENDER", "Acme <hello@acme.example>")
+    monkeypatch.setenv("RINGFIRST_POSTAL_ADDRESS", "1 Street")
+    assert "RINGFIRST_SENDER" not in run("outreach", "approve", other, "--yes").stderr
 
 
 def test_who_says_no_has_approved_nothing(run, store):

@@ -31,6 +31,9 @@ def test_an_address_is_added_listed_and_taken_back(store, run):
     assert listed(run, "eve@acme.example") == []
     assert len(listed(run, key)) == 2
     assert "ada" not in run("suppressions", "list").stdout.lower()
+    run("suppressions", "add", "eve@acme.example", "--why", "no news", "--topic", "*")
+    assert "all but transactional" in run("suppressions", "list", "eve@acme.example").stdout
+    run("suppressions", "remove", "eve@acme.example", "--topic", "*", "--why", "a mistake")
     run("suppressions", "remove", key, "--why", "works again")
     assert [one["topic"] for one in listed(run, "ada@acme.example")] == ["tips"]
     run("suppressions", "remove", "ada@acme.example", "--topic", "tips", "--why", "a mistake")

@@ -16,10 +16,10 @@ from engine.lanes import lane_of
 from engine.rulebook.spec import Policy
 from engine.store import Batch
 from engine.stores import open_store
-from outreach.approving import CHANGED, JOINED, NOT_APPROVED, READER, TOO_OLD
+from outreach.approving import CHANGED, JOINED, NO_SENDER, NOT_APPROVED, READER, TOO_OLD
 from outreach.channels.file import FileChannel
 from outreach.channels.memory import MemoryChannel
-from outreach.sender import post_of
+from outreach.sender import post_of, send_due
 from ringfirst.reviews import approve, changed, draft, named, outliers, read, reject
 from tests.outreach.given import ADA, DUE, NOON, POLICY, SENDER, keep, made_template, only, part_of, planned
 from tests.outreach.test_sender import Dying, Killed, Remote, inbox, orientation, sent
@@ -53,6 +53,15 @@ def test_an_approved_mail_leaves_word_for_word_whatever_becomes_of_its_template(
     assert (message["Subject"], part_of(channel.mails[0].raw)) == ("Seen", "As it was shown.\n")
     steps = [(one.after, one.why, one.by) for one in store.changes(only(store).outreach_id)]
     assert steps[:2] == [("in_review", None, "engine"), ("queued", "approved", "ann")]
+
+
+def test_what_was_approved_without_a_sender_reaches_no_server(store, templates):
+    keep(store, planned(mode="review"))
+    assert approved(store, templates) == [None]
+    ours = msgspec.structs.replace(SENDER, name="Acme", postal_address="1 Example Street, Exampletown")
+    channel = Remote()
+    send_due(store, templates, channel, sender=ours, at=DUE, by="test", policy=POLICY)
+    assert (channel.mails, only(store).state, only(store).why) == ([], "in_review", NO_SENDER)
 
 
 @pytest.mark.parametrize("mode", ["review", "auto"])

@@ -139,6 +139,8 @@ def test_a_missing_value_is_named(body, name):
         pytest.param("{{ '0001-01-01T00:00:00+23:00'|datetime }}", id="before time"),
         pytest.param("{{ 'javascript:x'|safe_url }}", id="javascript"),
         pytest.param("{{ 'http://a.example'|safe_url }}", id="http"),
+        pytest.param("{{ 'http://localhost.a.example/'|safe_url }}", id="http to what begins like this machine"),
+        pytest.param("{{ 'http://127.0.0.1@a.example/'|safe_url }}", id="http and this machine as a name"),
         pytest.param("{{ 'https://a.example/\" onclick='|safe_url }}", id="a quote in a link"),
         pytest.param("{{ 'https://a@evil.example'|safe_url }}", id="a name before the host"),
         pytest.param("{{ 'x'|round }}", id="rounding text"),

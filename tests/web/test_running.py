@@ -9,6 +9,7 @@ import pytest
 
 from engine.errors import UsageError
 from engine.stores import open_store
+from outreach.filters import safe_url
 from ringfirst.settings import read_settings
 from tests.server.conftest import live_book, start
 from tests.server.given import Server
@@ -71,6 +72,7 @@ def test_the_web_alone_serves_until_it_is_asked_to_stop(tmp_path):
 )
 def test_links_begin_with_the_public_url(given, kept):
     assert read_settings({"RINGFIRST_PUBLIC_URL": given}).public_url == kept
+    assert safe_url(f"{kept}/p/x") == f"{kept}/p/x", "a mail with that link can be written"
 
 
 @pytest.mark.parametrize(
