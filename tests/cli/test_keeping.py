@@ -143,10 +143,11 @@ def test_a_forgotten_person_leaves_a_pseudonym(ask, run):
 def test_simulate_writes_the_mails_of_the_past_and_changes_nothing(ask, run, place, monkeypatch):
     before = decided(place)
     said = run("send", "--simulate")
-    assert "6 mails for 6 decisions in outbox/" in said.stdout
+    assert "6 mails for 6 decisions in outbox/rehearsal/" in said.stdout
     assert "no sender is set" in said.stderr
     assert decided(place) == before
-    files = sorted((place / "outbox").glob("*.eml"))
+    assert not list((place / "outbox").glob("*.eml")), "what really leaves lies apart"
+    files = sorted((place / "outbox" / "rehearsal").glob("*.eml"))
     assert len(files) == 6
     mail = message_from_bytes(files[-1].read_bytes(), policy=policy.default)
     assert str(mail["To"]).startswith("Ada King <ada@")
