@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterator
 
+from engine.domains import within
 from engine.program import role_of
 from engine.rulebook.sections import is_address
 from engine.rulebook.spec import Outreach, Rule
@@ -45,8 +46,7 @@ def is_ours(text: str, domains: Collection[str]) -> bool:
     >>> is_ours("bo@ringfirst.example", ["ringfirst.example"]), is_ours("Bo", []), is_ours("bo@else.example", ["a.b"])
     (True, False, False)
     """
-    domain = text.rpartition("@")[2].lower()
-    return is_address(text) and (not domains or any(domain == one or domain.endswith("." + one) for one in domains))
+    return is_address(text) and (not domains or within(text, domains))
 
 
 def _known(rule: Rule, text: str, view: AccountView, subject: Subjects, *, staff: bool) -> Iterator[str]:

@@ -3,6 +3,8 @@
 import re
 from collections.abc import Callable, Collection
 
+from engine.domains import within
+
 _LOCAL = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _LONGEST_LOCAL, _LONGEST = 64, 254
@@ -46,8 +48,7 @@ def is_staff(address: str, domains: Collection[str]) -> bool:
     >>> [is_staff(address, ["us.example"]) for address in ("a@us.example", "a@mail.us.example", "a@notus.example")]
     [True, True, False]
     """
-    domain = address.rpartition("@")[2].lower()
-    return any(domain == one.lower() or domain.endswith("." + one.lower()) for one in domains)
+    return within(address, domains)
 
 
 def is_role(address: str) -> bool:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from engine.account import account_view
+from engine.domains import within
 from engine.errors import UsageError
 from engine.instants import HOUR, Instant
 from engine.log import Recorded
@@ -132,7 +133,7 @@ def ours_of(rows: Iterable[Happening], people: Mapping[str, Mapping[str, Any]], 
     The trait is the newest among these events.
     """
     domains = [*policy.staff_domains, *policy.contact.exclude_domains]
-    found = {person: _below(str(traits.get("email") or ""), domains) for person, traits in people.items()}
+    found = {person: within(str(traits.get("email") or ""), domains) for person, traits in people.items()}
     tests: dict[str, bool] = {}
     for row in rows:
         event = row.event
@@ -147,11 +148,6 @@ def excluded(view: AccountView, policy: Policy) -> str | None:
         if matches(Test((name,), "is", (value,)), view.state.trait(name)):
             return name
     return None
-
-
-def _below(address: str, domains: list[str]) -> bool:
-    domain = address.rpartition("@")[2].lower()
-    return any(domain == one or domain.endswith("." + one) for one in domains)
 
 
 def _by(events: list[Recorded], end: Instant) -> list[Recorded]:

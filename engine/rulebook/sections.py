@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from typing import Literal
 
+from engine.domains import within
 from engine.holidays import wrong_code
 from engine.rulebook.contact import read_breaker, read_contact
 from engine.rulebook.findings import Place, listed, suggestion
@@ -336,10 +337,10 @@ def _staff_names(reading: Reading, node: Node, domains: Sequence[str]) -> tuple[
         return ()
     found = []
     for address, (at, inner) in node.keys.items():
-        domain = address.rpartition("@")[2].lower()
         if not is_address(address):
             reading.error(at, f"staff.names: '{address[:60]}' is no address; write mara@acme.example: Mara Lind")
-        elif not any(domain == one or domain.endswith("." + one) for one in domains):
+        elif not within(address, domains):
+            domain = address.rpartition("@")[2].lower()
             reading.error(at, f"staff.names: '@{domain[:60]}' is no domain of ours; add it to policy.staff.domains")
         else:
             found.append((address.lower(), reading.text(inner, "staff.names", 60)))
