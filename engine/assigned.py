@@ -87,9 +87,9 @@ class AssignedKeeper(Keeper):
         another owner of one is alive (unless ``take_over``); then none of them is owned.
         """
         claims = self.store.claim(list(lanes), self._owner, at=at, take_over=take_over)
-        let_go(self.store, lanes, at=at, by=self._owner)
         accounts = cache(self.store.accounts)
         try:
+            let_go(self.store, lanes, at=at, by=self._owner)
             for claim in claims:
                 kept = self.kept.get(claim.lane)
                 if kept is not None and _as_stored(kept, claim):

@@ -160,10 +160,10 @@ class Keeper:
         store.put_rulebook(book.fingerprint, book.files, at=at)
         wanted = list(range(store.lanes)) if lanes is None else list(lanes)
         claims = store.claim(wanted, owner, at=at, take_over=take_over)
-        let_go(store, wanted, at=at, by=owner)
         accounts = cache(store.accounts)
         self.kept: dict[int, Kept] = {}
         try:
+            let_go(store, wanted, at=at, by=owner)
             self.kept = {claim.lane: Kept(claim, self._recover(claim, accounts)) for claim in claims}
         except BaseException:
             store.release(claims)

@@ -20,7 +20,7 @@ def let_go(store: Store, lanes: Collection[int], *, at: Instant, by: str) -> int
     for what becomes of that. Without this a lane that must take such a mail back would wait until a sender comes.
     """
     freed = 0
-    for row in store.outreach(states=["claimed", "posting"]):
+    for row in store.outreach(states=["claimed", "posting"]) if lanes else ():
         if row.lane not in lanes:
             continue
         if row.state == "claimed" and row.state_at <= at - CLAIM:

@@ -340,6 +340,24 @@ def test_a_lane_of_somebody_alive_is_not_taken(store: Store) -> None:
     assert keeper.kept == {}
 
 
+def test_lanes_are_given_back_when_nobody_can_see_what_a_sender_left_in_them(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keeper = assigned(store, "worker:1:a")
+
+    def away(*_: object, **__: object) -> int:
+        raise StoreError("away")
+
+    monkeypatch.setattr("engine.assigned.let_go", away)
+    monkeypatch.setattr("engine.keeper.let_go", away)
+    with pytest.raises(StoreError, match="away"):
+        keeper.assign([0], at=WALL)
+    with pytest.raises(StoreError, match="away"):
+        Keeper(store, book_of(), "import:1:b", at=WALL)
+    assert keeper.kept == {}
+    assert [info.owner for info in store.lane_infos(at=WALL)] == [None] * LANES
+
+
 def test_a_lane_that_is_not_held_cannot_be_written(store: Store) -> None:
     keeper = assigned(store, "worker:1:a")
     with pytest.raises(StoreError, match="does not hold it"):
