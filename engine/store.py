@@ -660,13 +660,10 @@ class Store(Protocol):
         by: str,
         why: str | None = None,
         inbox: Sequence[tuple[str, InboxKind, bytes]] = (),
-        unless_stopped: str | None = None,
     ) -> bool:
         """Move a mail from one of the states ``before`` to ``after``, in one transaction with rows for inboxes.
 
-        ``inbox`` holds (account id, kind, body). Returns False, and writes nothing, when the mail is in none of them,
-        or when mails like it are stopped on the channel that ``unless_stopped`` names. A stop that is put meanwhile
-        comes before this or after it.
+        ``inbox`` holds (account id, kind, body). Returns False, and writes nothing, when the mail is in none of them.
         """
         ...
 
@@ -684,9 +681,10 @@ class Store(Protocol):
         """Move all rows of one mail, or none of them, in one transaction with what goes into inboxes.
 
         ``known`` sets ``channel``, ``message_id`` or ``provider_id`` of them all. ``unless_stopped`` names the channel
-        by which it is to leave: then nothing moves while somebody has stopped one of them. ``sent`` is kept with it, in
-        place of what was kept of the same mail before. ``reader`` is whom it was written to: then nothing moves when
-        that person has another address by now, or was forgotten.
+        by which it is to leave: then nothing moves while somebody has stopped one of them; a stop that is put meanwhile
+        comes before this or after it. ``sent`` is kept with it, in place of what was kept of the same mail before.
+        ``reader`` is whom it was written to: then nothing moves when that person has another address by now, or was
+        forgotten.
         """
         ...
 

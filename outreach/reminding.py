@@ -11,6 +11,7 @@ from engine.store import OutreachRow, Reminder, Store
 from engine.zones import zone
 from outreach.addresses import clean_address, is_staff
 from outreach.channel import Channel, DeliveryError
+from outreach.context import sender_words
 from outreach.filters import ZONE
 from outreach.gate import Post
 from outreach.mail import build_mail
@@ -22,7 +23,6 @@ MORNING = 9 * HOUR
 SOON = 4 * HOUR
 """So long before mails expire their owner hears of it, once a day."""
 KEPT = 7 * DAY
-_kept: set[tuple[str, str]] = set()
 _log = logging.getLogger("outreach.reminding")
 
 
@@ -41,11 +41,8 @@ def reminders(rows: Iterable[OutreachRow], policy: Policy, at: Instant) -> list[
 
 
 def remind(store: Store, rows: Iterable[OutreachRow], policy: Policy, at: Instant) -> None:
-    """Keep what owners are to be told; once it is kept, this process asks the store no more about it."""
-    new = [one for one in reminders(rows, policy, at) if (store.url, one.reminder_id) not in _kept]
-    if new:
-        store.put_reminders(new)
-        _kept.update((store.url, one.reminder_id) for one in new)
+    """Keep what owners are to be told."""
+    store.put_reminders(reminders(rows, policy, at))
 
 
 def tripped(row: OutreachRow, why: str, policy: Policy, at: Instant) -> list[Reminder]:
@@ -111,6 +108,6 @@ def _body(kind: str, rows: Sequence[OutreachRow], policy: Policy) -> dict[str, A
 
 
 def _context(one: Reminder, post: Post) -> Mapping[str, Any]:
-    sender = {"name": post.sender.name, "postal_address": post.sender.postal_address}
     you = {"id": one.to, "email": one.to}
+    sender = sender_words(post.sender)
     return {**one.body, "you": you, "sender": sender, "links": {}, "rule": TEMPLATE, ZONE: post.policy.timezone}

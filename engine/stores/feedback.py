@@ -74,8 +74,7 @@ def learn(
     """
     ids = {fact.outreach_id for each in learned for fact in each.facts}
     ids |= {step.outreach_id for each in learned for step in each.steps}
-    locked = sa.select(outreach.c.outreach_id).where(outreach.c.outreach_id.in_(sorted(ids)))
-    connection.execute(locked.order_by(outreach.c.outreach_id).with_for_update()).all()
+    mails.lock(connection, sorted(ids))
     letters: list[Letter] = []
     for each in sorted(learned, key=lambda one: one.seq):
         mine = feedback.c.seq == each.seq, feedback.c.settled_at.is_(None)

@@ -78,13 +78,23 @@ def of_account(
     return _merged(found, [_entry(*row) for row in connection.execute(_until(beside, log, until_at))])
 
 
-def accounts(connection: sa.Connection) -> list[str]:
-    """Every account with an event, by bytes."""
+def _accounts() -> sa.CTE:
+    """Every account with an event, and None at the end."""
     # DISTINCT would walk through every event; this walks from one account to the next along the unique index.
     first = sa.select(sa.func.min(events.c.account_id).label("id")).cte("seen", recursive=True)
     beyond = sa.select(sa.func.min(events.c.account_id)).where(events.c.account_id > first.c.id).scalar_subquery()
-    seen = first.union_all(sa.select(beyond).where(first.c.id.is_not(None)))
+    return first.union_all(sa.select(beyond).where(first.c.id.is_not(None)))
+
+
+def accounts(connection: sa.Connection) -> list[str]:
+    """Every account with an event, by bytes."""
+    seen = _accounts()
     return sorted(row.id for row in connection.execute(sa.select(seen.c.id).where(seen.c.id.is_not(None))))
+
+
+def count_accounts(connection: sa.Connection) -> int:
+    """How many accounts have an event."""
+    return int(connection.execute(sa.select(sa.func.count(_accounts().c.id))).scalar_one())
 
 
 def count(connection: sa.Connection) -> int:

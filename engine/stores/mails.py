@@ -24,8 +24,10 @@ _LOCKED = (
     .with_for_update()
 )
 """Made once: a sender asks it three times for each mail."""
-_LEFT: tuple[MailState, ...] = ("claimed", "posting", "accepted", "in_doubt")
+LEFT: tuple[MailState, ...] = ("claimed", "posting", "accepted", "in_doubt")
 """Mails that are out, or may be."""
+MAIL = sa.func.coalesce(outreach.c.mail_id, outreach.c.outreach_id)
+"""Which mail a row is in: joined ones share one."""
 
 
 def select(
@@ -88,15 +90,14 @@ def move_together(
 def contacts(connection: sa.Connection, account_id: str, person: str, since: Instant) -> list[Contact]:
     """Contact with an account or a person since then: each mail once, and what the stream told of human contact."""
     c = outreach.c
-    mail = sa.func.coalesce(c.mail_id, c.outreach_id)
     query = sa.select(sa.func.min(c.state_at).label("at"), c.rule, c.account_id, c.person, c.to)
     query = query.where(
         sa.or_(c.account_id == account_id, c.person == person),
         c.audience == "customer",
-        c.state.in_(_LEFT),
+        c.state.in_(LEFT),
         c.state_at >= since,
     )
-    query = query.group_by(mail, c.rule, c.account_id, c.person, c.to)
+    query = query.group_by(MAIL, c.rule, c.account_id, c.person, c.to)
     found = [Contact(row.at, "mail", row.rule, row.account_id, row.person, row.to) for row in connection.execute(query)]
     for touch in read_touches(connection, account_id, since):
         if touch.kind != "outreach.sent" and touch.channel not in {APPOINTMENT, SUBSCRIPTION}:
@@ -117,7 +118,7 @@ def elsewhere(
         c.person == person,
         c.account_id != account_id,
         c.rule.in_(sorted(rules)),
-        c.state.in_(_LEFT),
+        c.state.in_(LEFT),
         c.state_at >= since,
     )
     rows = connection.execute(query.order_by(c.state_at))
@@ -127,10 +128,9 @@ def elsewhere(
 def notes(connection: sa.Connection, person: str, since: Instant) -> list[Contact]:
     """Mails to one of us since then, each once, however many notes were folded into it."""
     c = outreach.c
-    mail = sa.func.coalesce(c.mail_id, c.outreach_id)
     query = sa.select(sa.func.min(c.state_at).label("at"), sa.func.min(c.rule).label("rule"))
-    query = query.where(c.person == person, c.audience == "staff", c.state.in_(_LEFT), c.state_at >= since)
-    rows = connection.execute(query.group_by(mail).order_by("at"))
+    query = query.where(c.person == person, c.audience == "staff", c.state.in_(LEFT), c.state_at >= since)
+    rows = connection.execute(query.group_by(MAIL).order_by("at"))
     return [Contact(row.at, NOTE, row.rule, "", person) for row in rows]
 
 

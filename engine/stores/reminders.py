@@ -11,6 +11,14 @@ from engine.stores.driver import Driver
 from engine.stores.tables import reminders
 
 
+def unknown(connection: sa.Connection, new: Sequence[Reminder]) -> list[Reminder]:
+    """Those of these that are not kept yet."""
+    c = reminders.c
+    query = sa.select(c.reminder_id).where(c.reminder_id.in_([one.reminder_id for one in new]))
+    known = set(connection.execute(query).scalars()) if new else set()
+    return [one for one in new if one.reminder_id not in known]
+
+
 def put(connection: sa.Connection, driver: Driver, new: Sequence[Reminder]) -> None:
     """Keep reminders; one that is known stays as it is."""
     if new:

@@ -5,10 +5,8 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 
 from engine.store import RuleMails, Stop, Watch
-from engine.stores.stops import LEFT
+from engine.stores.mails import LEFT, MAIL
 from engine.stores.tables import approvals, outreach, outreach_facts
-
-_MAIL = sa.func.coalesce(outreach.c.mail_id, outreach.c.outreach_id)
 
 
 def count(connection: sa.Connection, watch: Watch, stops: Sequence[Stop]) -> RuleMails:
@@ -18,7 +16,7 @@ def count(connection: sa.Connection, watch: Watch, stops: Sequence[Stop]) -> Rul
     out = [*mine, c.state.in_(LEFT)]
     reset = max((one.at for one in stops if one.scope == "review" and one.per_hour is not None), default=0)
     return RuleMails(
-        _number(connection, _MAIL, [*out, c.state_at > max(watch.since, reset)]),
+        _number(connection, MAIL, [*out, c.state_at > max(watch.since, reset)]),
         _number(connection, c.account_id, [*out, c.state_at > max(watch.day, reset)]),
         *_told(connection, watch, [*out, c.state_at > reset]),
         *_since_version(connection, watch, mine, out),
@@ -35,7 +33,7 @@ def _since_version(
     if not watch.most:
         return 0, 0
     c = outreach.c
-    few = sa.select(_MAIL).where(*out, c.state_at >= watch.version).distinct().limit(watch.most).subquery()
+    few = sa.select(MAIL).where(*out, c.state_at >= watch.version).distinct().limit(watch.most).subquery()
     left = int(connection.execute(sa.select(sa.func.count()).select_from(few)).scalar_one())
     if left >= watch.most:
         return left, 0
@@ -48,7 +46,7 @@ def _told(connection: sa.Connection, watch: Watch, out: Sequence["sa.ColumnEleme
     if not watch.last:
         return 0, 0
     c = outreach.c
-    newest = sa.select(c.outreach_id, _MAIL.label("mail")).where(*out).order_by(c.state_at.desc(), c.outreach_id)
+    newest = sa.select(c.outreach_id, MAIL.label("mail")).where(*out).order_by(c.state_at.desc(), c.outreach_id)
     mails = newest.limit(watch.last).subquery()
     query = sa.select(outreach_facts.c.kind, sa.func.count(sa.distinct(mails.c.mail)))
     query = query.join(mails, mails.c.outreach_id == outreach_facts.c.outreach_id)

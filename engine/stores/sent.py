@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from engine.instants import Instant
 from engine.store import Sent
 from engine.stores.driver import Driver
+from engine.stores.mails import MAIL
 from engine.stores.tables import outreach, sent
 
 _QUICK = 3
@@ -38,7 +39,7 @@ def keep(connection: sa.Connection, driver: Driver, one: Sent, *, at: Instant) -
 
 def read(connection: sa.Connection, outreach_id: str) -> bytes | None:
     """The mail in which a decision went out, or None when nothing is kept of it."""
-    mail_id = sa.select(sa.func.coalesce(outreach.c.mail_id, outreach.c.outreach_id))
+    mail_id = sa.select(MAIL)
     query = sa.select(sent.c.raw).where(
         sent.c.mail_id == mail_id.where(outreach.c.outreach_id == outreach_id).scalar_subquery()
     )

@@ -326,16 +326,10 @@ class SqlStore:
         by: str,
         why: str | None = None,
         inbox: Sequence[Letter] = (),
-        unless_stopped: str | None = None,
     ) -> bool:
         """Move a mail from one of the states ``before`` to ``after``, in one transaction with rows for inboxes."""
-        with self._driver.writing() as connection:
-            if unless_stopped is not None and self._stopped(connection, outreach_id, unless_stopped):
-                return False
-            moved = mails.move(connection, outreach_id, before, after, at=at, by=by, why=why)
-            if moved:
-                arrivals.put_inbox(connection, self._driver, inbox, lanes=self._lanes, at=at)
-            return moved
+        step = Step(outreach_id=outreach_id, before=tuple(before), after=after, why=why, inbox=tuple(inbox))
+        return self.move_mail([step], at=at, by=by)
 
     def move_mail(
         self,
@@ -349,13 +343,12 @@ class SqlStore:
         reader: Reader | None = None,
     ) -> bool:
         """Move all rows of one mail, or none of them, in one transaction with what goes into inboxes."""
+        ids = [step.outreach_id for step in steps]
         with self._driver.writing() as connection:
-            if unless_stopped is not None and any(
-                self._stopped(connection, step.outreach_id, unless_stopped) for step in steps
-            ):
+            if unless_stopped is not None and self._stopped(connection, ids, unless_stopped):
                 return False
             if reader is not None:
-                mails.lock(connection, [step.outreach_id for step in steps])  # who forgets a person holds these too
+                mails.lock(connection, ids)  # who forgets a person holds these too
                 if persons.email_of(connection, reader.account_id, reader.user_id) != reader.email:
                     return False
             moved = mails.move_together(connection, steps, at=at, by=by, known=known or {})
@@ -420,13 +413,9 @@ class SqlStore:
         with self._driver.reading() as connection:
             return mails.contacts(connection, account_id, person, since)
 
-    def _stopped(self, connection: sa.Connection, outreach_id: str, channel: str) -> bool:
-        c = tables.outreach.c
-        row = connection.execute(sa.select(c.rule, c.account_id).where(c.outreach_id == outreach_id)).one_or_none()
-        if row is None:
-            return False
-        of = [row.rule]
-        found = stops.against(connection, self._driver, accounts=[row.account_id], rules=of, channel=channel)
+    def _stopped(self, connection: sa.Connection, outreach_ids: Sequence[str], channel: str) -> bool:
+        accounts, rules, _ = mails.about(connection, outreach_ids)
+        found = stops.against(connection, self._driver, accounts=accounts, rules=rules, channel=channel)
         return any(one.per_hour is None and one.scope != "review" for one in found)
 
     # -- what people decide ----------------------------------------------------------------------------------------
@@ -447,8 +436,11 @@ class SqlStore:
 
     def put_reminders(self, new: Sequence[Reminder]) -> None:
         """Keep what our people are to be told."""
-        with self._driver.writing() as connection:
-            reminders.put(connection, self._driver, new)
+        with self._driver.reading() as connection:
+            fresh = reminders.unknown(connection, new)  # mostly none, and then nothing need be written
+        if fresh:
+            with self._driver.writing() as connection:
+                reminders.put(connection, self._driver, fresh)
 
     def reminders(self) -> list[Reminder]:
         """What nobody was told yet."""
@@ -490,8 +482,7 @@ class SqlStore:
     def count_accounts(self) -> int:
         """How many accounts were ever seen."""
         with self._driver.reading() as connection:
-            query = sa.select(sa.func.count(sa.distinct(tables.events.c.account_id)))
-            return int(connection.execute(query).scalar_one())
+            return log.count_accounts(connection)
 
     def stops(self) -> list[Stop]:
         """What is stopped, and what goes on slowly after that."""

@@ -11,11 +11,10 @@ import sqlalchemy as sa
 from engine.instants import HOUR, Instant
 from engine.store import Ramp, Stop
 from engine.stores.driver import Driver
+from engine.stores.mails import LEFT, MAIL
 from engine.stores.tables import outreach, stops
 
 SWITCH = "stop switch"
-LEFT = ("claimed", "posting", "accepted", "in_doubt")
-"""Mails that are out, or may be."""
 _FIELDS = Stop.__struct_fields__
 
 
@@ -75,8 +74,7 @@ def _left(connection: sa.Connection, one: Stop, since: Instant) -> int:
     conditions = [c.state.in_(LEFT), c.state_at >= max(one.at, since), c.due_at <= one.at]
     if one.scope in {"rule", "account"}:
         conditions.append((c.rule if one.scope == "rule" else c.account_id) == one.name)
-    mail = sa.func.coalesce(c.mail_id, c.outreach_id)
-    return int(connection.execute(sa.select(sa.func.count(sa.distinct(mail))).where(*conditions)).scalar_one())
+    return int(connection.execute(sa.select(sa.func.count(sa.distinct(MAIL))).where(*conditions)).scalar_one())
 
 
 def _row(one: Stop) -> dict[str, object]:

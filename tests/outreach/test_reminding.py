@@ -8,7 +8,6 @@ import pytest
 
 from engine.instants import DAY, HOUR, MINUTE
 from engine.rulebook.spec import Breaker, Cap, Policy
-from outreach import reminding
 from outreach.channel import DeliveryError
 from outreach.channels.memory import MemoryChannel
 from outreach.reminding import TEMPLATE
@@ -22,13 +21,7 @@ MORNING = NOON + 20 * HOUR
 MARA = {"owner": "mara@ringfirst.example"}
 
 
-@pytest.fixture(autouse=True)
-def nothing_known():
-    reminding._kept.clear()
-
-
 def sent(store, channel, at, policy=POLICY, **more):
-    reminding._kept.clear()  # as another process would
     return send_due(store, starter_templates(), channel, sender=SENDER, at=at, by="x", policy=policy, **more)
 
 

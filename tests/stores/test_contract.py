@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from engine.decision import Ended, Held, Released, Subject
 from engine.errors import Conflict, Fenced, LaneTaken, StoreError
+from engine.feedback import Step
 from engine.instants import DAY, HOUR
 from engine.lanes import lane_of
 from engine.store import (
@@ -312,6 +313,7 @@ def test_ids_are_ordered_by_their_bytes(store: Store) -> None:
     committed(store, claimed(store), events=[event(n, name) for n, name in enumerate(names, start=1)])
     by_bytes = sorted(names, key=str.encode)
     assert store.accounts() == by_bytes
+    assert store.count_accounts() == len(by_bytes)
     claim = claimed(store)
     store.put_snapshots(claim, [Snapshot(0, name, 1, "f", b"s") for name in names])
     assert [one.account_id for one in store.snapshots(0)] == by_bytes
@@ -1045,6 +1047,10 @@ def test_a_stop_stands_until_somebody_lets_it_go_on_and_keeps_its_first_reason(s
     assert [one.scope for one in store.stops()] == ["all"]
 
 
+def _posting(row: str) -> Step:
+    return Step(outreach_id=row, before=("claimed",), after="posting")
+
+
 def test_no_mail_is_handed_over_once_it_is_stopped(store: Store) -> None:
     one, two = decision("one", due_at=T0), decision("two", due_at=T0)
     committed(store, claimed(store), facts=[one, two])
@@ -1053,12 +1059,12 @@ def test_no_mail_is_handed_over_once_it_is_stopped(store: Store) -> None:
         assert store.move(row, ["queued"], "claimed", at=T0, by="s")
     for stop in (_stop(), _stop("channel", "smtp"), _stop("rule", "one"), _stop("account", ACME)):
         store.stop(stop)
-        assert not store.move(first, ["claimed"], "posting", at=T0, by="s", unless_stopped="smtp"), stop
+        assert not store.move_mail([_posting(first)], at=T0, by="s", unless_stopped="smtp"), stop
         store.go(stop)
     for stop in (_stop("channel", "file"), _stop("rule", "two"), _stop("account", OTHER)):
         store.stop(stop)
-    assert store.move(first, ["claimed"], "posting", at=T0, by="s", unless_stopped="smtp")
-    assert not store.move(second, ["claimed"], "posting", at=T0, by="s", unless_stopped="smtp")
+    assert store.move_mail([_posting(first)], at=T0, by="s", unless_stopped="smtp")
+    assert not store.move_mail([_posting(second)], at=T0, by="s", unless_stopped="smtp")
 
 
 def test_who_claims_a_mail_is_told_what_is_stopped_and_what_goes_on_slowly(store: Store) -> None:
@@ -1121,7 +1127,7 @@ def test_what_is_handed_over_after_a_stop_was_handed_over_before_it(durable: Sto
         posted = 0
         for plan in plans[half::2]:
             was = stopped.is_set()
-            done = durable.move(plan.mails[0].outreach_id, ["claimed"], "posting", at=T0, by="s", unless_stopped="x")
+            done = durable.move_mail([_posting(plan.mails[0].outreach_id)], at=T0, by="s", unless_stopped="x")
             late.append(done and was)
             posted += done
         return posted
