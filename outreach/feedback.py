@@ -4,7 +4,7 @@ Facts only come, none takes another back: a mail that was delivered and bounced 
 in another order, comes to the same.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from engine.decision import MailState
 from engine.feedback import Feedback, FeedbackKind, Learned, Letters, MailFact, Step
@@ -12,12 +12,8 @@ from engine.instants import DAY, Instant
 from engine.store import OutreachRow, Store
 from outreach.telling import happened, sent
 
-SUPPRESSES: dict[FeedbackKind, str] = {
-    "bounced": "bounced",
-    "complained": "complained",
-    "unsubscribed": "unsubscribed",
-}
-"""After which an address is never written to again, and why. A block is about one mail, the address may work."""
+SUPPRESSES: frozenset[FeedbackKind] = frozenset({"bounced", "complained", "unsubscribed"})
+"""After which an address is never written to again. A block is about one mail, the address may work."""
 KEPT = 30 * DAY
 """How long what was told is kept once it is learned from: far longer than anybody tells it again."""
 _EVENTS: dict[FeedbackKind, tuple[str, dict[str, str]]] = {
@@ -34,6 +30,11 @@ _EVENTS: dict[FeedbackKind, tuple[str, dict[str, str]]] = {
 _ON_ITS_WAY: tuple[MailState, ...] = "queued", "held", "claimed", "posting", "in_doubt"
 """Where a mail may stand of which we do not know that it is out; one may be waiting to be sent again."""
 _PAGE = 500
+
+
+def suppressing(told: Iterable[Feedback]) -> dict[str, str]:
+    """Of what was told, by its id, what suppresses the address at once, and why."""
+    return {one.event_id: one.kind for one in told if one.kind in SUPPRESSES}
 
 
 def settle(store: Store, *, at: Instant, by: str) -> int:
@@ -72,7 +73,7 @@ def _event(told: Feedback, row: OutreachRow, when: Instant) -> Letters:
     if told.kind not in _EVENTS or (told.kind == "dropped" and row.state != "accepted"):
         return ()
     what, more = _EVENTS[told.kind]
-    return ((row.account_id, "event", happened(row, what, when, **more)),)
+    return ((row.account_id, "event", happened(row, what, when, more)),)
 
 
 def _step(told: Feedback, row: OutreachRow, at: Instant) -> Step:

@@ -1,6 +1,6 @@
 """What the engine is told of mails, in the form that a lane's inbox takes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -15,14 +15,26 @@ def sent(row: OutreachRow, at: Instant) -> bytes:
     return happened(row, "sent", at)
 
 
-def happened(row: OutreachRow, what: str, at: Instant, **more: Any) -> bytes:
-    """An event ``outreach.WHAT`` about a mail; its id is made of the two, so that telling it again changes nothing."""
+def happened(
+    row: OutreachRow,
+    what: str,
+    at: Instant,
+    more: Mapping[str, Any] | None = None,
+    *,
+    key: str | None = None,
+    by_reader: bool = True,
+) -> bytes:
+    """An event ``outreach.WHAT`` about a mail; its id is made of the two, so that telling it again changes nothing.
+
+    What can happen to a mail several times says by ``key`` which time it was. ``by_reader`` false: it was not the
+    reader who did it.
+    """
     return msgspec.json.encode(
         {
-            "id": f"outreach.{what}:{row.outreach_id}",
+            "id": f"outreach.{what}:{row.outreach_id if key is None else key}",
             "type": f"outreach.{what}",
             "account_id": row.account_id,
-            "user_id": row.to if row.audience == "customer" else None,
+            "user_id": row.to if row.audience == "customer" and by_reader else None,
             "time": iso(at),
             "properties": {
                 "rule": row.rule,
@@ -30,7 +42,7 @@ def happened(row: OutreachRow, what: str, at: Instant, **more: Any) -> bytes:
                 "class": row.mail_class,
                 "decision_id": row.decision_id,
                 "outreach_id": row.outreach_id,
-                **more,
+                **(more or {}),
             },
         }
     )

@@ -7,11 +7,13 @@ from typing import Any
 import msgspec
 
 from engine.feedback import Feedback, FeedbackKind
-from engine.instants import Instant, iso
+from engine.instants import Instant
 from engine.store import ALL_TOPICS, InboxKind, OutreachRow, Store
 from outreach.addresses import address_key
+from outreach.feedback import suppressing
 from outreach.incoming import Came, Kind, read_mail
 from outreach.links import Token, unseal
+from outreach.telling import happened
 from ringfirst.unsubscribing import stop
 
 PROVIDER = "mail"
@@ -24,8 +26,6 @@ _TOLD: Mapping[Kind, FeedbackKind] = {
     "complained": "complained",
     "replied": "replied",
 }
-SUPPRESSES: frozenset[Kind] = frozenset({"bounced", "complained"})
-"""After which the address is never written to again, from the moment it is read."""
 
 
 def take_mail(store: Store, raw: bytes, *, at: Instant) -> str:
@@ -71,7 +71,7 @@ def take(store: Store, came: Came, *, at: Instant, provider: str = PROVIDER, per
             person=person,
             body=msgspec.json.encode({"status": came.status}),
         )
-        store.put_feedback([told], suppress={came.event_id: kind} if came.kind in SUPPRESSES else None)
+        store.put_feedback([told], suppress=suppressing([told]))
     return came.kind
 
 
@@ -99,28 +99,9 @@ def _letters(store: Store, row: OutreachRow, came: Came) -> list[tuple[str, Inbo
         return []
     if came.kind == "replied":
         reader = came.sender is not None and address_key(store.key, came.sender) == row.person
-        return [_event(row, came, "outreach.replied", row.to if reader else None, {"by_reader": reader})]
-    if came.kind in {"away", "left"}:
-        return [_event(row, came, "outreach.auto_replied", row.to, {"left": came.kind == "left"})]
-    return []
-
-
-def _event(
-    row: OutreachRow, came: Came, kind: str, user_id: str | None, more: Mapping[str, Any]
-) -> tuple[str, InboxKind, bytes]:
-    body = {
-        "id": f"{kind}:{came.event_id}",
-        "type": kind,
-        "account_id": row.account_id,
-        "user_id": user_id if row.audience == "customer" else None,
-        "time": iso(came.at),
-        "properties": {
-            "rule": row.rule,
-            "template": row.template,
-            "class": row.mail_class,
-            "decision_id": row.decision_id,
-            "outreach_id": row.outreach_id,
-            **more,
-        },
-    }
-    return row.account_id, "event", msgspec.json.encode(body)
+        told = happened(row, "replied", came.at, {"by_reader": reader}, key=came.event_id, by_reader=reader)
+    elif came.kind in {"away", "left"}:
+        told = happened(row, "auto_replied", came.at, {"left": came.kind == "left"}, key=came.event_id)
+    else:
+        return []
+    return [(row.account_id, "event", told)]

@@ -56,7 +56,8 @@ def tell(store: Store, got: Sequence[Got], *, at: Instant, why: str) -> int:
     """Leave one ``outreach.recalled`` for each reader, for a rule that writes the correction; again adds none."""
     told = [one for one in got if one.rows[0].audience == "customer"]
     letters: list[tuple[str, InboxKind, bytes]] = [
-        (one.account_id, "event", happened(one.rows[0], "recalled", at, mails=one.mails, why=why)) for one in told
+        (one.account_id, "event", happened(one.rows[0], "recalled", at, {"mails": one.mails, "why": why}))
+        for one in told
     ]
     store.put_inbox(letters, at=at)
     return len(told)

@@ -3,11 +3,10 @@
 from collections.abc import Mapping
 from typing import Literal
 
-import msgspec
-
-from engine.instants import Instant, iso
+from engine.instants import Instant
 from engine.store import ALL_TOPICS, Choice, InboxKind, Note, OutreachRow, Store
 from outreach.links import Token
+from outreach.telling import happened
 
 By = Literal["one-click", "page", "mail", "provider"]
 
@@ -48,22 +47,6 @@ def _news(before: Mapping[str, Choice], chosen: Mapping[str, Choice]) -> list[tu
 
 def _word(row: OutreachRow, new: tuple[Choice, list[str]], by: By, at: Instant) -> tuple[str, InboxKind, bytes]:
     choice, topics = new
-    kind = "outreach.unsubscribed" if choice == "out" else "outreach.resubscribed"
-    body = {
-        "id": f"{kind}:{row.outreach_id}:{at}",
-        "type": kind,
-        "account_id": row.account_id,
-        "user_id": row.to if row.audience == "customer" else None,
-        "time": iso(at),
-        "properties": {
-            "rule": row.rule,
-            "template": row.template,
-            "class": row.mail_class,
-            "topics": topics,
-            "all": ALL_TOPICS in topics,
-            "by": by,
-            "decision_id": row.decision_id,
-            "outreach_id": row.outreach_id,
-        },
-    }
-    return row.account_id, "event", msgspec.json.encode(body)
+    what = "unsubscribed" if choice == "out" else "resubscribed"
+    key, more = f"{row.outreach_id}:{at}", {"topics": topics, "all": ALL_TOPICS in topics, "by": by}
+    return row.account_id, "event", happened(row, what, at, more, key=key)

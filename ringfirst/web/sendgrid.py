@@ -13,7 +13,7 @@ from starlette.routing import BaseRoute, Route
 from engine.errors import RingfirstError, UsageError
 from engine.store import Store
 from outreach.channels.sendgrid_events import SIGNATURE, TIMESTAMP, NotSignedError, checker, read_events
-from outreach.feedback import SUPPRESSES, settle
+from outreach.feedback import settle, suppressing
 from ringfirst.intake import now
 from ringfirst.settings import Settings
 from ringfirst.web.app import body_of
@@ -33,8 +33,7 @@ def sendgrid_routes(store: Store, found: Settings) -> Sequence[BaseRoute]:
 
     def take(body: bytes) -> None:
         told = read_events(body, store.key, at=now())
-        suppress = {one.event_id: SUPPRESSES[one.kind] for one in told if one.kind in SUPPRESSES}
-        store.put_feedback(told, suppress=suppress)
+        store.put_feedback(told, suppress=suppressing(told))
         waiting.set()
         learners.submit(learn)
 

@@ -15,7 +15,7 @@ from outreach.channels.sendgrid import SendGridChannel
 from outreach.channels.sendgrid_account import SendGridAccount
 from outreach.channels.sendgrid_events import checker, read_events
 from outreach.doubts import QUIET, WAIT, Doubts, silent
-from outreach.feedback import SUPPRESSES, settle
+from outreach.feedback import settle, suppressing
 from outreach.sender import MOST_DOUBTS, send_due
 from tests.fakes.sendgrid import KEY, FakeSendGrid, serving
 from tests.outreach.given import ADA, DUE, POLICY, SENDER, keep, only, planned
@@ -39,9 +39,7 @@ def fake(store: Any) -> Iterator[FakeSendGrid]:
             check(body, headers, int(headers["X-Twilio-Email-Event-Webhook-Timestamp"]) * SECOND)
             told = [{**one, "timestamp": Clock.at // SECOND} for one in json.loads(body)]
             found = read_events(json.dumps(told).encode(), store.key, at=Clock.at)
-            store.put_feedback(
-                found, suppress={one.event_id: SUPPRESSES[one.kind] for one in found if one.kind in SUPPRESSES}
-            )
+            store.put_feedback(found, suppress=suppressing(found))
             return 204
 
         made.webhook = hear
