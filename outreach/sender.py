@@ -307,8 +307,8 @@ class _Run:
 
     def _against(self, row: OutreachRow) -> No | None:
         """What stands against sending a mail in doubt again."""
-        planned = (one for one in self._store.decisions(account_id=row.account_id, rule=row.rule))
-        if not any(one.decision_id == row.decision_id and one.outcome == "planned" for one in planned):
+        known = self._store.decisions(account_id=row.account_id, rule=row.rule)
+        if not any(one.decision_id == row.decision_id and one.outcome == "planned" for one in known):
             return No("suppressed", "its reason was gone before it was known whether it had left")
         no = stopped(row, self._stops, self._kind, approved=True) or judge(row, self._post, at=self._at)
         since = self._at - looks_back(self._post.policy)

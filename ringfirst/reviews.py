@@ -12,7 +12,7 @@ from engine.rulebook.spec import Policy
 from engine.store import OutreachRow, Store
 from outreach.approving import approval_of, digest
 from outreach.context import reader_address, reader_name
-from outreach.gate import Post, person_of
+from outreach.gate import Post, person_of, unusable
 from outreach.joining import context_of, join_rows, joined_by, render_rows
 from outreach.rendering import Rendered
 from outreach.rewording import letter, reworded
@@ -151,7 +151,7 @@ def _read(post: Post, rows: list[OutreachRow]) -> Asked:
     address = reader_address(rows[0], people)
     words, fault = None, "no address" if address is None else None
     if rows[0].template not in post.templates:
-        fault = f"template {rows[0].template} cannot be used"
+        fault = unusable(rows[0].template)
     elif fault is None:
         try:
             words = render_rows(rows, post, post.links(rows[0], rows[0].outreach_id))

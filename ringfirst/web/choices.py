@@ -24,7 +24,7 @@ from engine.store import ALL_TOPICS, Choice, Store, Wishes
 from outreach.context import Sender
 from outreach.links import Token, unseal
 from ringfirst.intake import now
-from ringfirst.unsubscribing import By, choose, stop
+from ringfirst.unsubscribing import choose, stop
 from ringfirst.web.app import POLICY, body_of
 
 MOST_FORM = 16 * 1024
@@ -99,8 +99,7 @@ class Choices:
         act = form.get("act", ["save"])[0]
         chosen = self._asked(act, token, form)
         if chosen and self._store.wishes(token.address_key).suppressed is None:
-            by: By = "page"
-            choose(self._store, token, chosen, by=by, at=now())
+            choose(self._store, token, chosen, by="page", at=now())
         return self._page(token, act if act in _DONE else "")
 
     def _asked(self, act: str, token: Token, form: Mapping[str, list[str]]) -> dict[str, Choice]:
