@@ -17,6 +17,7 @@ from outreach.templates import read_templates
 from ringfirst.cli import main
 from tests.cli.crew import Workers
 from tests.cli.given import BOOK
+from tests.mailbox import Box
 
 Run = Callable[..., Result]
 
@@ -105,3 +106,15 @@ def workers(place: Path) -> Iterator[Workers]:
     crew = Workers(place)
     yield crew
     crew.close()
+
+
+@pytest.fixture
+def by_mail(monkeypatch: pytest.MonkeyPatch, mailbox: Box) -> None:
+    """The settings of a sender that gives its mails to a server."""
+    for name, value in {
+        "SMTP": mailbox.address,
+        "SMTP_SECURITY": "none",
+        "SENDER": "Us <us@ringfirst.example>",
+        "POSTAL_ADDRESS": "A street 1, Town",
+    }.items():
+        monkeypatch.setenv(f"RINGFIRST_{name}", value)

@@ -24,18 +24,6 @@ from tests.outreach.given import SENDER, keep, planned
 
 
 @pytest.fixture
-def by_mail(monkeypatch, mailbox):
-    """The settings of a sender that gives its mails to a server."""
-    for name, value in {
-        "SMTP": mailbox.address,
-        "SMTP_SECURITY": "none",
-        "SENDER": "Us <us@ringfirst.example>",
-        "POSTAL_ADDRESS": "A street 1, Town",
-    }.items():
-        monkeypatch.setenv(f"RINGFIRST_{name}", value)
-
-
-@pytest.fixture
 def sends(place, by_mail):
     """A store with a mail that is due now, and the settings of a sender."""
     store = open_store(f"sqlite:///{place / 'ringfirst.db'}")

@@ -33,15 +33,9 @@ Text
 
 
 @pytest.fixture
-def by_mail(monkeypatch, mailbox):
-    for name, value in {
-        "SMTP": mailbox.address,
-        "SMTP_SECURITY": "none",
-        "SENDER": "Us <us@ringfirst.example>",
-        "POSTAL_ADDRESS": "A street 1, Town",
-        "PUBLIC_URL": "https://mails.ringfirst.example",
-    }.items():
-        monkeypatch.setenv(f"RINGFIRST_{name}", value)
+def by_mail(by_mail, monkeypatch):
+    """The sender's mails carry links too."""
+    monkeypatch.setenv("RINGFIRST_PUBLIC_URL", "https://mails.ringfirst.example")
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """A store with decisions in it, and the starter templates, for the tests of the sending side."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from email import message_from_bytes
 from email.policy import default
 from pathlib import Path
@@ -136,6 +136,33 @@ def keep(
                 )
             ]
         )
+
+
+class Deciding:
+    """A store in which a person does something right before the n-th step of a sender."""
+
+    def __init__(self, store: Store, step: int, act: Callable[[], object]) -> None:
+        self._store, self._left, self._act = store, step, act
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    def _step(self) -> None:
+        self._left -= 1
+        if self._left == 0:
+            self._act()
+
+    def claim_mail(self, *args: Any, **kwargs: Any) -> Any:
+        self._step()
+        return self._store.claim_mail(*args, **kwargs)
+
+    def move(self, *args: Any, **kwargs: Any) -> bool:
+        self._step()
+        return self._store.move(*args, **kwargs)
+
+    def move_mail(self, *args: Any, **kwargs: Any) -> bool:
+        self._step()
+        return self._store.move_mail(*args, **kwargs)
 
 
 def part_of(raw: bytes, kind: str = "plain") -> str:

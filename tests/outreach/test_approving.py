@@ -21,7 +21,7 @@ from outreach.channels.file import FileChannel
 from outreach.channels.memory import MemoryChannel
 from outreach.sender import post_of, send_due
 from ringfirst.reviews import approve, changed, draft, named, outliers, read, reject
-from tests.outreach.given import ADA, DUE, NOON, POLICY, SENDER, keep, made_template, only, part_of, planned
+from tests.outreach.given import ADA, DUE, NOON, POLICY, SENDER, Deciding, keep, made_template, only, part_of, planned
 from tests.outreach.test_sender import Dying, Killed, Remote, inbox, orientation, sent
 
 LATER = NOON + 20 * MINUTE
@@ -279,33 +279,6 @@ def test_what_one_approves_is_named_by_any_row_of_its_mail(store, templates):
     )
     first = store.outreach()[0].outreach_id
     assert len(named(store, desk(store, templates), [first])) == 2
-
-
-class Deciding:
-    """A store in which a person does something right before the n-th step of a sender."""
-
-    def __init__(self, store, step, act):
-        self._store, self._left, self._act = store, step, act
-
-    def __getattr__(self, name):
-        return getattr(self._store, name)
-
-    def _step(self):
-        self._left -= 1
-        if self._left == 0:
-            self._act()
-
-    def claim_mail(self, *args, **kwargs):
-        self._step()
-        return self._store.claim_mail(*args, **kwargs)
-
-    def move(self, *args, **kwargs):
-        self._step()
-        return self._store.move(*args, **kwargs)
-
-    def move_mail(self, *args, **kwargs):
-        self._step()
-        return self._store.move_mail(*args, **kwargs)
 
 
 @pytest.mark.parametrize("step", [1, 2, 3])

@@ -10,8 +10,7 @@ from engine.lanes import lane_of
 from engine.replay import verify
 from engine.rulebook.book import load_rulebook
 from ringfirst.recalls import recall, tell
-from tests.outreach.given import DUE, NOON, keep, planned
-from tests.outreach.test_approving import Deciding
+from tests.outreach.given import DUE, NOON, Deciding, keep, planned
 from tests.outreach.test_sender import Remote, orientation, sent
 
 RULE = "orientation-tomorrow"

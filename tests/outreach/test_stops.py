@@ -9,7 +9,7 @@ from engine.store import Ramp, Standing, Stop
 from outreach.channels.file import FileChannel
 from outreach.channels.memory import MemoryChannel
 from outreach.stops import against
-from tests.outreach.given import DUE, NOON, keep, only, planned
+from tests.outreach.given import DUE, NOON, Deciding, keep, only, planned
 from tests.outreach.test_sender import Dying, Killed, Remote, orientation, sent
 
 
@@ -44,38 +44,16 @@ def test_what_is_not_stopped_leaves(store, templates, scope, name):
     assert sent(store, templates, Remote()).mails == 1
 
 
-class Stopping:
+def stopping(store, step):
     """A store in which somebody turns the stop switch right before the n-th step of a sender."""
-
-    def __init__(self, store, step):
-        self._store, self._left = store, step
-
-    def __getattr__(self, name):
-        return getattr(self._store, name)
-
-    def _step(self):
-        self._left -= 1
-        if self._left == 0:
-            self._store.stop(stop())
-
-    def claim_mail(self, *args, **kwargs):
-        self._step()
-        return self._store.claim_mail(*args, **kwargs)
-
-    def move(self, *args, **kwargs):
-        self._step()
-        return self._store.move(*args, **kwargs)
-
-    def move_mail(self, *args, **kwargs):
-        self._step()
-        return self._store.move_mail(*args, **kwargs)
+    return Deciding(store, step, lambda: store.stop(stop()))
 
 
 @pytest.mark.parametrize("step", [1, 2])
 def test_a_stop_while_a_mail_is_claimed_keeps_it_here_whole(store, templates, step):
     keep(store, orientation("m1", "2026-03-12T09:00:00Z"), orientation("m2", "2026-03-12T13:30:00Z"))
     channel = Remote()
-    sent(Stopping(store, step), templates, channel)
+    sent(stopping(store, step), templates, channel)
     assert channel.mails == []
     assert {row.state for row in store.outreach()} <= {"queued", "held"}
     sent(store, templates, channel, at=DUE + MINUTE)
@@ -88,7 +66,7 @@ def test_a_stop_while_a_mail_is_claimed_keeps_it_here_whole(store, templates, st
 def test_a_mail_that_was_being_handed_over_before_the_stop_is_not_taken_for_stopped(store, templates):
     keep(store, orientation("m1", "2026-03-12T09:00:00Z"))
     channel = Remote()
-    sent(Stopping(store, 3), templates, channel)
+    sent(stopping(store, 3), templates, channel)
     assert len(channel.mails) == 1
     assert only(store).state == "accepted"
 
