@@ -1,5 +1,6 @@
 """One contract for every way a mail can go: a folder, memory, a real SMTP server, and SendGrid."""
 
+import re
 from collections.abc import Callable, Iterator
 from email import message_from_bytes
 from email.policy import default
@@ -22,7 +23,7 @@ from outreach.rendering import Rendered
 from tests.fakes.sendgrid import KEY, FakeSendGrid, serving
 from tests.mailbox import Box
 from tests.mailbox import serving as smtp_serving
-from tests.outreach.given import SENDER
+from tests.outreach.given import ROOT, SENDER
 
 DUE = parse_instant("2026-03-12T08:00:00Z") or 0
 ID = "0123456789abcdef0123456789abcdef"
@@ -73,7 +74,24 @@ def _of_payload(payload: dict[str, Any]) -> Arrived:
     }
 
 
-@pytest.fixture(params=["memory", "file", "smtp", "sendgrid"])
+def of_the_page() -> dict[str, Any]:
+    """What the page on channels writes, as it stands there."""
+    page = (ROOT / "docs" / "how-to" / "add-a-channel.md").read_text()
+    (source,) = re.findall(r"^```python\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
+    found: dict[str, Any] = {}
+    exec(compile(source, "add-a-channel.md", "exec"), found)
+    return found
+
+
+def sendmail(folder: Path, end: str = "exit 0") -> Path:
+    """A program that keeps what it gets, and ends as it is told."""
+    program = folder / "sendmail"
+    program.write_text(f'#!/bin/sh\ncat > "{folder}/mail-$(date +%s%N)"\n{end}\n')
+    program.chmod(0o755)
+    return program
+
+
+@pytest.fixture(params=["memory", "file", "smtp", "sendgrid", "the page's own"])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
     if request.param == "memory":
         memory = MemoryChannel()
@@ -88,6 +106,13 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
             there, gone = (SmtpServer(host="127.0.0.1", port=one, security="none") for one in (port, 1))
             arrived = lambda: [_of_bytes(one.content) for one in box.mails]  # noqa: E731
             yield Place(SmtpChannel(there, SENDER.address), arrived, SmtpChannel(gone, SENDER.address))
+    elif request.param == "the page's own":
+        channel = of_the_page()["SendmailChannel"]
+        yield Place(
+            channel(str(sendmail(tmp_path)), SENDER.address),
+            lambda: [_of_bytes(one.read_bytes()) for one in sorted(tmp_path.glob("mail-*"))],
+            channel(str(tmp_path / "nothing"), SENDER.address),
+        )
     else:
         with serving(FakeSendGrid()) as fake:
             arrived = lambda: [_of_payload(one) for one in fake.taken.values()]  # noqa: E731
@@ -154,3 +179,11 @@ def test_where_nobody_is_the_mail_has_surely_not_left_and_no_address_is_told(pla
     assert caught.value.verdict in {"down", "later"}
     assert "ada@" not in str(caught.value)
     assert "acme" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("end", "verdict"), [("exit 75", "later"), ("exit 67", "failed"), ("kill -9 $$", "in_doubt")])
+def test_the_channel_of_the_page_says_what_is_known_of_a_mail(tmp_path: Path, end: str, verdict: str) -> None:
+    channel = of_the_page()["SendmailChannel"](str(sendmail(tmp_path, end)), SENDER.address)
+    with pytest.raises(DeliveryError) as caught:
+        channel.deliver(a_mail())
+    assert caught.value.verdict == verdict
