@@ -140,15 +140,15 @@ def trace(
     With --json: {"account_id", "value", "label", "unit", "measure", "period", "as_of", "amount", "formula", "worth",
     "events": [{"id", "type", "time", "counted", "money"}], "left_out"}.
     """
-    from engine.reports import made
     from engine.reports.past import Accounts
     from engine.reports.periods import read_period
+    from engine.reports.tracing import trace as traced
     from ringfirst.answers import plural, print_json, print_table, shown, talk
     from ringfirst.reports_shown import heading, money_text, notes_of, value_of
 
     asked = read_period(period)
     with questioned(store_url, rules) as (store, book):
-        found = made.trace(Accounts(store, book, at), account_id, asked, value_of(book, name))
+        found = traced(Accounts(store, book, at), account_id, asked, value_of(book, name))
     if as_json:
         print_json(found)
         return

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from engine.errors import UsageError
-from engine.reports import made
+from engine.reports import made, tracing
 from engine.reports.past import Accounts
 from engine.reports.periods import read_period
 from engine.rulebook.book import Rulebook
@@ -95,7 +95,7 @@ def test_a_trace_names_the_events_of_the_month_and_no_other(accounts, by_hand):
     for name in sorted(by_hand)[::60]:
         for month in MONTHS[6:12]:
             if by_hand[name].first.strftime("%Y-%m") <= month:
-                found = made.trace(asked, name, read_period(month), book.values["days_here"])
+                found = tracing.trace(asked, name, read_period(month), book.values["days_here"])
                 assert {one["id"] for one in found["events"]} == by_hand[name].events.get(month, set())
                 assert len({one["counted"] for one in found["events"]}) == found["amount"]
 

@@ -1,0 +1,103 @@
+"""The values of a report: over the period, those it is compared with, the last six, and from the beginning."""
+
+from fractions import Fraction
+from typing import Any, NamedTuple
+
+from engine.instants import iso
+from engine.numbers import plain
+from engine.reports.figures import Figure, figure
+from engine.reports.past import Accounts, Past
+from engine.reports.periods import Period
+from engine.reports.told import amount_json, worth_json
+from engine.reports.worths import assumption
+from engine.rulebook.spec import NamedValue
+
+LAST = 6
+"""Periods of a chart."""
+
+
+class Shown(NamedTuple):
+    """One value of a report: over the period, over the periods it is compared with, and from the beginning."""
+
+    value: NamedValue
+    figure: Figure
+    earlier: tuple[tuple[str, Period | None, Figure | None, str], ...]
+    ever: Figure
+    series: tuple[tuple[Period, Fraction | None], ...]
+
+
+def shown_of(accounts: Accounts, past: Past, value: NamedValue, compare: tuple[str, ...]) -> Shown:
+    """One value, over every stretch that the report shows."""
+    measure = accounts.book.measures[value.measure]
+    period, ledger = past.period, past.ledger
+    earlier = []
+    for word in compare:
+        other = period.before() if word == "previous period" else period.year_before()
+        why = _not_compared(past, other)
+        found = None if why or other is None else figure(value, measure, ledger, other.first, other.last)
+        earlier.append((word, other, found, why))
+    return Shown(
+        value,
+        figure(value, measure, ledger, period.first, period.last),
+        tuple(earlier),
+        figure(value, measure, ledger, None, period.last),
+        tuple((one, figure(value, measure, ledger, one.first, one.last).amount) for one in _last_whole(past)),
+    )
+
+
+def _last_whole(past: Past) -> list[Period]:
+    """The last six periods up to this one, oldest first, without those that are parts."""
+    found: list[Period] = []
+    one = past.period
+    while len(found) < LAST and past.full(one):
+        if one is not past.period or past.over:
+            found.append(one)
+        one = one.before()
+    return found[::-1]
+
+
+def _not_compared(past: Past, other: Period | None) -> str:
+    """Why two periods are not compared; a part of one never is."""
+    if other is None:
+        return "that year has no such week"
+    if not past.over:
+        return f"{past.period.title} is not over"
+    if not past.full(past.period):
+        return f"{past.period.title} is known in part only"
+    if not past.full(other):
+        return f"{other.title} is not known, or in part only"
+    return ""
+
+
+def value_json(past: Past, one: Shown) -> dict[str, Any]:
+    """One value as JSON."""
+    found = one.figure
+    return {
+        "value": one.value.name,
+        "label": one.value.label,
+        "unit": one.value.unit,
+        "amount": amount_json(found.amount),
+        "worth": worth_json(found),
+        "assumption": assumption(one.value, found.worth.rate if found.worth else None) or None,
+        "events": len(found.behind),
+        "compared": [_earlier_json(found, *row) for row in one.earlier],
+        "series": [{"period": period.name, "amount": amount_json(amount)} for period, amount in one.series],
+        "ever": {"since": iso(past.since), "amount": amount_json(one.ever.amount), "worth": worth_json(one.ever)},
+    }
+
+
+def _earlier_json(found: Figure, word: str, other: Period | None, earlier: Figure | None, why: str) -> dict[str, Any]:
+    change = percent = None
+    if earlier is not None and earlier.amount is not None and found.amount is not None:
+        difference = found.amount - earlier.amount
+        change = amount_json(difference)
+        percent = plain(round(float(100 * difference / abs(earlier.amount)), 1)) if earlier.amount else None
+    return {
+        "with": word,
+        "period": other.name if other else None,
+        "amount": amount_json(earlier.amount) if earlier else None,
+        "worth": worth_json(earlier) if earlier else None,
+        "change": change,
+        "percent": percent,
+        "not_compared": why or None,
+    }
