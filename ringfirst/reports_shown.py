@@ -8,6 +8,7 @@ from engine.reports.periods import Period, period_before, read_period
 from engine.rulebook.book import Rulebook
 from engine.rulebook.findings import listed, suggestion
 from engine.rulebook.spec import NamedValue, Report
+from outreach.reported import unpriced
 from ringfirst.answers import plural, shown
 
 
@@ -113,13 +114,3 @@ def _change(compared: dict[str, Any]) -> str:
 def _not_compared(values: list[dict[str, Any]], word: str) -> list[str]:
     why = {inner["not_compared"] for one in values for inner in one["compared"] if inner["with"] == word} - {None}
     return [f"Not compared with the {word}: {one}" for one in sorted(why)]
-
-
-def unpriced(values: list[dict[str, Any]]) -> list[str]:
-    """What the worth of each value lacks, in a line each."""
-    return [
-        f"Not in the worth of {one['label']}: {plural(inner['events'], 'event')} with {inner['why']}"
-        for one in values
-        if one["worth"]
-        for inner in one["worth"]["unpriced"]
-    ]

@@ -16,11 +16,10 @@ from engine.rulebook.book import Rulebook, load_rulebook
 from engine.rulebook.findings import Finding
 from outreach.folding import DIGEST
 from outreach.reminding import TEMPLATE
+from outreach.reported import TEMPLATE as REPORT_TEMPLATE
 from outreach.templates import Template, load_templates, read_templates
 
 MOST_NAMED = 5
-REPORT = "monthly-value"
-"""The template of reports; no rule names it."""
 _PLACE = re.compile(r"\b(?:rules|templates)/[^\s:]+(?=:\d+:\d+)")
 
 
@@ -54,7 +53,7 @@ class Folder:
     def report_template(self) -> Template:
         """The template of reports: the rulebook's own, else the starter's."""
         known = self.mail_templates[0]
-        return known[REPORT] if REPORT in known else _shipped(REPORT)[REPORT]
+        return known[REPORT_TEMPLATE] if REPORT_TEMPLATE in known else _shipped(REPORT_TEMPLATE)[REPORT_TEMPLATE]
 
     def shown(self, findings: Iterable[Finding]) -> list[Finding]:
         """The same findings with paths that can be opened from where the user is."""

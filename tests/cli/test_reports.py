@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from outreach.reported import TEMPLATE as REPORT
+from outreach.reported import report_context
 from outreach.templates import load_templates
-from ringfirst.report_mail import report_context
-from ringfirst.rulebooks import REPORT
 from tests.cli.given import lines
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -15,8 +15,9 @@ from engine.rulebook.spec import ReEntry, Rule
 from outreach.examples import SENDER
 from outreach.folding import DIGEST
 from outreach.reminding import TEMPLATE
+from outreach.reported import TEMPLATE as REPORT
 from ringfirst.case_mail import case_render
-from ringfirst.rulebooks import REPORT, Folder, checked, read_folder
+from ringfirst.rulebooks import Folder, checked, read_folder
 
 ROOT = Path(__file__).resolve().parents[2]
 BOOKS = sorted([ROOT, *(path.parent for path in ROOT.glob("examples/*/rules"))])

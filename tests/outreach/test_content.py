@@ -9,8 +9,8 @@ import pytest
 
 from outreach.examples import check_example, example_context
 from outreach.rendering import render
+from outreach.reported import TEMPLATE as REPORT
 from outreach.templates import check_template, load_templates
-from ringfirst.rulebooks import REPORT
 from tests.outreach.given import ROOT, SENDER
 
 FOLDER = ROOT / "templates"

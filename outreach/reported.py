@@ -1,0 +1,92 @@
+"""What the template of a report is told: its figures, with the names of periods in the reader's language."""
+
+from datetime import date
+from typing import Any
+
+from engine.errors import UsageError
+from engine.reports.periods import Period, read_period
+from engine.rulebook.words import COMPARISONS
+from engine.zones import date_of
+
+TEMPLATE = "monthly-value"
+"""The template of reports, where none is named."""
+BEFORE = COMPARISONS[0]
+_DAY = len("2026-03-02")
+_SHOWN = 3
+"""Values of a mail: it is read in ten seconds, and the rest stands where it can be traced."""
+
+
+def report_context(found: dict[str, Any], locale: str) -> dict[str, Any]:
+    """What a template is told of a report: figures as they were computed, periods with their names in the locale."""
+    period = read_period(found["period"]["name"])
+    money = found["total"][0] if len(found["total"]) == 1 and found["total"][0]["amount"] > 0 else None
+    values = [_value(one, locale) for one in found["values"] if one["amount"] is not None]
+    if not values:
+        raise UsageError(f"report {found['report']}: none of its values is known for {period.name}; there is no mail")
+    price = found["price"] if found["price"] and found["price"]["amount"] is not None else None
+    return {
+        "title": found["title"] or found["report"],
+        "label": period_label(period, locale, short=False),
+        "first_day": found["period"]["first_day"],
+        "last_day": found["period"]["last_day"],
+        "since": found["period"]["known_since"][:_DAY],
+        "money": money,
+        "total_ever": [one for one in found["total_ever"] if one["amount"] > 0],
+        "price": price,
+        "assumptions": [
+            *(one["assumption"] for one in found["values"] if one["assumption"]),
+            *unpriced(found["values"]),
+        ],
+        "lead": {key: values[0][key] for key in ("label", "unit", "amount")},
+        "figures": values[:_SHOWN],
+    }
+
+
+def period_label(period: Period, locale: str, *, short: bool) -> str:
+    """The name of a period as the locale writes it; a week by its number, as the commands do.
+
+    >>> period_label(read_period("2026-10"), "en", short=False), period_label(read_period("2026-W40"), "en", short=True)
+    ('October 2026', '2026-W40')
+    """
+    from babel.dates import format_skeleton  # noqa: PLC0415 - it takes long to import
+
+    day: date = date_of(period.first)
+    if period.unit == "week":
+        return period.name
+    skeleton = "yQQQ" if period.unit == "quarter" else "yMMM" if short else "yMMMM"
+    return format_skeleton(skeleton, day, locale=locale.replace("-", "_"))
+
+
+def _value(one: dict[str, Any], locale: str) -> dict[str, Any]:
+    """A known value, its last periods, and the one before; a period of which it is unknown is left out."""
+    series = [
+        {"label": period_label(read_period(step["period"]), locale, short=True), "amount": step["amount"]}
+        for step in one["series"]
+        if step["amount"] is not None
+    ]
+    before = (inner for inner in one["compared"] if inner["with"] == BEFORE and inner["change"] is not None)
+    earlier = next(before, None)
+    change = None if earlier is None else {"amount": earlier["amount"], "percent": earlier["percent"]}
+    return {
+        "label": one["label"],
+        "unit": one["unit"],
+        "amount": one["amount"],
+        "money": one["worth"]["money"] if one["worth"] else [],
+        "change": change,
+        "most": max((step["amount"] for step in series), default=0),
+        "series": series,
+    }
+
+
+def unpriced(values: list[dict[str, Any]]) -> list[str]:
+    """What the worth of each value lacks, in a line each."""
+    return [
+        f"Not in the worth of {one['label']}: {_events(inner['events'])} with {inner['why']}"
+        for one in values
+        if one["worth"]
+        for inner in one["worth"]["unpriced"]
+    ]
+
+
+def _events(count: int) -> str:
+    return "1 event" if count == 1 else f"{count:,} events"
