@@ -3,13 +3,10 @@
 import re
 from collections.abc import Callable, Collection
 
-from engine.domains import within
+from engine.domains import wire, within
 
 _LOCAL = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
-_LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _LONGEST_LOCAL, _LONGEST = 64, 254
-_TWO_WAYS = frozenset("ß\u1e9eς\u200c\u200d")
-"""Letters that the IDNA of 2003, which Python speaks, and that of 2008 write differently (UTS 46, 7)."""
 ROLES = frozenset({"abuse", "hostmaster", "mailer-daemon", "postmaster", "webmaster"}) | frozenset(
     {"do-not-reply", "donotreply", "no-reply", "noreply"}
 )
@@ -30,16 +27,8 @@ def clean_address(text: object) -> str | None:
     local, at, domain = text.strip().rpartition("@")
     if not at or len(local) > _LONGEST_LOCAL or not _LOCAL.fullmatch(local):
         return None
-    if not _TWO_WAYS.isdisjoint(domain):
-        return None
-    try:
-        wire = domain.encode("idna").decode().lower()
-    except UnicodeError:
-        return None
-    labels = wire.split(".")
-    if len(labels) < 2 or not all(_LABEL.fullmatch(label) for label in labels) or labels[-1].isdigit():  # noqa: PLR2004
-        return None
-    return f"{local}@{wire}" if len(local) + len(wire) < _LONGEST else None
+    where = wire(domain)
+    return f"{local}@{where}" if where is not None and len(local) + len(where) < _LONGEST else None
 
 
 def is_staff(address: str, domains: Collection[str]) -> bool:

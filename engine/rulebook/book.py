@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
+from engine.domains import wire
 from engine.errors import RulebookError
 from engine.hours import longest_closed
 from engine.instants import DAY, HOUR
@@ -591,7 +592,7 @@ class _Checks:
                 self._findings.error(
                     outreach.at, f"{where}: '{text[:60]}' is none of {listed(OWNERS)} or an address of ours"
                 )
-            elif domain not in self._book.policy.staff_domains:
+            elif (wire(domain) or domain) not in {wire(one) or one for one in self._book.policy.staff_domains}:
                 self._findings.error(
                     outreach.at, f"{where}: '@{domain}' is no domain of ours; add it to policy.staff.domains"
                 )

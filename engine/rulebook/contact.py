@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 
+from engine.domains import wire
 from engine.rulebook.findings import listed, suggestion
 from engine.rulebook.nodes import Node
 from engine.rulebook.reading import Reading
@@ -12,7 +13,6 @@ from engine.rulebook.words import BREAKER, CAPS, CONTACTS, EXCLUDE
 _CAP = re.compile(r"(\d{1,4}) +per +(\S+(?: [smhdw])?)", re.ASCII)
 _SHARE = re.compile(r"(\d{1,2}(?:\.\d{1,4})?)% +of +(\d{1,5})", re.ASCII)
 _PAUSES = sorted(CONTACTS.keys() - {"outreach.sent"})  # between mails of ours lies the gap
-_DOMAIN = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)+", re.ASCII)
 
 
 def read_contact(reading: Reading, policy: Mapping[str, Node]) -> ContactPolicy:
@@ -24,7 +24,7 @@ def read_contact(reading: Reading, policy: Mapping[str, Node]) -> ContactPolicy:
         _caps(reading, caps["account"], "caps.account") if "account" in caps else (),
         reading.span(policy["gap"], "gap") if "gap" in policy else 0,
         _pauses(reading, policy["pause_after"]) if "pause_after" in policy else (),
-        _domains(reading, exclude["domains"]) if "domains" in exclude else (),
+        read_domains(reading, exclude["domains"], "exclude.domains") if "domains" in exclude else (),
         reading.literals(exclude["accounts"], "exclude.accounts") if "accounts" in exclude else (),
         "cancelled" in exclude and reading.flag(exclude["cancelled"], "exclude.cancelled"),
         reading.span(policy["near_meeting"], "near_meeting") if "near_meeting" in policy else 0,
@@ -91,12 +91,13 @@ def _pauses(reading: Reading, node: Node) -> tuple[tuple[str, int], ...]:
     return tuple(found)
 
 
-def _domains(reading: Reading, node: Node) -> tuple[str, ...]:
+def read_domains(reading: Reading, node: Node, what: str) -> tuple[str, ...]:
+    """Mail domains, one or a list; in letters of any language."""
     found = []
     for item in node.items if node.items is not None else [node]:
-        domain = reading.text(item, "exclude.domains").lower()
-        if _DOMAIN.fullmatch(domain):
-            found.append(domain)
+        domain = reading.text(item, what)
+        if wire(domain) is not None:
+            found.append(domain.lower())
         else:
-            reading.error(item, f"exclude.domains: should be a domain such as acme.example; found {domain[:60]!r}")
+            reading.error(item, f"{what}: should be a domain such as acme.example; found {domain[:60]!r}")
     return tuple(found)

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from typing import Literal
 
-from engine.domains import within
+from engine.domains import wire, within
 from engine.holidays import wrong_code
-from engine.rulebook.contact import read_breaker, read_contact
+from engine.rulebook.contact import read_breaker, read_contact, read_domains
 from engine.rulebook.findings import Place, listed, suggestion
 from engine.rulebook.nodes import Node
 from engine.rulebook.reading import Reading
@@ -315,7 +315,7 @@ def read_policy(reading: Reading, node: Node) -> Policy:
         reading.error(keys["timezone"], f"timezone: '{zone[:60]}' is no zone{near}")
         zone = default.timezone
     staff = reading.mapping(keys["staff"], "staff", STAFF) if "staff" in keys else {}
-    domains = tuple(text.lower() for text in reading.texts(staff["domains"], "domains")) if "domains" in staff else ()
+    domains = read_domains(reading, staff["domains"], "staff.domains") if "domains" in staff else ()
     return Policy(
         zone,
         domains,
@@ -343,7 +343,8 @@ def _staff_names(reading: Reading, node: Node, domains: Sequence[str]) -> tuple[
             domain = address.rpartition("@")[2].lower()
             reading.error(at, f"staff.names: '@{domain[:60]}' is no domain of ours; add it to policy.staff.domains")
         else:
-            found.append((address.lower(), reading.text(inner, "staff.names", 60)))
+            local, _, domain = address.lower().rpartition("@")
+            found.append((f"{local}@{wire(domain) or domain}", reading.text(inner, "staff.names", 60)))
     return tuple(found)
 
 

@@ -668,6 +668,14 @@ WRONG = [
         id="notify to a foreign address",
     ),
     pytest.param(
+        "policy: {staff: {domains: [straße.example, ours]}}\n",
+        [
+            "1:28: error: staff.domains: should be a domain such as acme.example; found 'straße.example'",
+            "1:44: error: staff.domains: should be a domain such as acme.example; found 'ours'",
+        ],
+        id="staff domains that no address could ever be of",
+    ),
+    pytest.param(
         "rules:\n- id: r\n  when: [seats > 1]\n  send: {template: t, to: rule owner, class: relationship}\n",
         ["4:9: error: rule r: to: send goes to a customer's people, not to us; use notify"],
         id="send to one of us",
@@ -866,6 +874,15 @@ WRONG = [
 @pytest.mark.parametrize(("text", "expected"), WRONG)
 def test_what_is_wrong_is_said_with_its_place(text: str, expected: list[str]) -> None:
     assert [str(finding).removeprefix("rules/a.yml:") for finding in found_in(text)] == expected
+
+
+@pytest.mark.parametrize(
+    ("ours", "to"), [("bücher.example", "xn--bcher-kva.example"), ("Bücher.example", "bücher.example")]
+)
+def test_a_domain_of_ours_may_be_written_in_letters_of_any_language(ours: str, to: str) -> None:
+    text = f"policy: {{staff: {{domains: [{ours}], names: {{a@{to}: Ann}}}}}}\nrules:\n- id: r\n"
+    text += f"  when: [seats > 1]\n  notify: {{template: n, to: a@{to}}}\n"
+    assert [one for one in found_in(text) if one.severity == "error"] == []
 
 
 def test_a_book_with_a_warning_is_a_book_and_one_with_an_error_is_none() -> None:

@@ -1,5 +1,6 @@
 """The sender: what leaves, what stays, and that nothing leaves twice."""
 
+import dataclasses
 import logging
 import time
 from contextlib import nullcontext, suppress
@@ -28,7 +29,7 @@ from tests.outreach.given import ADA, DUE, NOON, POLICY, SENDER, keep, made_temp
 
 
 def sent(store, templates, channel, *, at=DUE, **more):
-    return send_due(store, templates, channel, sender=SENDER, at=at, by="test", policy=POLICY, **more)
+    return send_due(store, templates, channel, **{"sender": SENDER, "at": at, "by": "test", "policy": POLICY, **more})
 
 
 def inbox(store, account="acme"):
@@ -207,6 +208,14 @@ def test_customers_and_staff_never_get_each_others_mail(store, templates, email,
     keep(store, planned(audience=audience, to=to, template=template), people={"u1": {"email": email}})
     assert sent(store, templates, MemoryChannel()).suppressed == 1
     assert (only(store).state, only(store).why) == ("suppressed", why)
+
+
+@pytest.mark.parametrize("ours", ["bücher.example", "xn--bcher-kva.example", "Bücher.example"])
+def test_a_domain_of_ours_in_other_letters_is_ours_however_it_is_written(store, templates, ours):
+    keep(store, planned(to="u1"), people={"u1": {"email": "ada@bücher.example"}})
+    policy = dataclasses.replace(POLICY, staff_domains=(ours,))
+    sent(store, templates, MemoryChannel(), policy=policy)
+    assert only(store).why == "a customer's mail to a staff address"
 
 
 def test_a_suppressed_address_is_never_written_to_whatever_its_case(store, templates):
