@@ -9,6 +9,7 @@ from engine.decision import Decision, Fact, MailState
 from engine.feedback import Feedback, Heard, Learned, Step
 from engine.instants import Instant
 from engine.log import EngineEntry, Entry, Event, Recorded
+from engine.pacing import Counted, Full, Meter
 
 DEFAULT_LANES = 8
 Objection = TypeVar("Objection")
@@ -780,6 +781,19 @@ class Store(Protocol):
 
     def stops(self) -> list[Stop]:
         """What is stopped, and what goes on slowly after that; the oldest first."""
+        ...
+
+    # -- how many may leave ----------------------------------------------------------------------------------------
+    def paced(self, meters: Sequence[Meter]) -> dict[str, Counted]:
+        """What was counted under these limits, by their names."""
+        ...
+
+    def pace(self, mails: Sequence[Sequence[Meter]], *, at: Instant) -> list[Full | None]:
+        """Count mails that are about to leave at ``at``, each under all of its limits, or under none where one is full.
+
+        The answers come in the order of the mails; None: it is counted and may leave. Of two senders that ask at once
+        one finds what the other has counted.
+        """
         ...
 
     # -- what providers tell ---------------------------------------------------------------------------------------

@@ -32,6 +32,7 @@ WHOLE = (
     tables.touches,
     tables.suppressions,
     tables.stops,
+    tables.paces,
     tables.reminders,
     tables.choices,
     tables.approvals,

@@ -13,6 +13,7 @@ from engine.feedback import Feedback, Heard, Learned, Step
 from engine.instants import Instant
 from engine.lanes import lane_of
 from engine.log import Entry
+from engine.pacing import Counted, Full, Meter
 from engine.store import (
     Approval,
     Batch,
@@ -57,6 +58,7 @@ from engine.stores import (
     mails,
     outbox,
     ownership,
+    paces,
     persons,
     reminders,
     rule_mails,
@@ -488,6 +490,17 @@ class SqlStore:
         """What is stopped, and what goes on slowly after that."""
         with self._driver.reading() as connection:
             return stops.read(connection)
+
+    # -- how many may leave ----------------------------------------------------------------------------------------
+    def paced(self, meters: Sequence[Meter]) -> dict[str, Counted]:
+        """What was counted under these limits, by their names."""
+        with self._driver.reading() as connection:
+            return paces.read(connection, meters)
+
+    def pace(self, mails: Sequence[Sequence[Meter]], *, at: Instant) -> list[Full | None]:
+        """Count mails that are about to leave, each under all of its limits or none."""
+        with self._driver.writing() as connection:
+            return paces.take(connection, self._driver, mails, at=at)
 
     # -- what providers tell ---------------------------------------------------------------------------------------
     def put_feedback(self, rows: Sequence[Feedback], *, suppress: Mapping[str, str] | None = None) -> int:

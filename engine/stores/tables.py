@@ -315,6 +315,15 @@ stops = sa.Table(
     _may("per_hour", sa.Integer()),
 )
 
+# How many mails were counted under a limit, by the part of its span in which they left; no domain stands in a name.
+paces = sa.Table(
+    "paces",
+    metadata,
+    sa.Column("name", TEXT, primary_key=True),
+    sa.Column("at", BIG, primary_key=True, autoincrement=False),
+    _must("mails", sa.Integer()),
+)
+
 # What the reader of an address chose for a topic ("*": all mails but transactional ones): "in" or "out".
 choices = sa.Table(
     "choices",
