@@ -9,6 +9,7 @@ import msgspec
 from engine.closed import EVERY, LEAST
 from engine.decision import Decision, Ended, Fact, Mail, Outcome, Subject, decision_id, outreach_id
 from engine.events import decode_properties, encode_properties
+from engine.going_live import drop, let_in, next_release, occasion_now, subject_of
 from engine.holding import born, expire, next_end, reconsider, release, waits
 from engine.hours import due_at
 from engine.instants import DAY, MINUTE, Instant, iso
@@ -80,6 +81,7 @@ class Account:
         "portfolio",
         "position",
         "program",
+        "released",
         "seat",
         "state",
         "tidy_at",
@@ -108,6 +110,7 @@ class Account:
         self.truths: dict[str, dict[Key, Memory]] = {}
         self.used: Occasions = {}
         self.open: dict[str, dict[str, Planned]] = {}
+        self.released: dict[str, Instant] | None = None
 
     # -- taking entries --------------------------------------------------------------------------------------------
     def take(self, recorded: Recorded, history: History) -> list[Fact]:
@@ -167,6 +170,7 @@ class Account:
                 program.shape.fill(self.state, events, self.zone, at, kept=kept, things=things)
         facts = list(self._removed(at))
         changed = [rule for rule in program.rules if before.get(rule.rule.id) != rule.fingerprint]
+        drop(self, (rule.rule.id for rule in changed))
         view = self.view(at)
         for rule in changed:
             self.settle(rule, view)
@@ -193,6 +197,8 @@ class Account:
                 self._look_things(rule, view, facts)
             elif rule.way == "event":
                 self.look_events(rule, view, happening, facts)
+        if self.released:
+            let_in(self, view, facts)
         self.clock = at
         self.looks += happening is not None or not self.program.tells_parts
         self.schedule(view)
@@ -255,6 +261,14 @@ class Account:
         elif begins:
             wanted = "once" if rule.rule.re_entry.kind == "never" else spelled(at)
             self._ask(rule, key, subject, view, wanted, facts, readers)
+
+    def enter(self, rule: RuleProgram, key: Key, view: AccountView, facts: list[Fact]) -> None:
+        """Decide for a subject that is inside already, as at an edge."""
+        subject = subject_of(rule, key, view)
+        wanted = occasion_now(rule, subject, view)
+        if rule.once_per is not None:
+            self.truths[rule.rule.id][key].seen = wanted
+        self._ask(rule, key, subject, view, wanted, facts)
 
     def remember(self, rule_id: str, key: Key, memory: Memory) -> Memory:
         """From now on the rule is true for the subject."""
@@ -679,6 +693,7 @@ class Account:
                     next_at = end
         if self.late and self.open:
             next_at = min(next_at, next_end(self, at) or next_at)
+        next_at = min(next_at, next_release(self) or next_at)
         self.next_at = next_at if next_at < FOREVER else None
 
     def wanted_zone(self) -> Zone:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 
 from engine.account import PORTFOLIO, Account, History
 from engine.decision import Fact
+from engine.going_live import RELEASED, note
 from engine.instants import Instant
 from engine.log import EngineEntry, Entry, Recorded
 from engine.parts import Parts
@@ -115,10 +116,22 @@ class Lane:
         if entry.kind in {"source.late", "source.well"}:
             return self._source(entry)
         account = self.accounts.get(entry.account_id or "")
-        if account is not None and entry.kind in ENDED:
+        if account is None or account.position >= entry.position:
+            return []
+        if entry.kind in ENDED:
             account.position = entry.position
             account.ended(entry.body)
+        elif entry.kind == RELEASED:
+            account.position = entry.position
+            note(account, entry.body)
+            facts = self.looked_at(account, entry.recorded_at)
+            self._schedule(account)
+            return facts
         return []
+
+    def looked_at(self, account: Account, at: Instant) -> list[Fact]:
+        """Look at everything of an account."""
+        return account.look(at)
 
     def _activate(self, entry: EngineEntry) -> list[Fact]:
         self.program = self._programs(entry.body["fingerprint"])

@@ -33,6 +33,7 @@ class Packed(msgspec.Struct):
     late: tuple[str, ...] = ()
     wide: bool = False
     """Are numbers beyond 64 bits among what measures keep, so that all of it is packed as JSON values are?"""
+    released: dict[str, Instant] | None = None
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -66,6 +67,7 @@ def freeze(account: Account) -> bytes:
         account.used,
         account.open,
         account.late,
+        released=account.released,
     )
     try:
         return _encode(packed)
@@ -91,6 +93,7 @@ def thaw(account_id: str, position: int, program: Program, state: bytes) -> Acco
     account.portfolio, account.late = packed.portfolio, packed.late
     used = {shared(world): rows for world, rows in packed.used.items()}
     account.truths, account.used, account.open = packed.truths, used, packed.open
+    account.released = packed.released
     return account
 
 

@@ -835,8 +835,8 @@ class Store(Protocol):
         ...
 
     # -- inbox, people, dead letters, audit ------------------------------------------------------------------------
-    def put_inbox(self, rows: Sequence[tuple[str, InboxKind, bytes]], *, at: Instant) -> None:
-        """Leave something for the owner of each account's lane: (account id, kind, body)."""
+    def put_inbox(self, rows: Sequence[tuple[str, InboxKind, bytes]], *, at: Instant, note: Note | None = None) -> None:
+        """Leave something for the owner of each account's lane: (account id, kind, body); ``note`` for the audit."""
 
     def waiting(self, after: Mapping[int, int]) -> frozenset[int]:
         """The lanes among these in whose inbox something was left after the given number."""

@@ -32,6 +32,7 @@ WORDS = {
     "outcomes": "outcomes:outcomes",
     "reports": "reports:reports",
     "replay": "replay:replay",
+    "rules": "rules:rules",
     "outreach": "outreach:outreach",
     "send": "send:send",
     "feedback": "feedback:feedback",

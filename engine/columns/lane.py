@@ -865,6 +865,10 @@ class ColumnLane(Lane):
         self._read_all(seat, totals, account.view(at))
         return self._whole_look(account, at)
 
+    def looked_at(self, account: Account, at: Instant) -> list[Fact]:
+        """Look at everything of an account."""
+        return self._whole_look(account, at) if account.seat is not None else super().looked_at(account, at)
+
     def weighed(self, account: Account, at: Instant, *, look: bool) -> list[Fact]:
         """What its open mails must do now that other sources are late; with ``look`` it is looked at first."""
         if account.seat is None:

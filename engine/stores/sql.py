@@ -540,10 +540,12 @@ class SqlStore:
             return feedback.clear(connection, before)
 
     # -- inbox, people, dead letters, audit ------------------------------------------------------------------------
-    def put_inbox(self, rows: Sequence[Letter], *, at: Instant) -> None:
+    def put_inbox(self, rows: Sequence[Letter], *, at: Instant, note: Note | None = None) -> None:
         """Leave something for the owner of each account's lane."""
         with self._driver.writing() as connection:
             arrivals.put_inbox(connection, self._driver, rows, lanes=self._lanes, at=at)
+            if note is not None:
+                persons.note(connection, note)
 
     def waiting(self, after: Mapping[int, int]) -> frozenset[int]:
         """The lanes among these in whose inbox something lies after the number."""
