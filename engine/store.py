@@ -361,6 +361,22 @@ class Stop(msgspec.Struct, frozen=True):
         return "nothing leaves" if self.per_hour is None else f"goes on, {self.per_hour} an hour"
 
 
+class Outage(msgspec.Struct, frozen=True, kw_only=True):
+    """A channel that takes nothing since ``since``; the next mail is tried at ``until``.
+
+    ``ours``: our own settings are wrong, so no waiting mends it. ``failures`` one after the other, and which sender
+    said it last (``by``).
+    """
+
+    channel: str
+    since: Instant
+    until: Instant
+    why: str
+    ours: bool
+    failures: int
+    by: str
+
+
 class Ramp(msgspec.Struct, frozen=True):
     """How what was stopped goes on: mails that had waited and left, since it goes on and in the last hour."""
 
@@ -508,6 +524,21 @@ class Store(Protocol):
 
     def close(self) -> None:
         """Give every connection back."""
+
+    # -- channels that are away --------------------------------------------------------------------------------------
+    def outages(self) -> list[Outage]:
+        """Channels that take nothing now, by name."""
+        ...
+
+    def put_outage(self, one: Outage) -> None:
+        """Say that a channel takes nothing. One that was said to before keeps its ``since``."""
+
+    def try_channel(self, one: Outage, *, until: Instant) -> bool:
+        """Take the trial of a channel, as ``one`` was read, until then; of two at once, one finds it taken."""
+        ...
+
+    def end_outage(self, channel: str) -> None:
+        """Say that a channel takes mails again."""
 
     # -- ownership -------------------------------------------------------------------------------------------------
     def claim(

@@ -33,6 +33,7 @@ WHOLE = (
     tables.suppressions,
     tables.stops,
     tables.paces,
+    tables.outages,
     tables.reminders,
     tables.choices,
     tables.approvals,

@@ -29,6 +29,7 @@ from engine.store import (
     LetterCount,
     Note,
     Objection,
+    Outage,
     Outgoing,
     OutgoingKind,
     OutreachChange,
@@ -56,6 +57,7 @@ from engine.stores import (
     kept,
     log,
     mails,
+    outages,
     outbox,
     ownership,
     paces,
@@ -501,6 +503,27 @@ class SqlStore:
         """Count mails that are about to leave, each under all of its limits or none."""
         with self._driver.writing() as connection:
             return paces.take(connection, self._driver, mails, at=at)
+
+    # -- channels that are away --------------------------------------------------------------------------------------
+    def outages(self) -> list[Outage]:
+        """Channels that take nothing now."""
+        with self._driver.reading() as connection:
+            return outages.read(connection)
+
+    def put_outage(self, one: Outage) -> None:
+        """Say that a channel takes nothing."""
+        with self._driver.writing() as connection:
+            outages.put(connection, self._driver, one)
+
+    def try_channel(self, one: Outage, *, until: Instant) -> bool:
+        """Take the trial of a channel."""
+        with self._driver.writing() as connection:
+            return outages.try_again(connection, one, until)
+
+    def end_outage(self, channel: str) -> None:
+        """Say that a channel takes mails again."""
+        with self._driver.writing() as connection:
+            outages.end(connection, channel)
 
     # -- what providers tell ---------------------------------------------------------------------------------------
     def put_feedback(self, rows: Sequence[Feedback], *, suppress: Mapping[str, str] | None = None) -> int:

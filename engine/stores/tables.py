@@ -324,6 +324,19 @@ paces = sa.Table(
     _must("mails", sa.Integer()),
 )
 
+# Channels that take nothing now, so that all senders leave them alone and whoever is on call sees it.
+outages = sa.Table(
+    "outages",
+    metadata,
+    sa.Column("channel", TEXT, primary_key=True),
+    _must("since", BIG),
+    _must("until", BIG),
+    _must("why", TEXT),
+    _must("ours", sa.Integer()),
+    _must("failures", sa.Integer()),
+    _must("by", TEXT),
+)
+
 # What the reader of an address chose for a topic ("*": all mails but transactional ones): "in" or "out".
 choices = sa.Table(
     "choices",

@@ -11,7 +11,8 @@ import msgspec
 
 from engine.errors import RingfirstError
 from engine.instants import DAY, SECOND, Instant
-from engine.store import Heartbeat, LetterCount, Store
+from engine.store import Heartbeat, LetterCount, Outage, Store
+from outreach.circuit import standing
 from outreach.doubts import SENDGRID, silent
 from ringfirst.intake import now
 from ringfirst.logs import redacted
@@ -80,6 +81,8 @@ class Stock(NamedTuple):
     mails: Mapping[str, int]
     unheard_seconds: float = 0.0
     """For how long mails have left by SendGrid without a word of any; 0: it tells of them."""
+    outages: Sequence[Outage] = ()
+    """Channels that take nothing now."""
 
 
 class Herald(threading.Thread):
@@ -143,7 +146,8 @@ class Herald(threading.Thread):
         at = time.monotonic()
         if self._stock_seconds is not None and at - self._stocked >= self._stock_seconds:
             unheard = silent(self._store, SENDGRID, now()) / SECOND
-            self.stock = Stock(self._store.dead_letter_counts(), self._store.mail_counts(), unheard)
+            away = standing(self._store.outages(), now())
+            self.stock = Stock(self._store.dead_letter_counts(), self._store.mail_counts(), unheard, away)
             self._stocked = at
 
     def stop(self) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 from engine.errors import RingfirstError, StoreError
 from engine.instants import DAY, SECOND
 from engine.store import Store
+from outreach.circuit import standing
 from outreach.doubts import SENDGRID, silent
 from ringfirst.intake import now
 from ringfirst.oncall.status import Seen, Status, status
@@ -100,6 +101,7 @@ class Lookout:
                 "mails": store.mail_counts(),
                 "unheard": silent(store, SENDGRID, at) / SECOND,
                 "stops": store.stops(),
+                "outages": standing(store.outages(), at),
                 "shares": store.shares(after=max(clocks) - DAY) if clocks else [],
             }
             if self._kafka is not None:

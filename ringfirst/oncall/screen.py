@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from engine.instants import DAY, HOUR, MINUTE, SECOND, Instant, iso
+from outreach.circuit import serious
 from ringfirst.answers import plural, shown
 from ringfirst.oncall.status import LaneStatus, Status, WorkerStatus
 from ringfirst.oncall.words import WORDS
@@ -132,6 +133,10 @@ def _headline(found: Status) -> Iterator[Text]:
             f"SendGrid tells nothing of the mails of the last {span(found.unheard_seconds)}: look at its Event Webhook"
         )
         yield Text(words, STYLES["stalled"])
+    for away in found.outages:
+        words = f"NOTHING LEAVES BY {away.channel.upper()} for {span((found.at - away.since) / SECOND)}: {away.why}"
+        words += "; somebody must mend that" if away.ours else f"; tried again at {iso(away.until)[11:19]}"
+        yield Text(shown(words), STYLES["stalled" if serious(away, found.at) else "catching up"])
     for one in found.stops[:MOST_STOPS]:
         words = f"STOPPED: {one.words}: {one.pace}; since {iso(one.at)} by {one.who}: {one.why}"
         yield Text(shown(words), STYLES["catching up"])

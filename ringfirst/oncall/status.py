@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from engine.instants import MINUTE, SECOND, Instant
-from engine.store import Heartbeat, LaneInfo, LetterCount, Share, Stop
+from engine.store import Heartbeat, LaneInfo, LetterCount, Outage, Share, Stop
+from outreach.circuit import serious
 from ringfirst import owners
 from ringfirst.oncall.told import HEARD_SECONDS, ErrorTold, LaneTold, WorkerTold, read_told
 from ringfirst.oncall.words import Look, Word, left, rates, word, worst
@@ -54,6 +55,7 @@ class WorkerStatus(msgspec.Struct, frozen=True, kw_only=True):
 class Status(msgspec.Struct, frozen=True, kw_only=True):
     """Everything. ``unheard_seconds``: how long mails have left by SendGrid without a word of any.
 
+    ``outages`` are channels that take nothing, and since when.
     ``store`` and ``kafka`` say what is wrong with them (None = nothing; ``kafka_used`` tells if any).
     """
 
@@ -69,6 +71,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     rebalances_24h: int
     mails: dict[str, int]
     unheard_seconds: float
+    outages: list[Outage]
     stops: list[Stop]
     dead_letters: int
     oldest_dead_letter_at: Instant | None
@@ -78,8 +81,9 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def well(self) -> bool:
-        """Is nothing stalled, stopped or away?"""
-        return self.state in {"OK", "catching up"} and self.store is None and self.kafka is None
+        """Is nothing stalled, stopped, silent or away?"""
+        lanes = self.state in {"OK", "catching up"} and self.store is None and self.kafka is None
+        return lanes and not self.unheard_seconds and not any(serious(one, self.at) for one in self.outages)
 
 
 class Seen(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,6 +98,7 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     shares: Sequence[Share] = ()
     mails: Mapping[str, int] = {}
     unheard: float = 0.0
+    outages: Sequence[Outage] = ()
     stops: Sequence[Stop] = ()
     store: str | None = None
     kafka: str | None = None
@@ -128,6 +133,7 @@ def status(first: Seen, last: Seen) -> Status:
         rebalances_24h=max((one.rebalances_24h or 0 for one in alive), default=0),
         mails=dict(last.mails),
         unheard_seconds=last.unheard,
+        outages=list(last.outages),
         stops=[one for one in last.stops if one.pace],
         dead_letters=sum(one.count for one in last.letters),
         oldest_dead_letter_at=min((one.oldest_at for one in last.letters), default=None),

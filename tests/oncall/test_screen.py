@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from engine.instants import DAY, HOUR, MINUTE
-from engine.store import LetterCount
+from engine.store import LetterCount, Outage
 from ringfirst.oncall.screen import screen
 from ringfirst.oncall.status import Seen, status
 from ringfirst.oncall.told import ErrorTold, LaneTold
@@ -137,6 +137,34 @@ def test_while_kafka_is_away_nothing_looks_well():
     assert text.lstrip().startswith("KAFKA AWAY")
     assert "how far behind is not known" in text
     assert (found.state, found.well) == ("stalled", False)
+
+
+@pytest.mark.parametrize(
+    ("ours", "minutes", "words", "well"),
+    [
+        (True, 1, "NOTHING LEAVES BY SMTP for 1 m: smtp: 535; somebody must mend that", False),
+        (False, 1, "NOTHING LEAVES BY SMTP for 1 m: smtp: 535; tried again at", True),
+        (False, 10, "NOTHING LEAVES BY SMTP for 10 m: smtp: 535; tried again at", False),
+    ],
+)
+def test_a_channel_that_takes_nothing_is_told_and_ends_with_1_when_somebody_must_act(ours, minutes, words, well):
+    away = Outage(
+        channel="smtp", since=AT - minutes * MINUTE, until=AT, why="smtp: 535", ours=ours, failures=1, by="desk:1"
+    )
+    seen = Seen(
+        at=AT, steady=0.0, infos=[info(0, owner="desk:1:99:worker:ringfirst")], kafka_used=False, outages=[away]
+    )
+    now = status(seen, seen)
+    assert any(line.startswith(words) for line in drawn(now, 120))
+    assert (now.state, now.well) == ("OK", well)
+    assert status(seen, msgspec.structs.replace(seen, outages=[])).well
+
+
+def test_a_silent_provider_alone_ends_with_1():
+    seen = Seen(
+        at=AT, steady=0.0, infos=[info(0, owner="desk:1:99:worker:ringfirst")], kafka_used=False, unheard=2_400.0
+    )
+    assert (status(seen, seen).state, status(seen, seen).well) == ("OK", False)
 
 
 def test_a_provider_that_says_nothing_is_told_and_one_that_talks_is_not():

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from engine.instants import HOUR
-from engine.store import LetterCount
+from engine.store import LetterCount, Outage
 from ringfirst import cli
 from ringfirst.intake import now
 from ringfirst.oncall.herald import Stock
@@ -42,7 +42,8 @@ def shown(desk):
     tally.begun({Partition("usage", 0): 0})
     tally.ends({Partition("usage", 0): 3}, {})
     tally.failed("halted")
-    worker.herald.stock = Stock([LetterCount("usage", 0, 1, now() - HOUR)], {"queued": 1})
+    away = Outage(channel="smtp", since=now() - HOUR, until=now(), why="away", ours=False, failures=1, by="desk")
+    worker.herald.stock = Stock([LetterCount("usage", 0, 1, now() - HOUR)], {"queued": 1}, 0.0, [away])
     labels: dict[str, set[str]] = {}
     _, text = worker.ask("/metrics")
     for name, told in re.findall(r"^([a-z_]+)(?:\{(.*)\})? \S+$", text, re.MULTILINE):
