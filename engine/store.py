@@ -290,8 +290,9 @@ class Contact(msgspec.Struct, frozen=True):
 class Approval(msgspec.Struct, frozen=True, kw_only=True):
     """Words that a person let leave as one mail, for exactly the decisions in ``rows`` (outreach id and instant).
 
-    ``mail_id`` is the first of these ids. It holds until ``until``. ``digest`` binds words, reader and class;
-    ``words`` are ``subject``, ``text``, ``html`` and ``preview``, ``was`` those before somebody changed them.
+    ``mail_id`` is the first of these ids. It holds until ``until``. ``digest`` binds words, reader, class and
+    ``sender``, which is who it is from and where its links lead. ``words`` are ``subject``, ``text``, ``html`` and
+    ``preview``, ``was`` those before somebody changed them.
     """
 
     mail_id: str
@@ -303,6 +304,7 @@ class Approval(msgspec.Struct, frozen=True, kw_only=True):
     digest: str
     words: dict[str, str]
     was: dict[str, str] | None = None
+    sender: dict[str, Any] | None = None
 
 
 ReminderState = Literal["waiting", "posting", "told"]

@@ -55,7 +55,7 @@ def write_mail(rows: Sequence[OutreachRow], post: Post, *, mail_id: str, words: 
     customer = first.audience == "customer"
     return build_mail(
         words or (render(post.templates[DIGEST], _digest(notes, post)) if folded else render_rows(rows, post, links)),
-        _writer(first, post),
+        writer(first, post),
         mail_id=mail_id,
         rule=DIGEST if folded else first.rule,
         due_at=max(row.due_at for row in rows),
@@ -75,10 +75,10 @@ def context_of(rows: Sequence[OutreachRow], post: Post, links: Links | None = No
     """What the template of one mail gets."""
     people = post.people(rows[0].account_id)
     plural = post.templates[rows[0].template].plural
-    return build_context(rows, people, _writer(rows[0], post), plural=plural, links=links)
+    return build_context(rows, people, writer(rows[0], post), plural=plural, links=links)
 
 
-def _writer(row: OutreachRow, post: Post) -> Sender:
+def writer(row: OutreachRow, post: Post) -> Sender:
     """Who a mail is from: to a customer, whoever looks after the account, as its decision froze it."""
     if row.audience == "staff":
         return post.sender

@@ -24,7 +24,7 @@ from engine.rulebook.spec import Policy
 from engine.rulebook.topics import topic_of
 from engine.store import ALL_TOPICS, NOTE, Approval, OutreachRow, Reader, Standing, Stop, Store, Watch
 from outreach.addresses import address_key
-from outreach.approving import FRESH, NO_SENDER, signed_by_example, void, words_of
+from outreach.approving import FRESH, void, words_of
 from outreach.breaker import Guard, canary, tripped, watch_of
 from outreach.channel import Channel, DeliveryError, Verdict
 from outreach.context import Lookup, People, Sender, reader_address
@@ -32,7 +32,7 @@ from outreach.doubts import Doubts, doubtful, is_one, sendable
 from outreach.feedback import settle
 from outreach.folding import fold, is_folded
 from outreach.gate import Post, across_since, asking, by_rank, judge, looks_back, person_of, too_old, unusable
-from outreach.joining import join_rows, joined_by, write_mail
+from outreach.joining import join_rows, joined_by, write_mail, writer
 from outreach.links import Links, Token, links_of
 from outreach.mail import Outgoing
 from outreach.policy import No
@@ -420,12 +420,10 @@ class _Run:
         found = [known[row.outreach_id] for row in rows if row.outreach_id in known]
         if not found and all(row.mode == "auto" for row in rows):
             return self._written(rows, state)
-        why = void(found, rows, self._others(rows), person=person_of(rows[0], self._post), at=self._at)
+        person, sender = person_of(rows[0], self._post), writer(rows[0], self._post)
+        why = void(found, rows, self._others(rows), person=person, sender=sender, at=self._at)
         if why is None:
-            words = words_of(found[0].words)
-            if not (self._post.away and signed_by_example(words, self._post.sender)):
-                return self._written(rows, state, words)
-            why = NO_SENDER
+            return self._written(rows, state, words_of(found[0].words))
         for row in rows:
             self._end(row, "in_review", why, before=state)
         return None

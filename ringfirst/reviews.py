@@ -11,9 +11,9 @@ from engine.instants import Instant
 from engine.rulebook.spec import Policy
 from engine.store import OutreachRow, Store
 from outreach.approving import approval_of, digest
-from outreach.context import reader_address, reader_name
+from outreach.context import Sender, reader_address, reader_name
 from outreach.gate import Post, person_of, unusable
-from outreach.joining import context_of, join_rows, joined_by, render_rows
+from outreach.joining import context_of, join_rows, joined_by, render_rows, writer
 from outreach.rendering import Rendered
 from outreach.rewording import letter, reworded
 from outreach.sender import post_of
@@ -34,6 +34,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     """One mail that waits: its rows, and either its words or the fault that keeps it from being written."""
 
     rows: list[OutreachRow]
+    sender: Sender
     address: str | None
     name: str
     words: Rendered | None
@@ -83,10 +84,11 @@ def approve(
     """Let a mail leave as it was read, or in other ``words``; gives why it could not be approved, or None."""
     if one.words is None:
         return one.fault or "it cannot be written"
-    person = person_of(one.rows[0], post)
-    until = at + post.policy.hold_for
+    person, until = person_of(one.rows[0], post), at + post.policy.hold_for
     was = one.words if words is not None else None
-    approval = approval_of(one.rows, words or one.words, person=person, at=at, who=who, until=until, was=was)
+    approval = approval_of(
+        one.rows, words or one.words, person=person, sender=one.sender, at=at, who=who, until=until, was=was
+    )
     return None if store.approve(one.rows, approval) else "it changed while you read it; look at it again"
 
 
@@ -147,7 +149,7 @@ def outliers(mails: Sequence[Asked]) -> Iterator[str]:
 
 
 def _read(post: Post, rows: list[OutreachRow]) -> Asked:
-    people = post.people(rows[0].account_id)
+    people, sender = post.people(rows[0].account_id), writer(rows[0], post)
     address = reader_address(rows[0], people)
     words, fault = None, "no address" if address is None else None
     if rows[0].template not in post.templates:
@@ -159,5 +161,6 @@ def _read(post: Post, rows: list[OutreachRow]) -> Asked:
             fault = str(err)
     known = None
     if words is not None:
-        known = digest(words, person=person_of(rows[0], post), mail_class=rows[0].mail_class)
-    return Asked(rows=rows, address=address, name=reader_name(rows[0], people), words=words, fault=fault, digest=known)
+        known = digest(words, person=person_of(rows[0], post), mail_class=rows[0].mail_class, sender=sender)
+    name = reader_name(rows[0], people)
+    return Asked(rows=rows, sender=sender, address=address, name=name, words=words, fault=fault, digest=known)

@@ -39,9 +39,10 @@ def approve(
     """Let mails leave that wait for a person, each as it is shown: these words, to this reader, for these decisions.
 
     Whatever changes afterwards makes the approval void, and the mail comes back into review: another decision joins it,
-    one of its decisions is taken back, the reader's address changes, or hold_for of the policy passes. A template that
-    is edited afterwards changes nothing. Ends with 1 when something could not be approved. With --json: {"approved":
-    [{"outreach_id", "decisions", "digest"}], "left": [{"outreach_id", "why"}]}.
+    one of its decisions is taken back, the reader's address changes, the sender's settings are others than here, or
+    hold_for of the policy passes. A template that is edited afterwards changes nothing. Ends with 1 when something
+    could not be approved. With --json: {"approved": [{"outreach_id", "decisions", "digest"}], "left": [{"outreach_id",
+    "why"}]}.
     """
     from engine.errors import UsageError
     from ringfirst.answers import plural, print_json
@@ -279,7 +280,8 @@ def _letter(one: "Asked", subject: str, text: str) -> str:
     row = one.rows[0]
     head = f"{row.mail_class}, to {one.name} <{one.address}> of {row.account_id}, due {iso(row.due_at)}, by {row.rule}"
     body = "\n".join(shown(line) for line in text.splitlines())
-    return f"{shown(head)}\nhash {one.digest}\nSubject: {shown(subject)}\n\n{body}\n{'-' * 72}"
+    sender = f"From: {one.sender.name} <{one.sender.address}>"
+    return f"{shown(head)}\nhash {one.digest}\n{shown(sender)}\nSubject: {shown(subject)}\n\n{body}\n{'-' * 72}"
 
 
 def _edited(subject: str, text: str) -> tuple[str, str]:

@@ -64,6 +64,37 @@ def test_what_was_approved_without_a_sender_reaches_no_server(store, templates):
     assert (channel.mails, only(store).state, only(store).why) == ([], "in_review", NO_SENDER)
 
 
+@pytest.mark.parametrize(
+    ("setting", "change"),
+    [
+        pytest.param("RINGFIRST_SENDER", {"address": "other@ringfirst.example"}, id="From"),
+        pytest.param("RINGFIRST_SENDER", {"name": "Somebody else"}, id="name"),
+        pytest.param("RINGFIRST_REPLY_TO", {"reply_to": ("other@ringfirst.example",)}, id="answers"),
+        pytest.param("RINGFIRST_POSTAL_ADDRESS", {"postal_address": "2 Other Street"}, id="postal address"),
+        pytest.param("RINGFIRST_PUBLIC_URL", {"public_url": "https://other.example"}, id="links"),
+        pytest.param("RINGFIRST_UNSUBSCRIBE_TO", {"unsubscribe_to": "stop@other.example"}, id="unsubscribing"),
+    ],
+)
+def test_what_was_approved_under_another_sender_comes_back_and_says_why(store, templates, setting, change):
+    decision = planned(mode="review")
+    frozen = {**decision.frozen, "writer": "mara@ringfirst.example"}  # in whose name it leaves is bound with the rest
+    keep(store, msgspec.structs.replace(decision, frozen=frozen))
+    ours = msgspec.structs.replace(SENDER, address="success@acme.example", public_url="https://acme.example")
+    post = post_of(store, templates, msgspec.structs.replace(ours, **change), POLICY)
+    (one,) = read(post, store.outreach(states=["in_review"]))
+    assert approve(store, post, one, at=LATER, who="ann") is None
+    channel = MemoryChannel()
+    send_due(store, templates, channel, sender=ours, at=DUE, by="test", policy=POLICY)
+    why = f"approved with another {setting} than the sender has; approve it where that is set alike"
+    assert (channel.mails, only(store).state, only(store).why) == ([], "in_review", why)
+    post = post_of(store, templates, ours, POLICY)
+    (again,) = read(post, store.outreach(states=["in_review"]))
+    assert again.digest != one.digest, "somebody who wants to see exactly that mail leave sees that it is another"
+    assert approve(store, post, again, at=DUE, who="ann") is None
+    send_due(store, templates, channel, sender=ours, at=DUE + MINUTE, by="test", policy=POLICY)
+    assert only(store).state == "accepted"
+
+
 @pytest.mark.parametrize("mode", ["review", "auto"])
 def test_nothing_in_review_leaves_and_nothing_that_was_never_approved(store, templates, mode):
     keep(store, planned(mode=mode))
