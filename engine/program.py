@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from engine.agreed import IsReached, OfMetric
 from engine.closed import keep_of
 from engine.instants import Instant
 from engine.logic import FUNCTIONS, Truth
@@ -11,6 +12,7 @@ from engine.measures.counts import Counting
 from engine.measures.dates import HeldDays, MovedLater, Since
 from engine.measures.measure import Kept, Moment, hour_turns, matches
 from engine.rulebook.absence import owed
+from engine.rulebook.agreed import CURRENT, DERIVED, GOAL, is_derived
 from engine.rulebook.book import Rulebook
 from engine.rulebook.expressions import COMPARISONS, Term, shown, source
 from engine.rulebook.spec import Line, Measure, Rule, Test, Thing, Types, fingerprint
@@ -100,6 +102,8 @@ class ThingProgram:
         self.names: dict[str, int] = {}
         self._declared = dates
         self._measures = {measure.name: measure for measure in spec.measures}
+        self.metrics: Callable[[], tuple[Mapping[str, int], Sequence[Slot]]] = lambda: ({}, ())
+        """By value the account's slot of its measure, and those slots: what goals are about."""
         self._kept = {kept.spec.name: at for at, kept in enumerate(shape.kept)}
 
     def slot(self, name: str) -> int:
@@ -149,6 +153,8 @@ class ThingProgram:
         measure = self._measures.get(name)
         if measure is not None:
             return self._measure(measure)
+        if self.spec.name == GOAL and name in DERIVED:
+            return OfMetric(*self.metrics()) if name == CURRENT else IsReached(*self.metrics(), ThingView.value)
         if name in HOUR_SLOTS:
             return HOUR_SLOTS[name]()
         if name in _THING_READERS:
@@ -429,7 +435,12 @@ class Program:
         props = None if used is None or spec.name == PERSON else properties_of(spec, used.names, inner)
         shape = ThingShape(spec, kept, self.zone if spec.portfolio else None, props)
         shape.keep = keep_of(spec, self.book.measures.values())
-        return ThingProgram(spec, shape, dict(declared))
+        found = ThingProgram(spec, shape, dict(declared))
+        found.metrics = self._metrics
+        return found
+
+    def _metrics(self) -> tuple[Mapping[str, int], Sequence[Slot]]:
+        return {value.name: self.slot(value.measure) for value in self.book.values.values()}, self.slots
 
     def _rule(self, rule: Rule) -> RuleProgram:
         events: list[str] | None = [] if rule.subject == "event" else None
@@ -485,6 +496,8 @@ class Program:
         if name == "account_age_days":
             return True
         owner, _, rest = name.partition(".")
+        if thing == GOAL and is_derived(name):
+            return any(self._aged(value.measure, "") for value in self.book.values.values())
         inner = thing == PERSON and owner == PERSON
         measures = {m.name: m for m in self.book.things[PERSON].measures} if inner else self.book.measures
         measure = measures.get(rest if inner else name)
@@ -509,10 +522,10 @@ class Program:
         owner, _, rest = name.partition(".")
         if thing and owner == thing:
             measures = {measure.name: measure for measure in book.things[thing].measures}
-            return measures[rest].fingerprint if rest in measures else book.things[thing].fingerprint + rest
+            return measures[rest].fingerprint if rest in measures else self._mean_thing(thing) + rest
         if name in book.measures:
             measure = book.measures[name]
-            inner = book.things[measure.thing].fingerprint if measure.thing else ""
+            inner = self._mean_thing(measure.thing) if measure.thing else ""
             below = self._mean(measure.prop, "") if measure.verb == "portfolio" else ""
             return measure.fingerprint + inner + below
         if name in book.segments:
@@ -523,6 +536,13 @@ class Program:
             numbers = [(p.start, p.end, p.weight, p.if_unknown) for p in score.parts]
             return repr((parts, numbers, score.cap_above_worst, score.needs, score.bands, rest))
         return f"{name}:{book.account_attributes.get(name, '')}"
+
+    def _mean_thing(self, thing: str) -> str:
+        """A thing's own definition; a goal is also what the values are that it may be about."""
+        values = self.book.values.values() if thing == GOAL else ()
+        return self.book.things[thing].fingerprint + "".join(
+            f"{value.name}={self.book.measures[value.measure].fingerprint};" for value in values
+        )
 
 
 # -- reading -----------------------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from engine.instants import Instant, iso
 from engine.lanes import lane_of
 from engine.log import EngineEntry, Entry, Recorded
 from engine.program import NameUse, Program, read_use
+from engine.rulebook.agreed import DERIVED, GOAL
 from engine.rulebook.book import Rulebook
 from engine.rulebook.expressions import ExpressionError, parse
 from engine.rulebook.findings import Findings, Place, listed, suggestion
@@ -186,6 +187,7 @@ def _answer(view: AccountView, subject: ThingView | None, uses: Iterable[NameUse
 def _thing(view: ThingView) -> dict[str, Any]:
     state: ThingState = view.state
     shown = {"id": view.id, "properties": {name: row[2] for name, row in sorted(state.props.items())}}
-    waits = [] if view.kind == PERSON else ["waiting_hours", "answered"]
+    waits = [] if view.kind in {PERSON, GOAL} else ["waiting_hours", "answered"]
     names = [*(measure.name for measure in view.program.spec.measures), "open_days", *waits]
+    names += DERIVED if view.kind == GOAL else ()
     return {**shown, **{name: to_json(view.value(name)) for name in names}}

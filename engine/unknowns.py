@@ -6,6 +6,7 @@ from decimal import Decimal
 from engine.instants import iso
 from engine.measures.measure import Happening, Kept, Moment, is_there, not_yet_full, passes, stretch_of
 from engine.program import Program
+from engine.rulebook.agreed import DERIVED, GOAL
 from engine.rulebook.spec import Measure
 from engine.rulebook.words import SPELL_NAMES
 from engine.slots import Spells
@@ -140,6 +141,8 @@ def _of_thing(thing: ThingView, name: str, rows: Sequence[Happening]) -> str:
             own = [row for row in rows if thing.program.shape.thing_of(row.event) == thing.id]
             return _of_kept(kept, own, thing.state.seen, thing.moment, f"{who} was first seen")
         return _of_property(thing, measure.prop, "date" if measure.verb in {"days_to", "hours_to"} else None)
+    if thing.kind == GOAL and name in DERIVED:
+        return _of_goal(thing, rows)
     if name in _THING_WORDS:
         return f"{who} {_THING_WORDS[name]}"
     role = dict(thing.program.spec.people).get(name)
@@ -147,6 +150,15 @@ def _of_thing(thing: ThingView, name: str, rows: Sequence[Happening]) -> str:
         where = "the event that opened it" if role == "user_id" else f"its '{role}'"
         return f"{where} names nobody"
     return _of_property(thing, name, None)
+
+
+def _of_goal(goal: ThingView, rows: Sequence[Happening]) -> str:
+    value = goal.account.program.book.values.get(goal.id)
+    if value is None:
+        return f"the rulebook has no value '{goal.id[:60]}', which the goal is about"
+    if goal.account.value(value.measure) is None:
+        return f"{value.measure} is unknown: {why_unknown(goal.account, None, value.measure, rows)}"
+    return _of_property(goal, "target", "number")
 
 
 def _of_property(thing: ThingView, name: str, wanted: str | None) -> str:

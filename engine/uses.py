@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from engine.rulebook.agreed import GOAL, REACHED, is_derived
 from engine.rulebook.book import Rulebook
 from engine.rulebook.spec import Measure, Rule, Thing
 from engine.rulebook.words import THING_NAMES
@@ -65,6 +66,9 @@ def parts_of(book: Rulebook, name: str) -> list[str] | None:
 
 def _below(book: Rulebook, name: str) -> Iterable[str]:
     """What a name is made of."""
+    if is_derived(name):
+        measures = [value.measure for value in book.values.values()]
+        return [*measures, *([f"{GOAL}.target", f"{GOAL}.baseline"] if name.endswith(REACHED) else [])]
     return _of_measure(book.measures[name]) if name in book.measures else parts_of(book, name) or ()
 
 

@@ -5,10 +5,12 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
+from engine.agreed import OfMetric
 from engine.measures.counts import Counting
 from engine.measures.dates import Since
 from engine.measures.measure import Kept, scale_of, unless_one
 from engine.program import Program, RuleProgram, whole_of
+from engine.rulebook.agreed import GOAL
 from engine.rulebook.expressions import Term, shown
 from engine.rulebook.spec import Line, Measure, Test
 from engine.rulebook.words import MOMENTS
@@ -251,6 +253,8 @@ class Layout:
 
     def __init__(self, program: Program) -> None:
         self.program = program
+        if any(isinstance(slot, OfMetric) for slot in program.things[GOAL].slots):
+            raise OddError("a goal's own value is a value of the account that its id names")
         kinds = {rule.rule.thing for rule in program.rules if rule.way == "thing"}
         self.scopes = {"": Scope("", 0, program.shape.kept)}
         for number, kind in enumerate(sorted(kinds), 1):

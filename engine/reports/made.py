@@ -4,6 +4,7 @@ from typing import Any
 
 from engine.instants import iso
 from engine.reports.asked import audience_of, because_of, line_of, names_of
+from engine.reports.goals import goal_json, goals_of
 from engine.reports.money import added
 from engine.reports.past import Accounts
 from engine.reports.periods import Period
@@ -19,7 +20,8 @@ def preview(accounts: Accounts, account_id: str, report: Report, period: Period)
     Raises ``UsageError`` for an account that is unknown, or was by then.
     """
     past = accounts.past(account_id, period)
-    shown = [shown_of(accounts, past, accounts.book.values[name], report.compare) for name in report.values]
+    goals = goals_of(accounts, past)
+    shown = [shown_of(accounts, past, accounts.book.values[name], report.compare, goals) for name in report.values]
     total = added(one.figure.worth.money for one in shown if one.figure.worth)
     price = price_of(accounts, past, report.price) if report.price else None
     ratio = to_price([one.figure for one in shown], total, price)
@@ -38,6 +40,8 @@ def preview(accounts: Accounts, account_id: str, report: Report, period: Period)
         "total_ever": money_json(added(one.ever.worth.money for one in shown if one.ever.worth)),
         "price": None if price is None else price_json(price),
         "value_to_price": ratio,
+        "lead_with": report.lead_with or None,
+        "goals": [goal_json(one) for one in goals],
         "left_out": past.left_out,
         "audience": audience,
         "send_if": send_if,

@@ -14,6 +14,7 @@ from engine.program import Program
 from engine.questions import events_of, log_began, now_of, totals_of, unknown_account
 from engine.reports.figures import Ledger
 from engine.reports.periods import Period
+from engine.rulebook.agreed import GOAL
 from engine.rulebook.book import Rulebook
 from engine.rulebook.expressions import parse
 from engine.rulebook.spec import Line, Policy, Report, Rule, Test
@@ -67,7 +68,8 @@ class Accounts:
         self.store = store
         self.book = book
         self.asked = now_of(store, at)
-        self._program = Program(replace(book, rules=tuple(_asking(book, report) for report in book.reports)))
+        asking = tuple(_asking(book, report) for report in book.reports)
+        self._program = Program(replace(book, rules=(*asking, _OF_GOALS)))
         clocks = [info.clock_at for info in store.lane_infos(at=0) if info.clock_at is not None]
         self._clock = min(*clocks, self.asked) if clocks else self.asked
 
@@ -152,6 +154,16 @@ def excluded(view: AccountView, policy: Policy) -> str | None:
 
 def _by(events: list[Recorded], end: Instant) -> list[Recorded]:
     return [one for one in events if min(one.event.time, one.recorded_at) <= end]
+
+
+_OF_GOALS = Rule(
+    "goals of accounts",
+    subject="thing",
+    each=GOAL,
+    when=tuple(Line(text, parse(text)) for text in ("known(goal.target)", "known(goal.baseline)", "known(goal.due)")),
+    status="draft",
+)
+"""A rule that asks for what goals say, so that it is kept."""
 
 
 def _asking(book: Rulebook, report: Report) -> Rule:

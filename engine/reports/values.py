@@ -1,15 +1,18 @@
 """The values of a report: over the period, those it is compared with, the last six, and from the beginning."""
 
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any, NamedTuple
 
 from engine.instants import iso
 from engine.numbers import plain
 from engine.reports.figures import Figure, figure
+from engine.reports.goals import Goal
 from engine.reports.past import Accounts, Past
 from engine.reports.periods import Period
 from engine.reports.told import amount_json, worth_json
 from engine.reports.worths import assumption
+from engine.rulebook.agreed import GOAL
 from engine.rulebook.spec import NamedValue
 
 LAST = 6
@@ -24,14 +27,18 @@ class Shown(NamedTuple):
     earlier: tuple[tuple[str, Period | None, Figure | None, str], ...]
     ever: Figure
     series: tuple[tuple[Period, Fraction | None], ...]
+    goal: tuple[Goal | None, str] | None = None
+    """The goal that the value is compared with and why it cannot be; None: it is not to be compared."""
 
 
-def shown_of(accounts: Accounts, past: Past, value: NamedValue, compare: tuple[str, ...]) -> Shown:
+def shown_of(
+    accounts: Accounts, past: Past, value: NamedValue, compare: tuple[str, ...], goals: Sequence[Goal]
+) -> Shown:
     """One value, over every stretch that the report shows."""
     measure = accounts.book.measures[value.measure]
     period, ledger = past.period, past.ledger
     earlier = []
-    for word in compare:
+    for word in (word for word in compare if word != GOAL):
         other = period.before() if word == "previous period" else period.year_before()
         why = _not_compared(past, other)
         found = None if why or other is None else figure(value, measure, ledger, other.first, other.last)
@@ -42,7 +49,13 @@ def shown_of(accounts: Accounts, past: Past, value: NamedValue, compare: tuple[s
         tuple(earlier),
         figure(value, measure, ledger, None, period.last),
         tuple((one, figure(value, measure, ledger, one.first, one.last).amount) for one in _last_whole(past)),
+        _goal(past, value, goals) if GOAL in compare else None,
     )
+
+
+def _goal(past: Past, value: NamedValue, goals: Sequence[Goal]) -> tuple[Goal | None, str]:
+    goal = next((one for one in goals if one.metric == value.name), None)
+    return goal, "no goal was set for it" if goal is None else _not_compared(past, past.period)
 
 
 def _last_whole(past: Past) -> list[Period]:
@@ -80,10 +93,33 @@ def value_json(past: Past, one: Shown) -> dict[str, Any]:
         "worth": worth_json(found),
         "assumption": assumption(one.value, found.worth.rate if found.worth else None) or None,
         "events": len(found.behind),
-        "compared": [_earlier_json(found, *row) for row in one.earlier],
+        "compared": [*(_earlier_json(found, *row) for row in one.earlier), *_against(one)],
         "series": [{"period": period.name, "amount": amount_json(amount)} for period, amount in one.series],
         "ever": {"since": iso(past.since), "amount": amount_json(one.ever.amount), "worth": worth_json(one.ever)},
     }
+
+
+def _against(one: Shown) -> list[dict[str, Any]]:
+    """The value beside its goal, as beside a period: ``amount`` is the target."""
+    if one.goal is None:
+        return []
+    goal, why = one.goal
+    change = percent = None
+    if goal is not None and not why and one.figure.amount is not None:
+        difference = one.figure.amount - goal.target
+        change = amount_json(difference)
+        percent = plain(round(float(100 * difference / abs(goal.target)), 1)) if goal.target else None
+    return [
+        {
+            "with": GOAL,
+            "period": None,
+            "amount": None if goal is None or why else amount_json(goal.target),
+            "worth": None,
+            "change": change,
+            "percent": percent,
+            "not_compared": why or None,
+        }
+    ]
 
 
 def _earlier_json(found: Figure, word: str, other: Period | None, earlier: Figure | None, why: str) -> dict[str, Any]:

@@ -7,6 +7,7 @@ made of, and it is asked in which direction it goes wrong when some of them are 
 from collections.abc import Iterable, Sequence
 from enum import Flag
 
+from engine.rulebook.agreed import DERIVED, GOAL
 from engine.rulebook.book import Rulebook
 from engine.rulebook.expressions import Term
 from engine.rulebook.spec import OURS, Act, Line, Measure, Rule, Score, Thing, Types
@@ -197,6 +198,9 @@ class _Reader:
             return self.measure(inner)
         if rest == "id":
             return NOT
+        if thing.name == GOAL and rest in DERIVED:
+            found = _any(self.measure(self._book.measures[one.measure]) for one in self._book.values.values())
+            return self._if(bool(found) or self._touched(thing))
         return self._if(self._touched(thing))
 
     def _touched(self, thing: Thing) -> bool:

@@ -9,6 +9,7 @@ from engine.domains import wire
 from engine.errors import RulebookError
 from engine.hours import longest_closed
 from engine.instants import DAY, HOUR
+from engine.rulebook.agreed import GOAL, goal_thing, is_derived
 from engine.rulebook.contact import kind_of
 from engine.rulebook.findings import Finding, Findings, Place, listed, suggestion
 from engine.rulebook.names import Conditions, Names, account_infos, thing_infos
@@ -175,10 +176,9 @@ class _Builder:
             more_account, more_person = read_attributes(self._reading, node)
             account.update(more_account)
             person.update(more_person)
-        kinds = frozenset(name for _, node in self._sections(roots, "things") for name in (node.keys or {})) | {
-            "person"
-        }
-        things = {"person": Thing("person")}
+        declared = (name for _, node in self._sections(roots, "things") for name in (node.keys or {}))
+        kinds = frozenset([*declared, "person", GOAL])
+        things = {"person": Thing("person"), GOAL: goal_thing()}
         things.update(self._collect(roots, "things", lambda name, node: read_thing(self._reading, name, node, kinds)))
         measures = {
             measure.name: measure
@@ -317,7 +317,7 @@ class _Builder:
         for section in ("things", "measures", "segments", "scores"):
             for _, node in self._sections(roots, section):
                 for name, (at, _inner) in (node.keys or {}).items():
-                    if section == "things" and name == "person" and name not in taken:
+                    if section == "things" and name in {"person", GOAL} and name not in taken:
                         continue
                     declared = "an attribute" if name in book.account_attributes and name not in taken else ""
                     before = taken.get(name, declared)
@@ -474,12 +474,22 @@ class _Checks:
                 f"rule {rule.id}: '{name}' is bounded from above alone, so the past counts too; write 0 <= {name} <= 60"
             )
             (self._findings.warning if draft else self._findings.error)(line.at, message)
+        self._goals(rule)
         self._audience(rule)
         self._once_per(rule)
         self._portfolio_rule(rule)
         self._duties(rule)
         if rule.outreach is not None:
             self._outreach(rule, rule.outreach)
+
+    def _goals(self, rule: Rule) -> None:
+        names = [name for line in (*rule.when, *rule.unless) for name in line.term.names()]
+        found = next((name for name in names if rule.thing == GOAL and is_derived(name)), None)
+        if found is not None and not self._book.values:
+            message = (
+                f"rule {rule.id}: '{found}' is unknown for ever: the rulebook has no values; declare them under values"
+            )
+            self._findings.error(rule.at, message)
 
     def _audience(self, rule: Rule) -> None:
         if rule.audience and rule.audience not in self._book.segments:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 
+from engine.rulebook.agreed import DERIVED, GOAL
 from engine.rulebook.expressions import ARITHMETIC, COMPARISONS, TRUTHS, Kind, Term
 from engine.rulebook.findings import Findings, suggestion
 from engine.rulebook.spec import Line, Measure, Score, Segment, Thing
@@ -99,6 +100,8 @@ def thing_infos(thing: Thing, person: Mapping[str, str]) -> dict[str, Info]:
         infos.update({name: Info(kind) for name, kind in thing.declared})  # type: ignore[arg-type]
         infos.update({name: Info("date") for name in thing.dates})
         infos.update({role: Info("text") for role, _ in thing.people})
+    if thing.name == GOAL:
+        infos.update({name: Info(kind) for name, kind in DERIVED.items()})  # type: ignore[arg-type]
     spells = not thing.each_in
     for name, kind in THING_NAMES.items():
         certain = name in {"id", "open"} or (spells and name in {"answered", "waiting", "opened_at", "open_days"})

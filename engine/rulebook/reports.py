@@ -11,7 +11,7 @@ from engine.rulebook.names import Conditions, Info, Names
 from engine.rulebook.nodes import Node
 from engine.rulebook.reading import Reading
 from engine.rulebook.spec import Measure, NamedValue, Report, Segment, Worth
-from engine.rulebook.words import COMPARISONS, LATER_REPORT, PERIODS, REPORT, VALUE, WORTH
+from engine.rulebook.words import COMPARISONS, LATER_REPORT, LEADS, PERIODS, REPORT, VALUE, WORTH
 
 ADDED = frozenset({"count", "sum", "unique", "days_active"})
 """Verbs whose value can be priced: twice as much of it is worth twice as much."""
@@ -98,16 +98,14 @@ def read_report(reading: Reading, node: Node) -> Report | None:
         reading.lines(keys["send_if"], f"{what} send_if") if "send_if" in keys else (),
         reading.lines(keys["unless"], f"{what} unless") if "unless" in keys else (),
         node.at,
+        reading.word(keys["lead_with"], f"{what}: lead_with", LEADS) if "lead_with" in keys else "",
     )
 
 
 def _compare(reading: Reading, what: str, node: Node) -> tuple[str, ...]:
     found: dict[str, None] = {}
     for item in node.items if node.items is not None else [node]:
-        if item.text == "goal":
-            reading.error(item, f"{what}: compare: goals of a contract come later; take it out for now")
-        else:
-            found[reading.word(item, f"{what}: compare", COMPARISONS)] = None
+        found[reading.word(item, f"{what}: compare", COMPARISONS)] = None
     return tuple(found)
 
 

@@ -2,11 +2,13 @@
 
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from typing import Literal
 
 from engine.domains import wire, within
 from engine.holidays import wrong_code
+from engine.rulebook.agreed import GOAL, goal_thing
 from engine.rulebook.contact import read_breaker, read_contact, read_domains
 from engine.rulebook.findings import Place, listed, suggestion
 from engine.rulebook.nodes import Node
@@ -208,10 +210,12 @@ def _take(reading: Reading, keys: dict[str, Node]) -> str:
 def read_thing(reading: Reading, name: str, node: Node, things: frozenset[str]) -> Thing:
     """One thing with its own measures."""
     what = f"thing {name}"
-    keys = reading.mapping(node, what, PERSON if name == "person" else THING)
+    keys = reading.mapping(node, what, PERSON if name in {"person", GOAL} else THING)
     measures = read_measures(reading, keys["measures"], things, name) if "measures" in keys else ()
     if name == "person":
         return Thing(name, measures=measures, at=node.at)
+    if name == GOAL:
+        return replace(goal_thing(measures), at=node.at)
     opened = reading.acts(keys["opened_by"], what) if "opened_by" in keys else ()
     each_in = reading.text(keys["each_in"], what) if "each_in" in keys else ""
     if not opened and not each_in:

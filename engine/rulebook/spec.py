@@ -467,6 +467,7 @@ class Report:
     send_if: tuple[Line, ...] = ()
     unless: tuple[Line, ...] = ()
     at: Place = field(default=Place(""), compare=False)
+    lead_with: str = ""
 
 
 def fingerprint(text: str) -> str:

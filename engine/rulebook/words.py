@@ -44,13 +44,13 @@ THING: Shape = {
 }
 PERSON: Shape = {"measures": Key("map of measure", "Measures over the person's own events.")}
 PERIODS = ("previous week", "previous month", "previous quarter")
-COMPARISONS = ("previous period", "same period last year")
+COMPARISONS = ("previous period", "same period last year", "goal")
+LEADS = ("goals",)
 LATER_IN_REPORTS = {
     "schedule": "When it goes out.",
     "to": "Who gets it.",
     "template": "How it looks.",
     "mode": "Whether somebody approves it.",
-    "lead_with": "What comes first.",
     "next_steps": "What the reader could do next.",
     "review_if": "When somebody must look at it.",
 }
@@ -194,7 +194,8 @@ REPORT: Shape = {
     "period": Key("word " + "|".join(PERIODS), "What one report is about.", required=True),
     "values": Key("list of text", "What it shows, in this order: names under values.", required=True),
     "price": Key("name", "The attribute that says what the account pays a month."),
-    "compare": Key("comparisons", "With which periods each figure is compared."),
+    "compare": Key("comparisons", "With which periods each figure is compared; goal: with what was agreed."),
+    "lead_with": Key("word " + "|".join(LEADS), "What comes first: the goals that were agreed."),
     "send_if": Key(
         "conditions", "No report unless all of these hold; may use value.NAME, value_total, value_to_price."
     ),

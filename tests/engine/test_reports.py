@@ -160,9 +160,7 @@ def test_values_and_reports_are_read():
             "'to': reports are computed and shown; sending them comes later",
             id="to",
         ),
-        pytest.param(
-            report("values: [saved], compare: [goal]"), "goals of a contract come later", id="goals are for later"
-        ),
+        pytest.param(report("values: [saved], lead_with: gols"), "lead_with: found 'gols'", id="a lead that is none"),
         pytest.param(
             report("values: [saved], send_if: value.savd > 0"), "unknown name 'value.savd'", id="a typo in send_if"
         ),
