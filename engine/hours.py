@@ -65,6 +65,22 @@ def _window(where: Zone, day: Day, start: int, end: int) -> tuple[Instant, Insta
     return where.wall(day, start), where.wall(day + (end <= start), end)
 
 
+def worked(start: Instant, end: Instant, hours: Hours, where: Zone) -> int:
+    """How many milliseconds of [``start``, ``end``) lie inside ``hours``, in the days of a zone.
+
+    >>> from engine.zones import zone
+    >>> friday = zone("UTC").wall(day_of(date(2026, 3, 6)), 17 * 60)
+    >>> worked(friday, friday + 64 * 60 * MINUTE, Hours(days=(0, 1, 2, 3, 4)), zone("UTC")) // MINUTE
+    120
+    """
+    found = 0
+    for day in range(where.day(start) - 1, where.day(end) + 1):
+        if is_open_day(day, hours):
+            begin, until = _window(where, day, hours.start, hours.end)
+            found += max(min(end, until) - max(start, begin), 0)
+    return found
+
+
 def is_open_day(day: Day, hours: Hours) -> bool:
     """Whether a window of ``hours`` begins on that local day: by its weekday, and if it is no holiday."""
     if date_of(day).weekday() not in hours.days:

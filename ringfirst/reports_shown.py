@@ -10,6 +10,7 @@ from engine.rulebook.findings import listed, suggestion
 from engine.rulebook.spec import NamedValue, Report
 from outreach.reported import unpriced
 from ringfirst.answers import plural, shown
+from ringfirst.report_blocks_shown import blocks_of
 
 
 def report_of(book: Rulebook, report_id: str | None) -> Report:
@@ -83,7 +84,7 @@ def lines_of(found: dict[str, Any]) -> tuple[list[str], list[list[Any]], list[st
         ratio = found["value_to_price"]
         times = "it cannot be compared" if ratio is None else f"the value is {shown(ratio)} times the price"
         below.append(f"Price of the period: {paid}; {times}")
-    below += [_goal(one) for one in found["goals"]]
+    below += blocks_of(found)
     below += [f"Assumed: {one['assumption']}" for one in found["values"] if one["assumption"]]
     for word in dict.fromkeys(compared):
         below += _not_compared(found["values"], word)
@@ -110,16 +111,6 @@ def _change(compared: dict[str, Any]) -> str:
     sign = "+" if compared["change"] > 0 else ""
     percent = "" if compared["percent"] is None else f", {sign}{shown(compared['percent'])} %"
     return f"{shown(compared['amount'])} ({sign}{shown(compared['change'])}{percent})"
-
-
-def _goal(goal: dict[str, Any]) -> str:
-    """A goal in one line: how far, and until when."""
-    unit = f" {goal['unit']}" if goal["unit"] else ""
-    far = "unknown" if goal["current"] is None else shown(goal["current"])
-    start = "" if goal["baseline"] is None else f", from {shown(goal['baseline'])}"
-    due = "" if goal["due"] is None else f", due {goal['due']}"
-    word = {True: "; reached", False: "; not reached", None: f"; {goal['unknown']}"}[goal["reached"]]
-    return f"Goal: {goal['label']}: {far} of {shown(goal['target'])}{unit}{start}{due}{word}"
 
 
 def _not_compared(values: list[dict[str, Any]], word: str) -> list[str]:

@@ -8,6 +8,7 @@ from engine.reports.goals import goal_json, goals_of
 from engine.reports.money import added
 from engine.reports.past import Accounts
 from engine.reports.periods import Period
+from engine.reports.support import support_json
 from engine.reports.told import money_json, period_json
 from engine.reports.values import shown_of, value_json
 from engine.reports.worths import price_json, price_of, to_price
@@ -42,6 +43,7 @@ def preview(accounts: Accounts, account_id: str, report: Report, period: Period)
         "value_to_price": ratio,
         "lead_with": report.lead_with or None,
         "goals": [goal_json(one) for one in goals],
+        "support": support_json(past, report.support, accounts.book.policy) if report.support else None,
         "left_out": past.left_out,
         "audience": audience,
         "send_if": send_if,

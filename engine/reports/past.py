@@ -32,7 +32,8 @@ class Past(NamedTuple):
 
     ``end`` is its last millisecond. ``view`` is as of then (or of when the question was asked, if that is earlier),
     ``now`` as of when it was asked. ``since`` is from when on all that happened would be in our log: periods that begin
-    earlier are parts. ``left_out`` counts events of our own people and of test users.
+    earlier are parts. ``left_out`` counts events of our own people and of test users,
+    who are ``ours``.
     """
 
     account_id: str
@@ -45,6 +46,7 @@ class Past(NamedTuple):
     since: Instant
     left_out: int
     closed: bool
+    ours: frozenset[str] = frozenset()
 
     @property
     def zone(self) -> Zone:
@@ -69,7 +71,7 @@ class Accounts:
         self.book = book
         self.asked = now_of(store, at)
         asking = tuple(_asking(book, report) for report in book.reports)
-        self._program = Program(replace(book, rules=(*asking, _OF_GOALS)))
+        self._program = Program(replace(book, rules=(*asking, _OF_GOALS, *_of_things(book))))
         clocks = [info.clock_at for info in store.lane_infos(at=0) if info.clock_at is not None]
         self._clock = min(*clocks, self.asked) if clocks else self.asked
 
@@ -101,6 +103,7 @@ class Accounts:
             view.watched,
             len(rows) - len(kept),
             end + CLOSE_AFTER < self._clock,
+            ours,
         )
 
     def traits_at(self, account_id: str, end: Instant) -> dict[str, object]:
@@ -164,6 +167,12 @@ _OF_GOALS = Rule(
     status="draft",
 )
 """A rule that asks for what goals say, so that it is kept."""
+
+
+def _of_things(book: Rulebook) -> list[Rule]:
+    """Rules that ask for the things that reports tell of."""
+    kinds = dict.fromkeys(one.support.of for one in book.reports if one.support)
+    return [Rule(f"every {kind}", subject="thing", each=kind, status="draft") for kind in kinds]
 
 
 def _asking(book: Rulebook, report: Report) -> Rule:

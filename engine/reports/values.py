@@ -40,7 +40,7 @@ def shown_of(
     earlier = []
     for word in (word for word in compare if word != GOAL):
         other = period.before() if word == "previous period" else period.year_before()
-        why = _not_compared(past, other)
+        why = not_compared(past, other)
         found = None if why or other is None else figure(value, measure, ledger, other.first, other.last)
         earlier.append((word, other, found, why))
     return Shown(
@@ -55,7 +55,7 @@ def shown_of(
 
 def _goal(past: Past, value: NamedValue, goals: Sequence[Goal]) -> tuple[Goal | None, str]:
     goal = next((one for one in goals if one.metric == value.name), None)
-    return goal, "no goal was set for it" if goal is None else _not_compared(past, past.period)
+    return goal, "no goal was set for it" if goal is None else not_compared(past, past.period)
 
 
 def _last_whole(past: Past) -> list[Period]:
@@ -69,7 +69,7 @@ def _last_whole(past: Past) -> list[Period]:
     return found[::-1]
 
 
-def _not_compared(past: Past, other: Period | None) -> str:
+def not_compared(past: Past, other: Period | None) -> str:
     """Why two periods are not compared; a part of one never is."""
     if other is None:
         return "that year has no such week"

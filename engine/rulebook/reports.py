@@ -10,6 +10,7 @@ from engine.rulebook.findings import Findings, listed, suggestion
 from engine.rulebook.names import Conditions, Info, Names
 from engine.rulebook.nodes import Node
 from engine.rulebook.reading import Reading
+from engine.rulebook.report_blocks import read_support
 from engine.rulebook.spec import Measure, NamedValue, Report, Segment, Worth
 from engine.rulebook.words import COMPARISONS, LATER_REPORT, LEADS, PERIODS, REPORT, VALUE, WORTH
 
@@ -99,6 +100,7 @@ def read_report(reading: Reading, node: Node) -> Report | None:
         reading.lines(keys["unless"], f"{what} unless") if "unless" in keys else (),
         node.at,
         reading.word(keys["lead_with"], f"{what}: lead_with", LEADS) if "lead_with" in keys else "",
+        read_support(reading, what, keys["support"]) if "support" in keys else None,
     )
 
 

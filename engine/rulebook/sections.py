@@ -7,7 +7,6 @@ from fractions import Fraction
 from typing import Literal
 
 from engine.domains import wire, within
-from engine.holidays import wrong_code
 from engine.rulebook.agreed import GOAL, goal_thing
 from engine.rulebook.contact import read_breaker, read_contact, read_domains
 from engine.rulebook.findings import Place, listed, suggestion
@@ -15,7 +14,6 @@ from engine.rulebook.nodes import Node
 from engine.rulebook.reading import Reading
 from engine.rulebook.spec import (
     EVER,
-    Hours,
     Measure,
     Part,
     Policy,
@@ -30,8 +28,6 @@ from engine.rulebook.spec import (
 from engine.rulebook.topics import read_topics
 from engine.rulebook.words import (
     ATTRIBUTES,
-    HOURS,
-    LATER_CALENDARS,
     MEASURE,
     PART,
     PERSON,
@@ -45,7 +41,7 @@ from engine.rulebook.words import (
     VERBS,
     Key,
 )
-from engine.zones import zone_names
+from engine.rulebook.working import read_calendars, read_hours, read_zone
 
 EVENT_VERBS = frozenset({"count", "days_since", "hours_since", "days_since_first", "days_active"})
 PROPERTY_VERBS = frozenset({"unique", "sum", "average", "median", "minimum", "maximum", "first", "last"})
@@ -307,24 +303,17 @@ def _part(reading: Reading, name: str, node: Node) -> Part:
 
 
 def read_policy(reading: Reading, node: Node) -> Policy:
-    """The policy; what comes later is refused by name, so that nobody believes in it."""
+    """The policy: what holds for all rules."""
     keys = reading.mapping(node, "policy", POLICY)
-    for key, inner in keys.items():
-        if POLICY[key].takes == "later":
-            reading.error(inner, f"policy: '{key}': {LATER_CALENDARS}")
     default = Policy()
-    zone = reading.text(keys["timezone"], "timezone") if "timezone" in keys else default.timezone
-    if zone not in zone_names():
-        near = suggestion(zone, zone_names()) or "; write one such as Europe/Berlin"
-        reading.error(keys["timezone"], f"timezone: '{zone[:60]}' is no zone{near}")
-        zone = default.timezone
+    zone = read_zone(reading, keys["timezone"], "timezone") if "timezone" in keys else default.timezone
     staff = reading.mapping(keys["staff"], "staff", STAFF) if "staff" in keys else {}
     domains = read_domains(reading, staff["domains"], "staff.domains") if "domains" in staff else ()
     return Policy(
         zone,
         domains,
         reading.span(keys["settle"], "settle") if "settle" in keys else default.settle,
-        _hours(reading, keys["hours"]) if "hours" in keys else default.hours,
+        read_hours(reading, keys["hours"]) if "hours" in keys else default.hours,
         reading.span(keys["hold_for"], "hold_for") if "hold_for" in keys else default.hold_for,
         read_contact(reading, keys),
         _sources(reading, keys["sources"]) if "sources" in keys else default.sources,
@@ -332,6 +321,7 @@ def read_policy(reading: Reading, node: Node) -> Policy:
         _staff_names(reading, staff["names"], domains) if "names" in staff else default.staff_names,
         read_breaker(reading, keys["breaker"]) if "breaker" in keys else default.breaker,
         reading.whole(keys["canary"], "canary", 0, 10_000) if "canary" in keys else default.canary,
+        calendars=read_calendars(reading, keys["calendars"]) if "calendars" in keys else default.calendars,
     )
 
 
@@ -375,31 +365,6 @@ def _stream(reading: Reading, name: str, at: Place, node: Node) -> Source | None
     if least == 0 and keys["least"].text.startswith("0"):
         reading.error(keys["least"], f"{what}: 'least' should be above 0%; no count is below that; write 50%")
     return Source(name, types, late_after, least, at)
-
-
-def _hours(reading: Reading, node: Node) -> Hours:
-    keys = reading.mapping(node, "hours", HOURS)
-    default = Hours()
-    start = reading.clock(keys["from"], "from") if "from" in keys else default.start
-    end = reading.clock(keys["until"], "until") if "until" in keys else default.end
-    if start == end:
-        reading.error(node, "hours: 'from' and 'until' are equal; a window must have a length")
-        end = (start + 60) % 1440
-    days = reading.weekdays(keys["days"], "days") if "days" in keys else default.days
-    places = _places(reading, keys["holidays"]) if "holidays" in keys else ()
-    return Hours(start, end, days, places)
-
-
-def _places(reading: Reading, node: Node) -> tuple[str, ...]:
-    found: dict[str, None] = {}
-    for item in node.items if node.items is not None else [node]:
-        code = reading.text(item, "holidays", 40)
-        wrong = wrong_code(code) if code else None
-        if wrong:
-            reading.error(item, f"holidays: {wrong}")
-        elif code:
-            found[code] = None
-    return tuple(found)
 
 
 def is_address(text: str) -> bool:

@@ -319,6 +319,16 @@ class Breaker:
 
 
 @dataclass(frozen=True, slots=True)
+class Calendar:
+    """Working hours of ours: ``hours`` of local days in ``zone``."""
+
+    name: str
+    zone: str = "UTC"
+    hours: Hours = Hours()
+    at: Place = field(default=Place(""), compare=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """What holds for all rules; spans in milliseconds. ``staff_names`` are our people: (address, name).
 
@@ -337,6 +347,7 @@ class Policy:
     breaker: Breaker = Breaker()
     canary: int = 0
     once_across: tuple[tuple[str, int], ...] = ()
+    calendars: tuple[Calendar, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -454,6 +465,14 @@ class NamedValue:
 
 
 @dataclass(frozen=True, slots=True)
+class Support:
+    """What a report says of support: of which thing, and in which calendar of the policy besides (empty: none)."""
+
+    of: str
+    hours: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """A recurring report as written. ``unit`` is its period: ``week``, ``month`` or ``quarter``."""
 
@@ -468,6 +487,7 @@ class Report:
     unless: tuple[Line, ...] = ()
     at: Place = field(default=Place(""), compare=False)
     lead_with: str = ""
+    support: Support | None = None
 
 
 def fingerprint(text: str) -> str:

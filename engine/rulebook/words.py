@@ -200,7 +200,12 @@ REPORT: Shape = {
         "conditions", "No report unless all of these hold; may use value.NAME, value_total, value_to_price."
     ),
     "unless": Key("conditions", "No report while one of these holds."),
+    "support": Key("support", "Tickets opened and solved, and how long answers took, against the period before."),
     **{key: Key("later", says) for key, says in LATER_IN_REPORTS.items()},
+}
+SUPPORT: Shape = {
+    "of": Key("name", "The thing that is asked and answered, as ticket.", required=True),
+    "hours": Key("name", "A calendar of the policy: times are counted in its hours too."),
 }
 POLICY: Shape = {
     "timezone": Key("zone", "For accounts without a valid one of their own."),
@@ -215,17 +220,17 @@ POLICY: Shape = {
     "near_meeting": Key("span", "No mail goes to the account so long before and after a meeting with it begins."),
     "breaker": Key("breaker", "What makes the mails of a rule wait for a person until somebody resets it."),
     "canary": Key("whole number", "So many first mails of a new or changed rule wait for a person."),
-    "calendars": Key("later", "Working hours of ours, for reports."),
+    "calendars": Key("map of calendar", "Working hours of ours by name, for reports."),
     "sources": Key("map of source", "Streams whose silence must not be read as silent customers."),
     "topics": Key("map of topic", "What readers can stop mails by, beside the built-in topics."),
 }
-LATER_CALENDARS = "working hours of ours are for the value reports, which come later; take them out for now"
 HOURS: Shape = {
     "from": Key("clock", 'First minute, as "08:00".'),
     "until": Key("clock", "The minute after the last."),
     "days": Key("weekdays", "mon-fri, a day, or a list."),
     "holidays": Key("places", "Not on public holidays of a country, as DE, of a part of it, as DE-BY, or of a list."),
 }
+CALENDAR: Shape = {"zone": Key("zone", "Where these hours are; default UTC."), **HOURS}
 CAPS: Shape = {
     "person": Key("texts", "As `2 per 7d`, or a list of these."),
     "account": Key("texts", "The same for all people of an account together."),
@@ -368,8 +373,10 @@ SHAPES: dict[str, Shape] = {
     "value": VALUE,
     "worth": WORTH,
     "report": REPORT,
+    "support": SUPPORT,
     "policy": POLICY,
     "hours": HOURS,
+    "calendar": CALENDAR,
     "caps": CAPS,
     "breaker": BREAKER,
     "exclude": EXCLUDE,

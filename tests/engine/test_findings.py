@@ -854,16 +854,6 @@ WRONG = [
         id="holidays of nowhere",
     ),
     pytest.param(
-        "policy: {calendars: {support: {days: mon-fri}}}\n",
-        [
-            (
-                "1:21: error: policy: 'calendars': working hours of ours are for the value reports, which come later; "
-                "take them out for now"
-            )
-        ],
-        id="calendars, for later",
-    ),
-    pytest.param(
         "measures: {a: {count: feature.used, times: 1e99}}\n",
         ["1:44: error: times: should be a number or a ratio such as 1/60; found 1e99"],
         id="a huge factor",

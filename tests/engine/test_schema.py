@@ -116,7 +116,7 @@ def test_every_definition_is_used_and_every_key_is_described() -> None:
     ("text", "expected"),
     [
         pytest.param("segmnets: {}", "$.segmnets: unknown", id="an unknown section"),
-        pytest.param("policy: {calendars: {}}", "$.policy.calendars: not allowed", id="the rest of the sending side"),
+        pytest.param("policy: {calendars: {a: {on: mon}}}", "$.policy.calendars.a.on: unknown", id="a calendar"),
         pytest.param("reports: [{id: a, period: a month}]", "is none of", id="no period"),
         pytest.param(
             "reports: [{id: a, to: champion}]", "$.reports[0].to: not allowed", id="what comes later of reports"
