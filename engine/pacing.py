@@ -66,6 +66,19 @@ def ceiling(meter: Meter, since: Instant | None, at: Instant) -> int | None:
     return meter.days[day] if day < len(meter.days) else None
 
 
+def left(meter: Meter, counted: Counted, at: Instant) -> int | None:
+    """How many more mails a meter lets through at ``at``; None: any number.
+
+    >>> left(Meter("x", 3_600_000, 5, "5 per 1h"), Counted([(0, 2)]), 0)
+    3
+    """
+    most = ceiling(meter, counted.since, at)
+    if most is None:
+        return None
+    inside = sum(mails for begins, mails in counted.parts if begins + meter.step + meter.span > at)
+    return max(0, most - inside)
+
+
 def full(meter: Meter, counted: Counted, at: Instant) -> Full | None:
     """Whether a meter lets no mail through at ``at``; None: it does.
 

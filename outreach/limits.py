@@ -84,7 +84,8 @@ class Metering:
 
     def __init__(self, limits: Limits, *, channel: str, sender: str, key: Callable[[str], str]) -> None:
         self._limits, self._channel, self._key = limits, channel, key
-        self._rate = [self._meter(one, f"channel {channel}", f"by {channel}") for one in limits.rate]
+        self.rate = [self._meter(one, f"channel {channel}", f"by {channel}") for one in limits.rate]
+        """The limits of the channel, which every mail leaves under."""
         ours = sender.rpartition("@")[2].lower()
         self._rising = Meter(key(f"warm-up {ours}"), DAY, 0, "warm-up: what its day allows has left", limits.warm_up)
         self._counted = msgspec.structs.replace(self._rising, most=None)
@@ -98,7 +99,7 @@ class Metering:
         among = own or [one for name, one in self._limits.per_domain if name == EVERY]
         to = [self._meter(one, f"domain {self._channel} {domain}", "to one domain") for one in among]
         warm = [self._counted if cold else self._rising] if self._limits.warm_up else []
-        return [*self._rate, *to, *warm]
+        return [*self.rate, *to, *warm]
 
     def _meter(self, limit: Limit, name: str, whose: str) -> Meter:
         return Meter(self._key(f"{name} {limit.span}"), limit.span, limit.most, f"limit of {limit.words} {whose}")

@@ -7,10 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.instants import DAY, HOUR, MINUTE, SECOND
-from engine.pacing import Counted, Full, Meter, full, part_of
+from engine.pacing import Counted, Meter, full, part_of
+from outreach.allowance import Allowance
 from outreach.limits import Limits, Metering, read_per_domain, read_rate, read_warm_up
-from outreach.pacing import PATIENCE_SECONDS, waits
-from tests.outreach.given import NOON
+from outreach.policy import No
+from tests.outreach.given import NOON, keep, planned
 
 
 @pytest.mark.parametrize(
@@ -82,9 +83,45 @@ def test_no_span_whatever_holds_more_than_its_limit_whichever_way_the_clock_jump
     assert all(sum(begin <= one < begin + span for one in left) <= most for begin in left)
 
 
-@given(st.integers(1, 1_000), st.integers(0, 10 * SECOND))
-def test_what_is_lifted_soon_is_waited_for(most, away):
-    slept: list[float] = []
-    no = Full(Meter("x", SECOND, most, ""), NOON + away)
-    assert waits(no, NOON, sleep=slept.append) == (away <= PATIENCE_SECONDS * SECOND)
-    assert slept == ([away / SECOND] if away <= PATIENCE_SECONDS * SECOND else [])
+def allowance(store, limits, addresses=("ada@acme.example", "bo@acme.example", "cy@bolt.example")):
+    rows = [planned(account=f"a{number}", to=address) for number, address in enumerate(addresses)]
+    keep(store, *rows)
+    found = sorted(store.outreach(), key=lambda row: row.account_id)
+    return Allowance(store, limits, channel="smtp", sender="a@us.example", address=lambda row: row.to), found
+
+
+def test_what_is_in_hand_counts_before_the_store_knows_of_it(store):
+    one, rows = allowance(store, Limits(per_domain=read_per_domain("* = 1 per 1h")))
+    one.fetch(rows, NOON)
+    assert [one.against(row) for row in rows] == [None, No("held", "limit of 1 per 1h to one domain"), None]
+    assert one.spent(rows[0]) is not None
+    one.fetch(rows, NOON)
+    assert one.spent(rows[0]) is None, "what was in hand and did not leave is free again"
+    assert one.take(rows[:1], NOON) == [None]
+    one.fetch(rows, NOON)
+    assert [one.spent(row) is None for row in rows] == [False, False, True]
+
+
+def test_what_another_sender_has_counted_meanwhile_is_found_before_a_mail_leaves(store):
+    one, rows = allowance(store, Limits(rate=read_rate("2 per 1h")))
+    other = Allowance(store, Limits(rate=read_rate("2 per 1h")), channel="smtp", sender="", address=lambda row: row.to)
+    assert one.room(NOON) == (2, None)
+    one.fetch(rows, NOON)
+    assert other.take(rows[:1], NOON) == [None]
+    taken = one.take(rows[1:], NOON)
+    assert [no is None for no in taken] == [True, False]
+    room, no = one.room(NOON)
+    assert room == 0
+    assert no is not None
+    assert no.until == NOON + HOUR + MINUTE
+
+
+def test_without_limits_the_store_is_asked_nothing(store):
+    one, rows = allowance(store, Limits())
+    one._store = None
+    one.fetch(rows, NOON)
+    assert (one.room(NOON), [one.against(row) for row in rows], one.take(rows, NOON)) == (
+        (None, None),
+        [None] * 3,
+        [None] * 3,
+    )
