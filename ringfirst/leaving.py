@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from engine.store import OutreachRow, Store
     from outreach.breaker import Guard
     from outreach.channel import Channel
+    from outreach.channels.dkim_signing import Signer
     from outreach.context import Sender
     from outreach.doubts import Doubts
     from outreach.sender import SendReport
@@ -59,10 +60,19 @@ def channel_of(found: Settings, sender: "Sender", outbox: Path | None) -> "Chann
             password=found.smtp_password.get_secret_value() if found.smtp_password is not None else None,
             ca=found.smtp_ca,
         )
-        return SmtpChannel(server, sender.address)
+        return SmtpChannel(server, sender.address, sign=_signer(found, sender))
     from outreach.channels.file import FileChannel
 
     return FileChannel(outbox or found.outbox)
+
+
+def _signer(found: Settings, sender: "Sender") -> "Signer | None":
+    if found.dkim_key is None or found.dkim_selector is None:
+        return None
+    from outreach.channels.dkim_signing import DkimKey, signer_of
+
+    domain = sender.address.rpartition("@")[2]
+    return signer_of(DkimKey(domain=domain, selector=found.dkim_selector, pem=found.dkim_key.get_secret_value()))
 
 
 def way(found: Settings, outbox: Path | None) -> str:

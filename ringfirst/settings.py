@@ -18,7 +18,7 @@ from outreach.channels.smtp_server import Security
 from streams.settings import KafkaSettings, Mechanism, Topics
 
 PREFIX = "RINGFIRST_"
-SECRETS = ("store", "token", "feedback_token", "kafka_password", "smtp_password", "sendgrid_key")
+SECRETS = ("store", "token", "feedback_token", "kafka_password", "smtp_password", "sendgrid_key", "dkim_key")
 """Settings that are or may hold a password; each can also be read from the file that ``RINGFIRST_..._FILE`` names."""
 _NEAR = 0.85
 _TESTS = f"{PREFIX}TEST_"
@@ -28,6 +28,7 @@ MOST_PORTS = 65_535
 _LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
 _KEY = re.compile(r"[\x21-\x7e]+")
 _API = re.compile(r"https://[^\s/:@]+(:\d{1,5})?/?|http://(127\.0\.0\.1|localhost|\[::1\])(:\d{1,5})?/?")
+_SELECTOR = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,61}[A-Za-z0-9])?")
 _TOPIC = re.compile(r"(?!\.{1,2}$)[a-zA-Z0-9._-]{1,249}")
 
 
@@ -89,6 +90,12 @@ def _api(text: str) -> str:
     return text.rstrip("/")
 
 
+def _selector(text: str) -> str:
+    if not _SELECTOR.fullmatch(text):
+        raise ValueError("it is no selector; write the part before ._domainkey, such as ringfirst")
+    return text
+
+
 def _name(text: str) -> str:
     if not _TOPIC.fullmatch(text):
         raise ValueError("Kafka takes no such name; use letters, digits, dot, dash and underscore, at most 249")
@@ -116,6 +123,7 @@ class Settings(BaseModel):
     ``keep_sent`` is for how many days mails are kept as they left, 0 for not at all.
     ``locale`` is that of readers of whom none is known: the language of their mails, and how numbers and dates look.
     ``smtp`` names the server that takes them (``host:port``); without it they go into the folder ``outbox``.
+    ``dkim_key`` (PEM) signs what leaves by ``smtp``; ``dkim_selector`` is where its public half stands in the DNS.
     ``sendgrid_key`` lets SendGrid take them, in the ``sendgrid_region`` of the account; ``sendgrid_url``: elsewhere.
     ``sendgrid_webhook_key`` is the public key by which what SendGrid tells of mails is known to come from it.
     ``only_to`` are the domains that mails may go to, with commas.
@@ -143,6 +151,8 @@ class Settings(BaseModel):
     smtp_user: str | None = None
     smtp_password: SecretStr | None = None
     smtp_ca: Path | None = None
+    dkim_key: SecretStr | None = None
+    dkim_selector: Annotated[str, AfterValidator(_selector)] | None = None
     sendgrid_key: SecretStr | None = None
     sendgrid_region: Region = "global"
     sendgrid_webhook_key: str | None = None
@@ -183,6 +193,7 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
     try:
         settings = Settings(**(told | dict(_secrets(environment, faults))))
         faults += [*_kafka_faults(settings), *_smtp_faults(settings), *_sendgrid_faults(settings)]
+        faults += _dkim_faults(settings)
     except ValidationError as err:
         faults += [_fault(found) for found in err.errors()]
     faults += _unknown(environment)
@@ -251,6 +262,14 @@ def _sendgrid_faults(settings: Settings) -> Iterable[str]:
         yield "RINGFIRST_SENDGRID_KEY: mails leave one way; found RINGFIRST_SMTP beside it; keep one of them"
     if not _KEY.fullmatch(settings.sendgrid_key.get_secret_value()):
         yield "RINGFIRST_SENDGRID_KEY: it is no key; found signs that cannot stand in a header; copy it anew"
+
+
+def _dkim_faults(settings: Settings) -> Iterable[str]:
+    """What does not fit together."""
+    if (settings.dkim_key is None) != (settings.dkim_selector is None):
+        yield "RINGFIRST_DKIM_KEY: it and RINGFIRST_DKIM_SELECTOR go together; found one of them; set both or none"
+    if settings.dkim_key is not None and settings.smtp is None:
+        yield "RINGFIRST_DKIM_KEY: signs what leaves by SMTP alone; found no RINGFIRST_SMTP; leave the key out"
 
 
 def _nameless(settings: Settings, way: str) -> Iterable[str]:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from outreach.channel import DeliveryError, Verdict
+from outreach.channels.dkim_signing import Signer
 from outreach.channels.smtp_server import SmtpServer
 from outreach.mail import Outgoing
 
@@ -23,13 +24,13 @@ _ENHANCED = re.compile(rb"(?:^|\s)([245]\.\d{1,3}\.\d{1,3})(?=\s|$)")
 
 
 class SmtpChannel:
-    """Hands mails to one SMTP server. ``sender`` is the address that bounces come back to."""
+    """Hands mails to one SMTP server. ``sender`` is the address that bounces come back to; ``sign`` signs each mail."""
 
     name = "smtp"
     local = False
 
-    def __init__(self, server: SmtpServer, sender: str) -> None:
-        self._server, self._sender = server, sender
+    def __init__(self, server: SmtpServer, sender: str, *, sign: Signer | None = None) -> None:
+        self._server, self._sender, self._sign = server, sender, sign
         self._connection: smtplib.SMTP | None = None
 
     @contextmanager
@@ -45,6 +46,7 @@ class SmtpChannel:
 
     def deliver(self, mail: Outgoing) -> str | None:
         raw = mail.raw  # before a word is said: bytes that cannot be made leave nobody in doubt
+        raw = raw if self._sign is None else self._sign(raw)
         connection = self._begun()
         try:
             self._accepted(*connection.rcpt(mail.to), "the reader")

@@ -9,7 +9,7 @@ from email import message_from_bytes
 
 import pytest
 
-from engine.errors import StoreError
+from engine.errors import StoreError, UsageError
 from engine.instants import DAY, MINUTE, iso, parse_instant
 from engine.stores import open_store
 from outreach.channel import DeliveryError
@@ -180,6 +180,34 @@ def test_settings_of_sendgrid_that_do_not_fit_are_refused(run, sends, by_sendgri
     assert told in said
     assert KEY not in said
     assert by_sendgrid.requests == 0
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        ({"DKIM_KEY": "secret word"}, "RINGFIRST_DKIM_KEY: it and RINGFIRST_DKIM_SELECTOR go together"),
+        ({"DKIM_SELECTOR": "s1"}, "RINGFIRST_DKIM_KEY: it and RINGFIRST_DKIM_SELECTOR go together"),
+        ({"DKIM_KEY": "secret word", "DKIM_SELECTOR": "a b"}, "RINGFIRST_DKIM_SELECTOR: it is no selector"),
+        (
+            {"DKIM_KEY": "secret word", "DKIM_SELECTOR": "s1"},
+            "signs what leaves by SMTP alone; found no RINGFIRST_SMTP",
+        ),
+    ],
+)
+def test_a_key_that_signs_needs_its_selector_and_a_server(more, told):
+    with pytest.raises(UsageError) as refused:
+        read_settings({f"RINGFIRST_{name}": value for name, value in more.items()})
+    assert told in str(refused.value)
+    assert "secret word" not in str(refused.value)
+
+
+def test_a_sender_that_shall_sign_and_cannot_says_so_and_sends_nothing(run, sends, mailbox, monkeypatch):
+    monkeypatch.setenv("RINGFIRST_DKIM_KEY", "secret word")
+    monkeypatch.setenv("RINGFIRST_DKIM_SELECTOR", "s1")
+    said = run("send", code=2).stderr
+    assert "RINGFIRST_DKIM_KEY: " in said
+    assert "secret word" not in said
+    assert mailbox.mails == []
 
 
 @pytest.mark.parametrize(("region", "host"), [("global", "api.sendgrid.com"), ("eu", "api.eu.sendgrid.com")])
