@@ -13,7 +13,7 @@ FITS    := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info
 PYTHONS := python3.13 python3.12 python3.11 python3 python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-quick lint format bench bench-streams bench-delivery chaos up down lock clean
+.PHONY: help setup demo test test-quick lint format bench bench-streams bench-delivery bench-reports chaos up down lock clean
 
 help: ## list these words
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -67,6 +67,9 @@ bench-streams: setup ## measure workers on a real Kafka, beside stock Faust and 
 
 bench-delivery: setup ## measure how fast mails are handed over to local servers
 	@$(BIN)/python -m bench.delivery $(ARGS)
+
+bench-reports: setup ## measure a month's value reports of ten thousand accounts
+	@$(BIN)/python -m bench.reports $(ARGS)
 
 chaos: setup ## kill it at random moments and compare what is left
 	@$(BIN)/python -m pytest tests/chaos tests/cli/test_bad_input.py -m chaos $(ARGS)

@@ -120,6 +120,9 @@ class Shape:
         self.kept = kept
         self.things = things
         self._routes: dict[str, list[int]] = {}
+        self._asks = frozenset(thing.asks for thing in things.values() if thing.asks is not None)
+        self._every = any(thing.asks is None for thing in things.values())
+        self._concerned: dict[str, bool] = {}
 
     def fresh(self) -> AccountState:
         """An account of which nothing is known."""
@@ -136,6 +139,15 @@ class Shape:
                 if name in state.forgotten:
                     self.recall(state, name, thing.thing_of(event))
                 thing.fold(state.things[name], happening)
+
+    def concerns(self, event: Event) -> bool:
+        """May the event change anything but when the account was first seen?"""
+        kind = event.type
+        found = self._concerned.get(kind)
+        if found is None:
+            own = self._every or kind in _TRAITS or kind == "subscription.created"
+            found = self._concerned[kind] = own or bool(self.route(kind))
+        return found or not self._asks.isdisjoint(event.properties)
 
     def forget(self, state: AccountState, at: Instant, *, needed: Container[tuple[str, str]]) -> None:
         """Forget closed things that nothing can ask for as of ``at`` or later, but those ``needed``: (kind, id)."""

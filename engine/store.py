@@ -605,6 +605,14 @@ class Store(Protocol):
         """One account's entries in position order, with the entries of its lane that concern every account."""
         ...
 
+    def histories(self, *, after: str = "", until_at: Instant | None = None) -> Iterator[tuple[str, list[Recorded]]]:
+        """Each account behind ``after``, by bytes, with its events in position order, recorded_at <= ``until_at``.
+
+        No more than one account's events and a page of rows are held at a time. Events that come in meanwhile are told
+        or not; accounts without any by then are left out.
+        """
+        ...
+
     def accounts(self) -> list[str]:
         """Every account ever seen, by bytes."""
         ...
@@ -877,6 +885,14 @@ class Store(Protocol):
 
     def inbox(self, lane: int, *, after: int) -> list[InboxRow]:
         """What the lane's owner has not taken in yet, in order."""
+        ...
+
+    def people_of(self, accounts: Sequence[str]) -> dict[str, dict[str, dict[str, Any]]]:
+        """As ``people``, of many accounts at once; those without any are absent."""
+        ...
+
+    def cancelled_of(self, accounts: Sequence[str], *, at: Instant) -> frozenset[str]:
+        """As ``cancelled``, of many accounts at once: those whose subscription was cancelled by then."""
         ...
 
     def people(self, account_id: str) -> dict[str, dict[str, Any]]:

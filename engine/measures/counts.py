@@ -1,6 +1,6 @@
 """Counting measures: how many, how much, how many different, over a window of events."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -96,15 +96,18 @@ class Counting:
         """The events in the window that were counted."""
         after, until = stretch_of(self.spec, moment)
         types = self.spec.types
-        return [
-            row
-            for row in events
-            if types is not None
-            and types.match(row.event.type)
-            and after < row.time <= until
-            and passes(self.spec.where, row.event)
-            and self._value(row) is not None
-        ]
+        ours = (row for row in events if types is not None and types.match(row.event.type))
+        return [row for row, _ in self.counted(ours) if after < row.time <= until]
+
+    def counted(self, events: Iterable[Happening]) -> Iterator[tuple[Happening, Any]]:
+        """Of events of its types those that it counts, whenever they were, each with what it brings."""
+        where = self.spec.where
+        for row in events:
+            if where and not passes(where, row.event):
+                continue
+            value = self._value(row)
+            if value is not None:
+                yield row, value
 
     def _value(self, happening: Happening) -> Any:
         verb, event = self.spec.verb, happening.event

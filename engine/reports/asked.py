@@ -65,7 +65,7 @@ def because_of(accounts: Accounts, past: Past, answer: dict[str, Any]) -> str:
     """Why no report would go; nothing when one would."""
     policy = accounts.book.policy
     trait = excluded(past.now, policy)
-    gone = policy.contact.exclude_cancelled and accounts.store.cancelled(past.account_id, at=past.asked)
+    gone = policy.contact.exclude_cancelled and accounts.cancelled(past.account_id)
     reasons = [
         f"the account is excluded by its trait {trait}" if trait else "",
         "the account has cancelled" if gone else "",

@@ -1,29 +1,31 @@
 """A value over a stretch of local days: the events behind it, its exact amount, and what that is worth.
 
-Nothing is kept: a figure is a function of the events that are listed for it, so that whoever reads them again gets it
-to the last digit.
+Nothing is stored: a figure is a function of the events that are listed for it, so that whoever reads them again gets
+it to the last digit.
 """
 
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
+from itertools import accumulate
 from operator import attrgetter
 from typing import NamedTuple
 
+from engine.instants import Instant
 from engine.log import Event
 from engine.measures.counts import Counting
 from engine.measures.measure import Happening, Moment
 from engine.numbers import MILLION, millionths
 from engine.reports.money import rounded
 from engine.rulebook.reports import ADDED
-from engine.rulebook.spec import EVER, Measure, NamedValue, Window, Worth
+from engine.rulebook.spec import EVER, Measure, NamedValue, Worth
 from engine.values import nested
-from engine.zones import Day, Zone, date_of
+from engine.zones import Day, Zone, date_of, zone
 
-_TIME = attrgetter("time")
+_TURN = attrgetter("time", "position")
 _CURRENCY = re.compile(r"[A-Z]{3}", re.ASCII)
 
 
@@ -56,24 +58,104 @@ class Figure(NamedTuple):
     worth: Priced | None
 
 
-class Ledger(NamedTuple):
-    """An account's events that count, in the order of time, and its own traits as of the end of the period."""
+class Ledger:
+    """An account's events that count, in the order of time, and its own traits as of the end of the period.
 
-    rows: Sequence[Happening]
-    zone: Zone
-    traits: Mapping[str, object]
+    What a measure counts is looked for once; any stretch of days is a slice of it then.
+    """
+
+    __slots__ = ("_by_type", "_counted", "rows", "traits", "zone")
+
+    def __init__(self, rows: Sequence[Happening], zone: Zone, traits: Mapping[str, object]) -> None:
+        self.rows = rows
+        self.zone = zone
+        self.traits = traits
+        self._by_type: dict[str, list[Happening]] | None = None
+        self._counted: dict[tuple[str, str], Counted] = {}
+
+    def counted(self, measure: Measure) -> "Counted":
+        """The events that a measure counts, over all time."""
+        key = measure.scope, measure.name
+        found = self._counted.get(key)
+        if found is None:
+            found = self._counted[key] = Counted(measure, self._of_types(measure))
+        return found
+
+    def _of_types(self, measure: Measure) -> list[Happening]:
+        if self._by_type is None:
+            self._by_type = {}
+            for row in self.rows:
+                self._by_type.setdefault(row.event.type, []).append(row)
+        found = [rows for kind, rows in self._by_type.items() if measure.types and measure.types.match(kind)]
+        return found[0] if len(found) == 1 else sorted((row for rows in found for row in rows), key=_TURN)
+
+
+class Counted:
+    """The events that one measure counts, in the order of time, and what any stretch of them comes to."""
+
+    def __init__(self, measure: Measure, rows: Sequence[Happening]) -> None:
+        self._verb = measure.verb
+        self._times = measure.times if measure.verb in ADDED else Fraction(1)
+        within = Fraction(1) if measure.verb in ADDED else measure.times
+        self._counting = Counting(replace(measure, window=EVER, full=False, per=None, times=within))
+        self._moment = Moment(rows[-1].time if rows else 0, 0, zone("UTC"))
+        counted = list(self._counting.counted(rows))
+        self.rows = [row for row, _ in counted]
+        brought = [value for _, value in counted]
+        self._brought = list(accumulate(brought, initial=0)) if measure.verb == "sum" else brought
+        self._at = [row.time for row in self.rows]
+        self._money: dict[Worth, list[tuple[int, str] | str]] = {}
+
+    def within(self, since: Instant | None, until: Instant) -> slice:
+        """The rows of a stretch of time, both ends inside; without ``since`` from the beginning."""
+        return slice(0 if since is None else bisect_left(self._at, since), bisect_right(self._at, until))
+
+    def amount(self, part: slice) -> Fraction | None:
+        """What a stretch of the rows comes to, exactly; None where it is unknown."""
+        if self._verb == "count":
+            return len(self.rows[part]) * self._times
+        if self._verb == "sum":
+            total: int = self._brought[part.stop] - self._brought[part.start]
+            return Fraction(total, MILLION) * self._times
+        if self._verb in ADDED:
+            return len(set(self._brought[part])) * self._times
+        return self._read(part)
+
+    def money(self, worth: Worth, traits: Mapping[str, object], part: slice) -> list[tuple[int, str] | str]:
+        """What each row of a stretch holds of money, in millionths of a currency, or why there is none."""
+        found = self._money.get(worth)
+        if found is None:
+            found = self._money[worth] = [_held(worth, row.event, traits) for row in self.rows]
+        return found[part]
+
+    def _read(self, part: slice) -> Fraction | None:
+        data = self._counting.fresh()
+        for row in self.rows[part]:
+            data = self._counting.fold(data, row)
+        found = self._counting.read(data, None, self._moment)
+        return Fraction(found) if isinstance(found, float) else None
 
 
 def figure(value: NamedValue, measure: Measure, ledger: Ledger, first: Day | None, last: Day) -> Figure:
     """The value over [``first``, ``last``]; without ``first`` from the beginning."""
-    window = EVER if first is None else Window("days", size=last - first + 1)
-    spec = replace(measure, window=window, full=False, per=None)
-    moment = Moment(ledger.zone.start(last + 1) - 1, last, ledger.zone)
-    start = 0 if first is None else bisect_left(ledger.rows, ledger.zone.start(first), key=_TIME)
-    rows = ledger.rows[start : bisect_right(ledger.rows, moment.at, key=_TIME)]
-    behind = Counting(spec).evidence(rows, moment)
-    amount = _amount(spec, behind, moment)
-    return Figure(amount, behind, _priced(value.worth, value.unit, amount, behind, ledger) if value.worth else None)
+    rows, part = _stretch(measure, ledger, first, last)
+    amount, worth = rows.amount(part), None
+    if value.worth is not None:
+        rate = rate_of(value.worth, value.unit, ledger.traits)
+        worth = _rated(rate, amount) if rate else _added(rows.money(value.worth, ledger.traits, part))
+    return Figure(amount, rows.rows[part], worth)
+
+
+def amount_of(measure: Measure, ledger: Ledger, first: Day | None, last: Day) -> Fraction | None:
+    """The amount of ``figure`` alone."""
+    rows, part = _stretch(measure, ledger, first, last)
+    return rows.amount(part)
+
+
+def _stretch(measure: Measure, ledger: Ledger, first: Day | None, last: Day) -> tuple[Counted, slice]:
+    found = ledger.counted(measure)
+    start = None if first is None else ledger.zone.start(first)
+    return found, found.within(start, ledger.zone.start(last + 1) - 1)
 
 
 def counted(measure: Measure, row: Happening) -> object:
@@ -110,39 +192,29 @@ def currency_in(properties: Mapping[str, object]) -> str:
 
 def money_of(worth: Worth, event: Event, traits: Mapping[str, object]) -> tuple[Fraction, str] | str:
     """The money that one event holds: (exact amount, currency), or why there is none."""
+    found = _held(worth, event, traits)
+    return found if isinstance(found, str) else (Fraction(found[0], MILLION), found[1])
+
+
+def _held(worth: Worth, event: Event, traits: Mapping[str, object]) -> tuple[int, str] | str:
     amount = millionths(nested(event.properties, tuple(worth.prop.split("."))))
     if amount is None:
         return f"no number in {worth.prop}"
     currency = currency_in(event.properties) or worth.currency or currency_in(traits)
-    return (Fraction(amount, MILLION), currency) if currency else "no currency known"
+    return (amount, currency) if currency else "no currency known"
 
 
-def _amount(spec: Measure, behind: Sequence[Happening], moment: Moment) -> Fraction | None:
-    plain = Counting(replace(spec, times=Fraction(1)) if spec.verb in ADDED else spec)
-    data = plain.fresh()
-    for row in behind:
-        data = plain.fold(data, row)
-    if spec.verb in {"count", "sum"}:
-        exact = plain.exact(data, None, moment)
-        return None if exact is None else Fraction(exact) * spec.times / MILLION
-    found = plain.read(data, None, moment)
-    if not isinstance(found, float):
-        return None
-    return Fraction(found) * (spec.times if spec.verb in ADDED else 1)
+def _rated(rate: Rate, amount: Fraction | None) -> Priced:
+    return Priced({rate.currency: rounded((amount or Fraction(0)) * rate.amount, rate.currency)}, rate)
 
 
-def _priced(worth: Worth, unit: str, amount: Fraction | None, behind: Sequence[Happening], ledger: Ledger) -> Priced:
-    rate = rate_of(worth, unit, ledger.traits)
-    if rate is not None:
-        exact = (amount or Fraction(0)) * rate.amount
-        return Priced({rate.currency: rounded(exact, rate.currency)}, rate)
-    sums: dict[str, Fraction] = {}
+def _added(held: Iterable[tuple[int, str] | str]) -> Priced:
+    sums: dict[str, int] = {}
     missing: dict[str, int] = {}
-    for row in behind:
-        found = money_of(worth, row.event, ledger.traits)
-        if isinstance(found, str):
-            missing[found] = missing.get(found, 0) + 1
+    for one in held:
+        if isinstance(one, str):
+            missing[one] = missing.get(one, 0) + 1
         else:
-            sums[found[1]] = sums.get(found[1], Fraction(0)) + found[0]
-    money = {currency: rounded(sums[currency], currency) for currency in sorted(sums)}
+            sums[one[1]] = sums.get(one[1], 0) + one[0]
+    money = {currency: rounded(Fraction(sums[currency], MILLION), currency) for currency in sorted(sums)}
     return Priced(money, None, tuple(sorted(missing.items())))

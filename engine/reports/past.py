@@ -1,28 +1,35 @@
 """An account as a report sees it: as of its period's last instant, without what our own staff and test users did."""
 
-from collections.abc import Iterable, Mapping
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from operator import attrgetter, itemgetter
 from typing import Any, NamedTuple
 
-from engine.account import account_view
 from engine.domains import within
 from engine.errors import UsageError
 from engine.instants import HOUR, Instant
+from engine.lanes import lane_of
 from engine.log import Recorded
-from engine.measures.measure import Happening, matches
+from engine.measures.measure import LONG_AGO, Happening, Moment, matches
 from engine.program import Program
-from engine.questions import events_of, log_began, now_of, totals_of, unknown_account
+from engine.questions import events_of, now_of, totals_of, unknown_account
 from engine.reports.figures import Ledger
 from engine.reports.periods import Period
 from engine.rulebook.agreed import GOAL
 from engine.rulebook.book import Rulebook
 from engine.rulebook.expressions import parse
 from engine.rulebook.spec import Line, Policy, Report, Rule, Test
-from engine.state import in_order
+from engine.state import Shape
 from engine.store import Store
+from engine.values import Value
 from engine.views import AccountView
-from engine.zones import Zone, date_of, zone
+from engine.zones import Zone, date_of, valid_zone
 
+ACCOUNTS, EVENTS = 100, 10_000
+"""What is read together when all accounts are."""
+_TIME = attrgetter("time")
+_BY_TURN = itemgetter(0, 1)
 CLOSE_AFTER = 24 * HOUR
 """A period is closed once every lane's clock is this far past its end; until then its figures may still move."""
 
@@ -63,8 +70,58 @@ class Past(NamedTuple):
         return self.since <= self.zone.start(period.first)
 
 
+class NotYetKnown(UsageError):
+    """Nobody knew the account in that period; ask for a later one."""
+
+
+class Known:
+    """What the store has of one account by the instant of the question: read once, whatever is asked of it."""
+
+    __slots__ = ("_rows", "_turns", "account_id", "cancelled", "ordered", "pasts", "people")
+
+    def __init__(
+        self, account_id: str, events: Sequence[Recorded], people: Mapping[str, Mapping[str, Any]], *, cancelled: bool
+    ) -> None:
+        self.account_id = account_id
+        self.people = people
+        self.cancelled = cancelled
+        self.ordered = sorted(
+            ((min(one.event.time, one.recorded_at), one.position, one) for one in events), key=_BY_TURN
+        )
+        self.pasts: dict[Period, Past] = {}
+        self._rows: dict[str, list[Happening]] = {}
+        self._turns: dict[str, list[Happening]] = {}
+
+    def rows(self, zone: Zone) -> list[Happening]:
+        """All its events in the order of time, with their days in a zone."""
+        found = self._rows.get(zone.key)
+        if found is None:
+            found = self._rows[zone.key] = list(_with_days(self.ordered, zone))
+        return found
+
+    def turns(self, zone: Zone, shape: Shape) -> list[Happening]:
+        """Of ``rows`` those that may change a state."""
+        found = self._turns.get(zone.key)
+        if found is None:
+            found = self._turns[zone.key] = [row for row in self.rows(zone) if shape.concerns(row.event)]
+        return found
+
+    def zone_at(self, end: Instant, otherwise: Zone) -> Zone:
+        """The account's zone as its traits said at an instant."""
+        named: object = None
+        for time, _, one in self.ordered:
+            if time > end:
+                break
+            if one.event.type == "account.updated" and "timezone" in one.event.properties:
+                named = one.event.properties["timezone"]
+        return valid_zone(named, otherwise)
+
+
 class Accounts:
-    """Reads accounts of a store for reports; the rulebook is made ready once for all of them."""
+    """Reads accounts of a store for reports, each of them once; the rulebook is made ready once for all of them.
+
+    What is known is what was recorded by ``asked``. One account is held at a time.
+    """
 
     def __init__(self, store: Store, book: Rulebook, at: Instant | None) -> None:
         self.store = store
@@ -72,33 +129,72 @@ class Accounts:
         self.asked = now_of(store, at)
         asking = tuple(_asking(book, report) for report in book.reports)
         self._program = Program(replace(book, rules=(*asking, _OF_GOALS, *_of_things(book))))
-        clocks = [info.clock_at for info in store.lane_infos(at=0) if info.clock_at is not None]
+        infos = store.lane_infos(at=0)
+        clocks = [info.clock_at for info in infos if info.clock_at is not None]
         self._clock = min(*clocks, self.asked) if clocks else self.asked
+        self._began = {info.lane: info.first_at for info in infos}
+        self._totals: dict[tuple[int, Instant], dict[str, Value]] = {}
+        self._held: Known | None = None
+
+    def each(self, *, after: str = "") -> Iterator[str]:
+        """Every account behind ``after``, by its id's bytes; what is asked of one while it is told is in hand.
+
+        Memory holds some accounts at a time, however many there are.
+        """
+        for some in _in_batches(self.store.histories(after=after, until_at=self.asked)):
+            names = [name for name, _ in some]
+            people = self.store.people_of(names)
+            cancelled = self.store.cancelled_of(names, at=self.asked)
+            for name, events in some:
+                self._held = Known(name, events, people.get(name, {}), cancelled=name in cancelled)
+                yield name
 
     def day(self, account_id: str) -> int:
         """The local day of the account on which the question is asked. Raises ``UsageError`` for an unknown account."""
-        return self._view(account_id, self._events(account_id), self.asked).moment.today
+        return self._known(account_id).zone_at(self.asked, self._program.zone).day(self.asked)
 
     def past(self, account_id: str, period: Period) -> Past:
         """The account for a period. Raises ``UsageError`` for one that nobody knew by then."""
-        events = self._events(account_id)
-        end, view = self._as_of_end(account_id, events, period)
+        known = self._known(account_id)
+        found = known.pasts.get(period)
+        if found is None:
+            found = known.pasts[period] = self._past(known, period)
+        return found
+
+    def traits_at(self, account_id: str, end: Instant) -> dict[str, object]:
+        """The account's traits as of an instant."""
+        return _traits(self._view(self._known(account_id), end))
+
+    def cancelled(self, account_id: str) -> bool:
+        """Had the account cancelled when the question was asked?"""
+        return self._known(account_id).cancelled
+
+    def _known(self, account_id: str) -> Known:
+        if self._held is None or self._held.account_id != account_id:
+            events = events_of(self.store, account_id, self.asked)
+            if not events:
+                raise unknown_account(self.store, account_id, self.asked)
+            gone = self.store.cancelled(account_id, at=self.asked)
+            self._held = Known(account_id, events, self.store.people(account_id), cancelled=gone)
+        return self._held
+
+    def _past(self, known: Known, period: Period) -> Past:
+        end = self._end(known, period)
+        view = self._view(known, end, min(end, self.asked))
         if view.watched is None:
-            first = min(min(one.event.time, one.recorded_at) for one in events)
-            day = date_of(view.moment.zone.day(first)).isoformat()
-            raise UsageError(
-                f"account '{account_id[:60]}': nothing is known of it in {period.title}; its first event is of {day}"
-            )
-        rows = [row for row in in_order(events, view.moment.zone, self.asked) if row.time <= end]
-        ours = ours_of(rows, self.store.people(account_id), self.book.policy)
-        kept = [row for row in rows if row.event.user_id not in ours]
+            day = date_of(view.moment.zone.day(known.ordered[0][0])).isoformat()
+            message = f"nothing is known of it in {period.title}; its first event is of {day}"
+            raise NotYetKnown(f"account '{known.account_id[:60]}': {message}")
+        rows = _until(known.rows(view.moment.zone), end)
+        ours = ours_of(rows, known.people, self.book.policy)
+        kept = [row for row in rows if row.event.user_id not in ours] if ours else rows
         return Past(
-            account_id,
+            known.account_id,
             period,
             self.asked,
             end,
             view,
-            self._view(account_id, events, self.asked),
+            self._view(known, self.asked),
             Ledger(kept, view.moment.zone, _traits(view)),
             view.watched,
             len(rows) - len(kept),
@@ -106,30 +202,60 @@ class Accounts:
             ours,
         )
 
-    def traits_at(self, account_id: str, end: Instant) -> dict[str, object]:
-        """The account's traits as of an instant."""
-        return _traits(self._view(account_id, _by(self._events(account_id), end), end))
-
-    def _events(self, account_id: str) -> list[Recorded]:
-        events = events_of(self.store, account_id, self.asked)
-        if not events:
-            raise unknown_account(self.store, account_id, self.asked)
-        return events
-
-    def _as_of_end(self, account_id: str, events: list[Recorded], period: Period) -> tuple[Instant, AccountView]:
+    def _end(self, known: Known, period: Period) -> Instant:
         """The last instant of the period, which the account's zone says, which is that of its traits as of then."""
-        where = zone(self.book.policy.timezone)
+        where = self._program.zone
         end = where.start(period.last + 1) - 1
-        view = self._view(account_id, _by(events, end), min(end, self.asked))
-        if view.moment.zone is not where:
-            end = view.moment.zone.start(period.last + 1) - 1
-            view = self._view(account_id, _by(events, end), min(end, self.asked))
-        return end, view
+        own = known.zone_at(end, where)
+        return end if own is where else own.start(period.last + 1) - 1
 
-    def _view(self, account_id: str, events: list[Recorded], at: Instant) -> AccountView:
-        entries = self.store.account_entries(account_id, until_at=min(at, self.asked)) if self._program.whole else []
-        began = log_began(self.store, account_id)
-        return account_view(self._program, events, at, totals_of(entries, {}), at if began is None else began)
+    def _view(self, known: Known, end: Instant, at: Instant | None = None) -> AccountView:
+        """The account as of ``at`` (or ``end``), of its events up to ``end``."""
+        at, shape = end if at is None else at, self._program.shape
+        where = known.zone_at(end, self._program.zone)
+        state = shape.fresh()
+        for row in _until(known.turns(where, shape), end):
+            shape.fold(state, row)
+        first = known.ordered[0][0]
+        state.first_event = first if first <= end else None
+        began = self._began.get(lane_of(known.account_id, self.store.lanes))
+        moment = Moment(at, where.day(at), where)
+        totals = self._totals_at(known.account_id, at) if self._program.whole else {}
+        return AccountView(self._program, state, moment, totals, known.account_id, at if began is None else began)
+
+    def _totals_at(self, account_id: str, at: Instant) -> dict[str, Value]:
+        key = lane_of(account_id, self.store.lanes), at
+        if key not in self._totals:
+            self._totals[key] = totals_of(self.store.account_entries(account_id, until_at=min(at, self.asked)), {})
+        return self._totals[key]
+
+
+def _with_days(ordered: Iterable[tuple[Instant, int, Recorded]], zone: Zone) -> Iterator[Happening]:
+    """Events with their local days. ``now`` is long ago: several looks share them, and nothing may be forgotten."""
+    day, until = 0, LONG_AGO
+    for time, position, one in ordered:
+        if time >= until:
+            day = zone.day(time)
+            until = zone.start(day + 1)
+        yield Happening(time, position, one.event, day, LONG_AGO)
+
+
+def _until(rows: list[Happening], end: Instant) -> list[Happening]:
+    return rows[: bisect_right(rows, end, key=_TIME)]
+
+
+def _in_batches(histories: Iterable[tuple[str, list[Recorded]]]) -> Iterator[list[tuple[str, list[Recorded]]]]:
+    """So many accounts that one question about all of them is worth it, and no more events than fit."""
+    some: list[tuple[str, list[Recorded]]] = []
+    count = 0
+    for one in histories:
+        some.append(one)
+        count += len(one[1])
+        if len(some) >= ACCOUNTS or count >= EVENTS:
+            yield some
+            some, count = [], 0
+    if some:
+        yield some
 
 
 def ours_of(rows: Iterable[Happening], people: Mapping[str, Mapping[str, Any]], policy: Policy) -> frozenset[str]:
@@ -153,10 +279,6 @@ def excluded(view: AccountView, policy: Policy) -> str | None:
         if matches(Test((name,), "is", (value,)), view.state.trait(name)):
             return name
     return None
-
-
-def _by(events: list[Recorded], end: Instant) -> list[Recorded]:
-    return [one for one in events if min(one.event.time, one.recorded_at) <= end]
 
 
 _OF_GOALS = Rule(

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from engine.instants import iso
 from engine.numbers import plain
-from engine.reports.figures import Figure, figure
+from engine.reports.figures import Figure, amount_of, figure
 from engine.reports.goals import Goal
 from engine.reports.past import Accounts, Past
 from engine.reports.periods import Period
@@ -48,7 +48,7 @@ def shown_of(
         figure(value, measure, ledger, period.first, period.last),
         tuple(earlier),
         figure(value, measure, ledger, None, period.last),
-        tuple((one, figure(value, measure, ledger, one.first, one.last).amount) for one in _last_whole(past)),
+        tuple((one, amount_of(measure, ledger, one.first, one.last)) for one in _last_whole(past)),
         _goal(past, value, goals) if GOAL in compare else None,
     )
 

@@ -16,6 +16,8 @@ from engine.stores.tables import events, log
 
 PAGE = 5_000
 ACTIVATED = "rulebook.activated"
+Last = tuple[str, str | None]
+"""An account, and one of its events; None: whatever events it has."""
 
 _EVENT = sa.select(
     events.c.position,
@@ -76,6 +78,24 @@ def of_account(
     beside = _ENTRY.where(concerning, log.c.position <= until_position)
     found = [_recorded(row) for row in connection.execute(_until(own, events, until_at)).all()]
     return _merged(found, [_entry(*row) for row in connection.execute(_until(beside, log, until_at))])
+
+
+def page_by_account(
+    connection: sa.Connection, after: Last, *, until_at: Instant | None
+) -> tuple[list[Recorded], Last | None]:
+    """Some thousand events behind one, by account and id, and the last of them; None where there are no more."""
+    account, event = after
+    behind = events.c.account_id > account
+    if event is not None:
+        behind = sa.tuple_(events.c.account_id, events.c.id) > sa.tuple_(sa.literal(account), sa.literal(event))
+    query = _until(_EVENT.where(behind), events, until_at).order_by(events.c.account_id, events.c.id).limit(PAGE)
+    found = [_recorded(row) for row in connection.execute(query).all()]
+    return found, (found[-1].account_id, found[-1].event.id) if len(found) == PAGE else None
+
+
+def by_position(rows: Iterable[Recorded]) -> list[Recorded]:
+    """Events in the order of their lane."""
+    return sorted(rows, key=attrgetter("position"))
 
 
 def _accounts() -> sa.CTE:

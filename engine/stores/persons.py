@@ -60,6 +60,16 @@ def of_account(connection: sa.Connection, account_id: str) -> dict[str, dict[str
     return found
 
 
+def of_accounts(connection: sa.Connection, accounts: Sequence[str]) -> dict[str, dict[str, dict[str, Any]]]:
+    """Traits per account and person; accounts without any are absent."""
+    query = sa.select(*people.c["account_id", "user_id", "name", "value"]).where(people.c.account_id.in_(accounts))
+    found: dict[str, dict[str, dict[str, Any]]] = {}
+    for account, user, name, value in connection.execute(query.order_by(*people.primary_key.columns)):
+        if value is not None:
+            found.setdefault(account, {}).setdefault(user, {})[name] = decode(value)
+    return found
+
+
 def put_touches(connection: sa.Connection, driver: Driver, new: Sequence[Touch]) -> None:
     """Keep who was in contact when."""
     driver.insert(connection, touches, [(one.account_id, one.user_id, one.at, one.channel, one.kind) for one in new])
@@ -71,6 +81,14 @@ def cancelled(connection: sa.Connection, account_id: str, at: Instant) -> bool:
     query = sa.select(c.kind).where(c.account_id == account_id, c.channel == SUBSCRIPTION, c.at <= at)
     newest = connection.execute(query.order_by(c.at.desc(), c.touch.desc()).limit(1)).scalar_one_or_none()
     return newest == "subscription.cancelled"
+
+
+def cancelled_of(connection: sa.Connection, accounts: Sequence[str], at: Instant) -> frozenset[str]:
+    """Those of the accounts of which ``cancelled`` is true."""
+    c = touches.c
+    query = sa.select(c.account_id, c.kind).where(c.account_id.in_(accounts), c.channel == SUBSCRIPTION, c.at <= at)
+    newest: dict[str, str] = {row.account_id: row.kind for row in connection.execute(query.order_by(c.at, c.touch))}
+    return frozenset(account for account, kind in newest.items() if kind == "subscription.cancelled")
 
 
 def read_appointments(connection: sa.Connection, account_id: str, since: Instant) -> list[Touch]:

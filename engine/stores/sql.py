@@ -12,7 +12,7 @@ from engine.errors import StoreError
 from engine.feedback import Feedback, Heard, Learned, Step
 from engine.instants import Instant
 from engine.lanes import lane_of
-from engine.log import Entry
+from engine.log import Entry, Recorded
 from engine.pacing import Counted, Full, Meter
 from engine.store import (
     Approval,
@@ -203,6 +203,21 @@ class SqlStore:
         with self._driver.reading() as connection:
             end = _end(connection, lane, until_position)
             return log.of_account(connection, account_id, lane, until_position=end, until_at=until_at)
+
+    def histories(self, *, after: str = "", until_at: Instant | None = None) -> Iterator[tuple[str, list[Recorded]]]:
+        """Each account behind ``after`` with its events; no transaction stays open between pages."""
+        rows: list[Recorded] = []
+        last: log.Last | None = (after, None)
+        while last is not None:
+            with self._driver.reading() as connection:
+                page, last = log.page_by_account(connection, last, until_at=until_at)
+            for one in page:
+                if rows and rows[0].account_id != one.account_id:
+                    yield rows[0].account_id, log.by_position(rows)
+                    rows = []
+                rows.append(one)
+        if rows:
+            yield rows[0].account_id, log.by_position(rows)
 
     def accounts(self) -> list[str]:
         """Every account with an event, by bytes."""
@@ -579,6 +594,16 @@ class SqlStore:
         """What the lane's owner has not taken in yet, in order."""
         with self._driver.reading() as connection:
             return arrivals.read_inbox(connection, lane, after=after)
+
+    def people_of(self, accounts: Sequence[str]) -> dict[str, dict[str, dict[str, Any]]]:
+        """Personal traits per person of each account."""
+        with self._driver.reading() as connection:
+            return persons.of_accounts(connection, accounts)
+
+    def cancelled_of(self, accounts: Sequence[str], *, at: Instant) -> frozenset[str]:
+        """Which of the accounts' subscriptions were cancelled by then, and not begun or renewed since."""
+        with self._driver.reading() as connection:
+            return persons.cancelled_of(connection, accounts, at)
 
     def people(self, account_id: str) -> dict[str, dict[str, Any]]:
         """Personal traits per person of the account; cleared ones are absent."""

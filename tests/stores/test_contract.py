@@ -280,6 +280,40 @@ def test_a_long_log_is_read_whole_over_many_pages(store: Store, monkeypatch: pyt
     assert [one.position for one in reading] == list(range(12, 101)), "as it stood when reading began"
 
 
+def test_histories_come_account_by_account_whole_and_in_order(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = [account_in(lane, name=name) for lane in (0, 3) for name in ("acme", "globex", "Ümlaut")]
+    for lane in (0, 3):
+        own = [name for name in names if lane_of(name, store.lanes) == lane]
+        events = [event(n, own[n % 3], id=f"e{n * 37 % 23}") for n in range(1, 23)]
+        committed(store, claimed(store, lane), events=events)
+    told = {name: list(store.account_entries(name)) for name in store.accounts()}
+    for page in (1, 2, 7, 8, 5_000):
+        monkeypatch.setattr("engine.stores.log.PAGE", page)
+        assert list(store.histories()) == [(name, told[name]) for name in sorted(names, key=str.encode)]
+    last = max(names, key=str.encode)
+    assert [name for name, _ in store.histories(after=sorted(names, key=str.encode)[-2])] == [last]
+    assert list(store.histories(after=last)) == []
+    assert sum(len(events) for _, events in store.histories(until_at=T0 + 5)) == 10, "those recorded by then"
+
+
+def test_many_accounts_are_asked_at_once_what_one_is_asked(store: Store) -> None:
+    names = [account_in(0, name=name) for name in ("acme", "globex", "umbra")]
+    traits = [
+        Trait(names[0], "u1", "email", "a@acme.example", T0, 1),
+        Trait(names[0], "u2", "name", None, T0, 1),
+        Trait(names[1], "u1", "email", "g@globex.example", T0, 1),
+    ]
+    told = ["subscription.created", "subscription.cancelled", "subscription.renewed"]
+    touches = [Touch(names[n], None, T0 + at, "subscription", told[at]) for n in range(3) for at in range(n + 1)]
+    committed(store, claimed(store), events=[event(1)], traits=traits, touches=touches)
+    people = store.people_of(names)
+    assert people == {name: store.people(name) for name in names[:2]}
+    for at in range(-1, 4):
+        cancelled = {name for name in names if store.cancelled(name, at=T0 + at)}
+        assert store.cancelled_of(names, at=T0 + at) == cancelled
+    assert store.cancelled_of(names, at=T0 + 1) == {names[1], names[2]}
+
+
 def test_stored_events_are_known_by_account_and_id(store: Store) -> None:
     sent = [event(1, id="é"), event(2, OTHER, id="é"), event(3, id='q"\\')]
     committed(store, claimed(store), events=sent)
