@@ -838,10 +838,18 @@ class Store(Protocol):
         ...
 
     # -- what providers tell ---------------------------------------------------------------------------------------
-    def put_feedback(self, rows: Sequence[Feedback], *, suppress: Mapping[str, str] | None = None) -> int:
+    def put_feedback(
+        self,
+        rows: Sequence[Feedback],
+        *,
+        suppress: Mapping[str, str] | None = None,
+        stop: Mapping[str, str] | None = None,
+    ) -> int:
         """Keep what providers told, each thing once; returns how many are new.
 
-        ``suppress`` maps event ids to reasons: the addresses of these are never written to again.
+        ``suppress`` maps event ids to reasons: the addresses of these are never written to again. ``stop`` maps them to
+        topics that the readers of the addresses stopped, and the audit has a line for each; a reader who has chosen
+        something since then is not asked again. What was told before does none of this.
         """
         ...
 

@@ -4,16 +4,23 @@ Facts only come, none takes another back: a mail that was delivered and bounced 
 in another order, comes to the same.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+
+import msgspec
 
 from engine.decision import MailState
 from engine.feedback import Feedback, FeedbackKind, Learned, Letters, MailFact, Step
 from engine.instants import DAY, Instant
-from engine.store import OutreachRow, Store
+from engine.rulebook.spec import Topics
+from engine.rulebook.topics import topic_of
+from engine.store import ALL_TOPICS, OutreachRow, Store
 from outreach.telling import happened, sent
 
-SUPPRESSES: frozenset[FeedbackKind] = frozenset({"bounced", "complained", "unsubscribed"})
-"""After which an address is never written to again. A block is about one mail, the address may work."""
+SUPPRESSES: frozenset[FeedbackKind] = frozenset({"bounced", "complained"})
+"""After which an address is never written to again. A block is about one mail, the address may work. Who unsubscribes
+stops mails by topic, as by our own links: transactional ones still come."""
+GROUP = "group_unsubscribe"
+"""SendGrid's event for one of its groups; its other one is for all mails."""
 KEPT = 30 * DAY
 """How long what was told is kept once it is learned from: far longer than anybody tells it again."""
 _EVENTS: dict[FeedbackKind, tuple[str, dict[str, str]]] = {
@@ -35,6 +42,28 @@ _PAGE = 500
 def suppressing(told: Iterable[Feedback]) -> dict[str, str]:
     """Of what was told, by its id, what suppresses the address at once, and why."""
     return {one.event_id: one.kind for one in told if one.kind in SUPPRESSES}
+
+
+def stopping(told: Iterable[Feedback]) -> dict[str, str]:
+    """Of what was told, by its id, which topic somebody stopped at the provider."""
+    return {one.event_id: _topic(one) for one in told if one.kind == "unsubscribed"}
+
+
+def by_topic(store: Store, told: Sequence[Feedback], topics: Callable[[], Topics]) -> list[Feedback]:
+    """Write down what is stopped by whoever left a group of a provider's: the topic of the mail that it is told of.
+
+    Of a mail that is not known, and of a transactional one, which itself cannot be stopped, it is all topics.
+    ``topics`` gives those of the rulebook; it is asked only when a group was left.
+    """
+    groups = {number: one for number, one in enumerate(told) if one.kind == "unsubscribed" and _kept(one) == GROUP}
+    asked = [msgspec.structs.replace(one, seq=number) for number, one in groups.items()]
+    found = list(told)
+    for number, rows in (store.mails_of(asked) if asked else {}).items():
+        if rows[0].mail_class != "transactional":
+            topic = topic_of(topics(), rows[0].rule, rows[0].kind).name
+            body = {**msgspec.json.decode(told[number].body), "topic": topic}
+            found[number] = msgspec.structs.replace(told[number], body=msgspec.json.encode(body))
+    return found
 
 
 def settle(store: Store, *, at: Instant, by: str) -> int:
@@ -73,6 +102,9 @@ def _event(told: Feedback, row: OutreachRow, when: Instant) -> Letters:
     if told.kind not in _EVENTS or (told.kind == "dropped" and row.state != "accepted"):
         return ()
     what, more = _EVENTS[told.kind]
+    if told.kind == "unsubscribed":
+        topic = _topic(told)
+        return ((row.account_id, "event", happened(row, what, when, _left(topic))),)
     return ((row.account_id, "event", happened(row, what, when, more)),)
 
 
@@ -88,3 +120,18 @@ def _step(told: Feedback, row: OutreachRow, at: Instant) -> Step:
         why=f"by {told.provider} as {row.mail_id or row.outreach_id}",
         inbox=((row.account_id, "event", sent(row, min(told.at, at))),),
     )
+
+
+def _left(topic: str) -> dict[str, object]:
+    """What rules hear of somebody who stopped a topic, in the form that our own links have."""
+    return {"topics": [topic], "all": topic == ALL_TOPICS, "by": "provider"}
+
+
+def _topic(told: Feedback) -> str:
+    found = msgspec.json.decode(told.body).get("topic")
+    return found if isinstance(found, str) else ALL_TOPICS
+
+
+def _kept(told: Feedback) -> object:
+    """The provider's own word for the event."""
+    return msgspec.json.decode(told.body).get("event")

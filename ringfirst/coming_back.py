@@ -8,11 +8,11 @@ import msgspec
 
 from engine.feedback import Feedback, FeedbackKind
 from engine.instants import Instant
-from engine.store import ALL_TOPICS, InboxKind, OutreachRow, Store
+from engine.store import InboxKind, OutreachRow, Store
 from outreach.addresses import address_key
-from outreach.feedback import suppressing
+from outreach.feedback import settle, stopping, suppressing
 from outreach.incoming import Came, Kind, read_mail
-from outreach.links import Token, unseal
+from outreach.links import unseal
 from outreach.telling import happened
 from ringfirst.unsubscribing import stop
 
@@ -25,6 +25,7 @@ _TOLD: Mapping[Kind, FeedbackKind] = {
     "delivered": "delivered",
     "complained": "complained",
     "replied": "replied",
+    "unsubscribed": "unsubscribed",
 }
 
 
@@ -55,9 +56,6 @@ def take(store: Store, came: Came, *, at: Instant, provider: str = PROVIDER, per
     letters = _letters(store, row, came) if row is not None else []
     if letters:  # before it is kept: whoever reads the mail again after a crash says it again, which is heard once
         store.put_inbox(letters, at=at)
-    if came.kind == "unsubscribed" and person is not None:
-        told_of = row.mail_id or row.outreach_id if row is not None else ""
-        stop(store, Token(told_of, person, ALL_TOPICS), by="provider", at=at)
     kind = _TOLD.get(came.kind)
     if kind is not None:
         told = Feedback(
@@ -71,7 +69,9 @@ def take(store: Store, came: Came, *, at: Instant, provider: str = PROVIDER, per
             person=person,
             body=msgspec.json.encode({"status": came.status}),
         )
-        store.put_feedback([told], suppress=suppressing([told]))
+        store.put_feedback([told], suppress=suppressing([told]), stop=stopping([told]))
+    if came.kind == "unsubscribed":
+        settle(store, at=at, by=f"webhook:{provider}")  # whoever looks after the account hears of it now
     return came.kind
 
 

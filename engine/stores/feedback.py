@@ -6,7 +6,7 @@ import sqlalchemy as sa
 
 from engine.feedback import Feedback, Heard, Learned
 from engine.instants import Instant
-from engine.store import OutreachRow
+from engine.store import Note, OutreachRow
 from engine.stores import mails, persons
 from engine.stores.arrivals import Letter
 from engine.stores.driver import COUNTED, Driver
@@ -17,22 +17,42 @@ _JOINS = "mail_id", "provider_id", "message_id"
 """By what a mail is found: our own id is the surest, a Message-ID may have been made anew on the way."""
 
 
-def put(connection: sa.Connection, driver: Driver, rows: Sequence[Feedback], suppress: Mapping[str, str]) -> int:
-    """Keep what is new, and let nobody write to the addresses of ``suppress`` any more; returns how many are new.
+def put(
+    connection: sa.Connection,
+    driver: Driver,
+    rows: Sequence[Feedback],
+    suppress: Mapping[str, str],
+    stop: Mapping[str, str],
+) -> int:
+    """Keep what is new, and let nobody write what the readers of these addresses do not get; returns how many are new.
 
-    What is told again suppresses nobody again: somebody may have taken that back by hand in the meantime.
+    ``suppress`` gives the reason for whom nobody writes to any more, ``stop`` the topic that somebody stopped. What is
+    told again does neither again: somebody may have taken that back in the meantime.
     """
-    known = _known(connection, [one for one in rows if one.event_id in suppress])
-    new = [one for one in rows if (one.provider, one.event_id) not in known]
-    persons.hold(connection, driver, *{one.person for one in new if one.person and one.event_id in suppress})
-    for one in new:
-        reason = suppress.get(one.event_id)
+    known = _known(connection, [one for one in rows if one.event_id in suppress or one.event_id in stop])
+    new = {(one.provider, one.event_id): one for one in rows if (one.provider, one.event_id) not in known}
+    acting = [one for one in new.values() if one.person and (one.event_id in suppress or one.event_id in stop)]
+    persons.hold(connection, driver, *{one.person for one in acting if one.person})
+    for one in acting:
+        reason, topic = suppress.get(one.event_id), stop.get(one.event_id)
         if reason is not None and one.person is not None:
             persons.suppress(connection, driver, one.person, reason=reason, at=one.heard_at)
+        if topic is not None and one.person is not None:
+            _stop(connection, driver, one, one.person, topic)
     if not rows:
         return 0
     insert = driver.upsert(feedback).on_conflict_do_nothing().execution_options(**COUNTED)
     return connection.execute(insert, [{name: getattr(one, name) for name in _TOLD} for one in rows]).rowcount
+
+
+def _stop(connection: sa.Connection, driver: Driver, told: Feedback, person: str, topic: str) -> None:
+    """Keep what somebody chose at a provider, unless the same reader has chosen something here since."""
+    last = persons.last_choice(connection, person)
+    if last is not None and last > told.at:
+        return
+    if persons.choose(connection, driver, person, {topic: "out"}, at=told.heard_at, by="provider"):
+        detail = {"outreach_id": told.mail_id, "chosen": {topic: "out"}, "by": "provider"}
+        persons.note(connection, Note(told.heard_at, "the reader", "choose mails", detail))
 
 
 def _known(connection: sa.Connection, rows: Sequence[Feedback]) -> set[tuple[str, str]]:

@@ -160,6 +160,12 @@ def all_chosen(connection: sa.Connection) -> list[Chosen]:
     return [Chosen(row.address_key, row.topic, row.choice, row.at, row.by) for row in connection.execute(query)]
 
 
+def last_choice(connection: sa.Connection, address_key: str) -> Instant | None:
+    """When the reader of an address last chose something that still holds; None: never."""
+    query = sa.select(sa.func.max(choices.c.at)).where(choices.c.address_key == address_key)
+    return connection.execute(query).scalar()
+
+
 def choose(
     connection: sa.Connection,
     driver: Driver,

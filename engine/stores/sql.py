@@ -541,10 +541,16 @@ class SqlStore:
             outages.end(connection, channel)
 
     # -- what providers tell ---------------------------------------------------------------------------------------
-    def put_feedback(self, rows: Sequence[Feedback], *, suppress: Mapping[str, str] | None = None) -> int:
+    def put_feedback(
+        self,
+        rows: Sequence[Feedback],
+        *,
+        suppress: Mapping[str, str] | None = None,
+        stop: Mapping[str, str] | None = None,
+    ) -> int:
         """Keep what providers told, each thing once; returns how many are new."""
         with self._driver.writing() as connection:
-            return feedback.put(connection, self._driver, rows, suppress or {})
+            return feedback.put(connection, self._driver, rows, suppress or {}, stop or {})
 
     def feedback(self, *, limit: int) -> list[Feedback]:
         """What was told and nobody has learned from, in the order it came."""

@@ -19,4 +19,4 @@ def routes_of(store: Store, found: Settings) -> list[BaseRoute]:
         return book.policy if book is not None else Policy()
 
     pages = Choices(store, sender_of(found)[0], policy).routes()
-    return [*pages, *sendgrid_routes(store, found), *told_routes(store, found)]
+    return [*pages, *sendgrid_routes(store, found, policy), *told_routes(store, found)]

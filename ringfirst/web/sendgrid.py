@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from starlette.concurrency import run_in_threadpool
@@ -11,9 +11,10 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from engine.errors import RingfirstError, UsageError
+from engine.rulebook.spec import Policy
 from engine.store import Store
 from outreach.channels.sendgrid_events import SIGNATURE, TIMESTAMP, NotSignedError, checker, read_events
-from outreach.feedback import settle, suppressing
+from outreach.feedback import by_topic, settle, stopping, suppressing
 from ringfirst.intake import now
 from ringfirst.settings import Settings
 from ringfirst.web.app import body_of
@@ -23,8 +24,11 @@ LEARNER = "webhook:sendgrid"
 _log = logging.getLogger("ringfirst.web")
 
 
-def sendgrid_routes(store: Store, found: Settings) -> Sequence[BaseRoute]:
-    """The webhook, when the settings hold the key that its batches are signed with. Raises ``UsageError``."""
+def sendgrid_routes(store: Store, found: Settings, policy: Callable[[], Policy]) -> Sequence[BaseRoute]:
+    """The webhook, when the settings hold the key that its batches are signed with. Raises ``UsageError``.
+
+    ``policy`` gives the rulebook's policy as it is now.
+    """
     if found.sendgrid_webhook_key is None:
         return []
     check = checker(found.sendgrid_webhook_key)
@@ -32,8 +36,8 @@ def sendgrid_routes(store: Store, found: Settings) -> Sequence[BaseRoute]:
     learners = ThreadPoolExecutor(1, "webhook-learner")
 
     def take(body: bytes) -> None:
-        told = read_events(body, store.key, at=now())
-        store.put_feedback(told, suppress=suppressing(told))
+        told = by_topic(store, read_events(body, store.key, at=now()), lambda: policy().topics)
+        store.put_feedback(told, suppress=suppressing(told), stop=stopping(told))
         waiting.set()
         learners.submit(learn)
 

@@ -32,7 +32,7 @@ from outreach.channels.sendgrid_events import checker, read_events
 from outreach.channels.smtp import SmtpChannel
 from outreach.channels.smtp_server import SmtpServer
 from outreach.doubts import Doubts
-from outreach.feedback import settle, suppressing
+from outreach.feedback import settle, stopping, suppressing
 from outreach.sender import send_due
 from tests.fakes.sendgrid import KEY, FakeSendGrid, Mode
 from tests.outreach.given import DUE, ROOT, SENDER, STAFF, keep, planned, starter_templates
@@ -224,7 +224,7 @@ class Told(threading.Thread):
             at = story(began)
             told = [{**one, "timestamp": at // 1_000} for one in json.loads(body)]
             found = read_events(json.dumps(told).encode(), self._store.key, at=at)
-            self._store.put_feedback(found, suppress=suppressing(found))
+            self._store.put_feedback(found, suppress=suppressing(found), stop=stopping(found))
             return 204
 
         fake.webhook = hear

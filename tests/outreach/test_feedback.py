@@ -9,13 +9,15 @@ import pytest
 
 from engine.instants import DAY, HOUR, MINUTE, SECOND
 from engine.lanes import lane_of
+from engine.rulebook.spec import Topics
+from engine.store import ALL_TOPICS
 from outreach.addresses import address_key
 from outreach.channel import DeliveryError
 from outreach.channels.sendgrid import SendGridChannel
 from outreach.channels.sendgrid_account import SendGridAccount
 from outreach.channels.sendgrid_events import checker, read_events
 from outreach.doubts import QUIET, WAIT, Doubts, silent
-from outreach.feedback import settle, suppressing
+from outreach.feedback import by_topic, settle, stopping, suppressing
 from outreach.sender import MOST_DOUBTS, send_due
 from tests.fakes.sendgrid import KEY, FakeSendGrid, serving
 from tests.outreach.given import ADA, DUE, POLICY, SENDER, keep, only, planned
@@ -38,8 +40,8 @@ def fake(store: Any) -> Iterator[FakeSendGrid]:
         def hear(body: bytes, headers: Any) -> int:
             check(body, headers, int(headers["X-Twilio-Email-Event-Webhook-Timestamp"]) * SECOND)
             told = [{**one, "timestamp": Clock.at // SECOND} for one in json.loads(body)]
-            found = read_events(json.dumps(told).encode(), store.key, at=Clock.at)
-            store.put_feedback(found, suppress=suppressing(found))
+            found = by_topic(store, read_events(json.dumps(told).encode(), store.key, at=Clock.at), Topics)
+            store.put_feedback(found, suppress=suppressing(found), stop=stopping(found))
             return 204
 
         made.webhook = hear
@@ -92,7 +94,6 @@ def test_a_mail_that_was_delivered_is_known_to_be_and_rules_see_it_once(
     [
         ({"event": "bounce", "type": "bounce", "status": "5.1.1"}, "bounced", "outreach.bounced"),
         ({"event": "spamreport"}, "complained", "outreach.complained"),
-        ({"event": "unsubscribe"}, "unsubscribed", "outreach.unsubscribed"),
         ({"event": "bounce", "type": "blocked"}, None, "outreach.bounced"),
         ({"event": "open"}, None, "outreach.opened"),
         ({"event": "click"}, None, "outreach.clicked"),
@@ -110,6 +111,52 @@ def test_bounce_complaint_and_goodbye_end_all_mail_to_the_address_at_once(
     report = sent(store, templates, fake, at=DUE + DAY)
     assert (report.suppressed, report.mails) == ((1, 0) if reason else (0, 1))
     assert events(store) == ["outreach.sent", event]
+
+
+def chosen(store: Any) -> dict[str, str]:
+    return dict(store.wishes(address_key(store.key, ADA["email"])).choices)
+
+
+@pytest.mark.parametrize(
+    ("event", "topic", "mail_class", "stays"),
+    [
+        pytest.param("unsubscribe", ALL_TOPICS, "relationship", 0, id="from all"),
+        pytest.param("group_unsubscribe", "moments", "relationship", 0, id="from a group, of a mail with a topic"),
+        pytest.param("group_unsubscribe", ALL_TOPICS, "transactional", 0, id="from a group, of a transactional mail"),
+    ],
+)
+def test_who_unsubscribes_there_still_gets_what_they_cannot_do_without(
+    store: Any, templates: Any, fake: FakeSendGrid, event: str, topic: str, mail_class: Any, stays: int
+) -> None:
+    keep(store, planned(rule="one", mail_class=mail_class))
+    fake.becomes = lambda _: [{"event": event, "asm_group_id": 7}]
+    sent(store, templates, fake)
+    heard(store, fake)
+    assert (store.suppressions(), chosen(store)) == ([], {topic: "out"})
+    word = json.loads(store.inbox(lane_of("acme", store.lanes), after=0)[-1].body)
+    assert word["properties"]["topics"] == [topic]
+    assert (word["properties"]["all"], word["properties"]["by"]) == (topic == ALL_TOPICS, "provider")
+    soon = {"account": "other", "due_at": DUE + DAY, "expires_at": DUE + 2 * DAY}
+    keep(store, planned(rule="two", **soon), planned(rule="three", mail_class="transactional", **soon))
+    fake.becomes = lambda _: []
+    report = sent(store, templates, fake, at=DUE + DAY)
+    assert (report.suppressed, report.mails) == (1, 1)
+
+
+def test_a_goodbye_that_is_told_again_or_late_does_not_undo_a_readers_return(store: Any) -> None:
+    back = {ALL_TOPICS: "in"}
+
+    def told(name: str, when: int) -> dict[str, str]:
+        one = {"event": "unsubscribe", "email": ADA["email"], "sg_event_id": name, "timestamp": when // SECOND}
+        found = read_events(json.dumps([one, one]).encode(), store.key, at=DUE + 4 * HOUR)
+        store.put_feedback(found, suppress=suppressing(found), stop=stopping(found))
+        return chosen(store)
+
+    assert told("first", DUE) == {ALL_TOPICS: "out"}
+    store.choose(address_key(store.key, ADA["email"]), back, at=DUE + HOUR, by="page")
+    assert told("first", DUE + 2 * HOUR) == back, "the same thing, told again"
+    assert told("late", DUE + MINUTE) == back, "from before the return"
+    assert told("new", DUE + 3 * HOUR) == {ALL_TOPICS: "out"}
 
 
 def test_facts_in_any_order_and_number_come_to_the_same(store: Any, templates: Any, fake: FakeSendGrid) -> None:

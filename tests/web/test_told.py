@@ -68,9 +68,13 @@ def test_a_dead_address_is_never_written_to_again(store, outside, by, event, rea
 def test_who_unsubscribes_at_the_provider_gets_transactional_mails_alone(store, outside):
     posted(outside, {"event": "unsubscribed", "message_id": OURS})
     assert wishes(store).choices == {ALL_TOPICS: "out"}
-    (row,) = store.inbox(lane_of("acme", store.lanes), after=0)
-    word = msgspec.json.decode(row.body)
+    rows = store.inbox(lane_of("acme", store.lanes), after=0)
+    word = msgspec.json.decode(rows[-1].body)
     assert (word["type"], word["properties"]["by"]) == ("outreach.unsubscribed", "provider")
+    store.choose(address_key(store.key, ADA["email"]), {ALL_TOPICS: "in"}, at=DUE, by="page")
+    posted(outside, {"event": "unsubscribed", "message_id": OURS})
+    assert wishes(store).choices == {ALL_TOPICS: "in"}, "told again, it does not undo a reader's return"
+    assert store.inbox(lane_of("acme", store.lanes), after=0) == rows
 
 
 def test_an_answer_is_told_to_the_rules(store, outside):
