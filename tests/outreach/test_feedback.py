@@ -136,7 +136,7 @@ def test_who_unsubscribes_there_still_gets_what_they_cannot_do_without(
     word = json.loads(store.inbox(lane_of("acme", store.lanes), after=0)[-1].body)
     assert word["properties"]["topics"] == [topic]
     assert (word["properties"]["all"], word["properties"]["by"]) == (topic == ALL_TOPICS, "provider")
-    soon = {"account": "other", "due_at": DUE + DAY, "expires_at": DUE + 2 * DAY}
+    soon: dict[str, Any] = {"account": "other", "due_at": DUE + DAY, "expires_at": DUE + 2 * DAY}
     keep(store, planned(rule="two", **soon), planned(rule="three", mail_class="transactional", **soon))
     fake.becomes = lambda _: []
     report = sent(store, templates, fake, at=DUE + DAY)
