@@ -33,9 +33,8 @@ from engine.reports.periods import read_period
 from engine.store import Batch, NewEvent, Store
 from engine.stores import open_store
 from outreach.context import Sender
-from outreach.templates import load_templates
 from ringfirst.report_mail import report_mail
-from ringfirst.rulebooks import REPORT
+from ringfirst.rulebooks import read_folder
 
 ROOT = Path(__file__).parents[1]
 BEGAN = parse_instant("2025-06-01T00:00:00Z") or 0
@@ -104,12 +103,12 @@ def filled(path: Path, accounts: int) -> None:
 
 def measured(url: str, accounts: int, *, profile: bool) -> None:
     """The run, and single reports beside it."""
-    core = min(os.sched_getaffinity(0))
-    os.sched_setaffinity(0, {core})
+    cores = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(cores)})
     slow, _ = slowness()
     store = open_store(url)
     book = loaded({"rules/reports.yml": BOOK})
-    folder = Words(load_templates(ROOT / "templates")[0][REPORT])
+    folder = read_folder(ROOT)
     print(f"one core, {slow:.1f} times as slow as the machine of the figures to reach; {accounts:,} accounts, ", end="")
     print(f"{MONTHS} months, {store.count_events():,} events, SQLite on disk")
     head()
@@ -122,7 +121,7 @@ def measured(url: str, accounts: int, *, profile: bool) -> None:
     computed = 0.0
     for found, traits in told(store, book):
         start = time.process_time()
-        mail = report_mail(found, traits, folder, SENDER)  # type: ignore[arg-type]
+        mail = report_mail(found, traits, folder, SENDER)
         computed += time.process_time() - start
         size += len(mail.html) + len(mail.text)
         count += 1
@@ -145,15 +144,10 @@ def measured(url: str, accounts: int, *, profile: bool) -> None:
         made.preview(accounts_, name, book.reports[0], PERIOD)
     figure("a report: figures", 1_000 * (time.process_time() - cpu) / len(some), "ms")
     store.close()
+    os.sched_setaffinity(0, cores)
     if profile:
         pstats.Stats(profiler).sort_stats("tottime").print_stats(45)
         pstats.Stats(profiler).sort_stats("cumulative").print_stats(70)
-
-
-class Words(msgspec.Struct, frozen=True):
-    """As much of a rulebook's folder as a report's mail asks for."""
-
-    report_template: Any
 
 
 def told(store: Store, book: Any) -> Iterator[tuple[dict[str, Any], dict[str, object]]]:

@@ -248,6 +248,8 @@ def _with_clock(context: Context, value: Any, written: str) -> str:
 
 
 def _exact(value: Any) -> Decimal:
+    if type(value) is int:
+        return Decimal(value)
     _known(value)
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
         raise TemplateError(f"a number is wanted; found {type(value).__name__}; give the filter a number")

@@ -82,7 +82,7 @@ def plain(value: Any, depth: int = 0) -> Any:
         return value
     if depth > 20:  # noqa: PLR2004, the depth of an event
         raise TemplateError("a context is nested too deeply; more than 20 levels; hand in flatter values")
-    if isinstance(value, Mapping):
+    if isinstance(value, dict | Mapping):  # a dict is told at once, any other mapping slowly
         return {str(key): plain(item, depth + 1) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [plain(item, depth + 1) for item in value]
@@ -94,7 +94,7 @@ def _part(source: str, context: dict[str, Any], *, html: bool) -> str:
     size = 0
     try:
         for piece in _compiled(source, html).generate({**context, METER: Meter()}):
-            size += len(piece.encode("utf-8", "replace"))
+            size += len(piece) if piece.isascii() else len(piece.encode("utf-8", "replace"))
             if size > LARGEST_OUTPUT:
                 raise TemplateError("the mail is larger than 200 KB; nobody reads that; print less")
             pieces.append(piece)

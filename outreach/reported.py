@@ -1,6 +1,7 @@
 """What the template of a report is told: its figures, with the names of periods in the reader's language."""
 
 from datetime import date
+from functools import lru_cache
 from typing import Any
 
 from engine.errors import UsageError
@@ -42,6 +43,7 @@ def report_context(found: dict[str, Any], locale: str) -> dict[str, Any]:
     }
 
 
+@lru_cache(maxsize=1024)
 def period_label(period: Period, locale: str, *, short: bool) -> str:
     """The name of a period as the locale writes it; a week by its number, as the commands do.
 

@@ -155,7 +155,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
     def _item(self, obj: Any, key: Any) -> Any:
         if isinstance(obj, Undefined):
             return obj
-        if isinstance(obj, Mapping) and isinstance(key, str) and key in obj:
+        if isinstance(obj, dict | Mapping) and isinstance(key, str) and key in obj:
             return obj[key]
         return self.undefined(obj=obj, name=str(key))
 
@@ -203,6 +203,8 @@ def value_of(value: Any, name: str) -> Any:
 
 def shown(value: Any, name: str) -> Any:
     """Let text and numbers be printed. Raises ``MissingValue``, and ``TemplateError`` for a whole dict or list."""
+    if type(value) is str:
+        return value
     if value is None or isinstance(value, Undefined):
         raise MissingValue(name)
     if isinstance(value, bool) or not isinstance(value, str | int | float | Decimal):

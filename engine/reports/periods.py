@@ -2,6 +2,7 @@
 
 import re
 from datetime import date
+from functools import lru_cache
 from typing import NamedTuple
 
 from engine.errors import UsageError
@@ -82,6 +83,7 @@ def period_before(unit: str, day: Day) -> Period:
     return Period(unit, *calendar_window(unit, day, previous=True))
 
 
+@lru_cache(maxsize=1024)
 def read_period(text: str) -> Period:
     """Read ``2026-10``, ``2026-Q3`` or ``2026-W40``. Raises ``UsageError``.
 
