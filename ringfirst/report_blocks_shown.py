@@ -1,8 +1,8 @@
-"""The blocks of a report below its values, as lines for us: goals and support."""
+"""The blocks of a report below its values, as lines for us: goals, adoption, support, the contract and next steps."""
 
 from typing import Any
 
-from ringfirst.answers import shown
+from ringfirst.answers import plural, shown
 
 _FIGURES = {
     "opened": "opened",
@@ -16,8 +16,19 @@ _FIGURES = {
 
 
 def blocks_of(found: dict[str, Any]) -> list[str]:
-    """A line for each goal and each figure of support."""
-    return [*(_goal(one) for one in found["goals"]), *_support(found["support"])]
+    """A line for each goal and each thing that is told of support, adoption, the contract and next steps."""
+    return [
+        *(_goal(one) for one in found["goals"]),
+        *_adoption(found["adoption"]),
+        *_support(found["support"]),
+        *_contract(found["contract"]),
+        *(_step(one) for one in found["next_steps"]),
+    ]
+
+
+def money_text(money: list[dict[str, Any]]) -> str:
+    """Amounts by currency; nothing is a zero without one."""
+    return " and ".join(f"{one['amount']:,} {one['currency']}" for one in money) or "0"
 
 
 def _goal(goal: dict[str, Any]) -> str:
@@ -43,3 +54,32 @@ def _support(support: dict[str, Any] | None) -> list[str]:
     if support["not_compared"]:
         lines.append(f"Support is not compared: {support['not_compared']}")
     return lines
+
+
+def _adoption(adoption: dict[str, Any] | None) -> list[str]:
+    if adoption is None:
+        return []
+    lines, people, features = [], adoption["people"], adoption["features"]
+    if people is not None:
+        seats = "" if people["seats"] is None else f" of {shown(people['seats'])} seats"
+        percent = "" if people["percent"] is None else f" ({shown(people['percent'])} %)"
+        before = "" if people["before"] is None else f"; {shown(people['before'])} before"
+        lines.append(f"Adoption: {plural(people['active'], 'active person', 'active people')}{seats}{percent}{before}")
+    if features is not None:
+        unused = f"; not used: {', '.join(features['unused'])}" if features["unused"] else ""
+        lines.append(f"Adoption: {len(features['used'])} of {features['bought']} that are paid for were used{unused}")
+    return lines
+
+
+def _contract(contract: dict[str, Any] | None) -> list[str]:
+    if contract is None or not contract["total"]:
+        return []
+    day = contract["from"][: len("2026-03-02")]
+    begins = "the contract began" if contract["whole"] else "what is known of the contract begins"
+    return [f"Worth since {begins}, {day}: {money_text(contract['total'])}"]
+
+
+def _step(step: dict[str, Any]) -> str:
+    about = f" ({', '.join(step['about'])})" if step["about"] else ""
+    sells = "; it sells" if step["class"] == "marketing" else ""
+    return f"Next step: {step['next_step']}{about} [rule {step['rule']}{sells}]"

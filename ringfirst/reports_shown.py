@@ -10,7 +10,7 @@ from engine.rulebook.findings import listed, suggestion
 from engine.rulebook.spec import NamedValue, Report
 from outreach.reported import unpriced
 from ringfirst.answers import plural, shown
-from ringfirst.report_blocks_shown import blocks_of
+from ringfirst.report_blocks_shown import blocks_of, money_text
 
 
 def report_of(book: Rulebook, report_id: str | None) -> Report:
@@ -47,11 +47,6 @@ def heading(title: str, found: dict[str, Any]) -> str:
     period = found["period"]
     days = f"{period['first_day']} to {period['last_day']}, {period['zone']}"
     return f"{title}: {found['account_id']}, {period['name']} ({days}), as of {found['as_of']}"
-
-
-def money_text(money: list[dict[str, Any]]) -> str:
-    """Amounts by currency; nothing is a zero without one."""
-    return " and ".join(f"{one['amount']:,} {one['currency']}" for one in money) or "0"
 
 
 def notes_of(found: dict[str, Any]) -> list[str]:

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from engine.agreed import reached
 from engine.numbers import MILLION, exactly
-from engine.reports.figures import figure
+from engine.reports.figures import amount_of
 from engine.reports.past import Accounts, Past
 from engine.reports.told import amount_json
 from engine.rulebook.agreed import GOAL
@@ -65,7 +65,7 @@ def _goal(accounts: Accounts, past: Past, one: ThingView) -> Goal | None:
     unknown = f"the rulebook has no value '{one.id[:60]}'"
     if value is not None:
         measure = accounts.book.measures[value.measure]
-        current = figure(value, measure, past.ledger, past.period.first, past.period.last).amount
+        current = amount_of(measure, past.ledger, past.period.first, past.period.last)
         unknown = "" if current is not None else "nothing of it happened in the period"
     return Goal(
         one.id,

@@ -3,11 +3,14 @@
 from typing import Any
 
 from engine.instants import iso
+from engine.reports.adoption import adoption_json
 from engine.reports.asked import audience_of, because_of, line_of, names_of
+from engine.reports.contract import contact_of, contract_json
 from engine.reports.goals import goal_json, goals_of
 from engine.reports.money import added
 from engine.reports.past import Accounts
 from engine.reports.periods import Period
+from engine.reports.steps import MARKETING, RELATIONSHIP, steps_json
 from engine.reports.support import support_json
 from engine.reports.told import money_json, period_json
 from engine.reports.values import shown_of, value_json
@@ -30,6 +33,7 @@ def preview(accounts: Accounts, account_id: str, report: Report, period: Period)
     send_if = [line_of(line, past.view, names) for line in report.send_if]
     unless = [line_of(line, past.now, names) for line in report.unless]
     audience = audience_of(past.now, report)
+    steps = steps_json(past, report.next_steps, accounts.book) if report.next_steps else []
     answer = {
         "account_id": account_id,
         "report": report.id,
@@ -44,6 +48,11 @@ def preview(accounts: Accounts, account_id: str, report: Report, period: Period)
         "lead_with": report.lead_with or None,
         "goals": [goal_json(one) for one in goals],
         "support": support_json(past, report.support, accounts.book.policy) if report.support else None,
+        "adoption": adoption_json(accounts, past, report.adoption) if report.adoption else None,
+        "next_steps": steps,
+        "class": MARKETING if any(one["class"] == MARKETING for one in steps) else RELATIONSHIP,
+        "contract": contract_json(accounts, past, report),
+        "contact": contact_of(past, accounts.book.policy),
         "left_out": past.left_out,
         "audience": audience,
         "send_if": send_if,

@@ -128,7 +128,7 @@ class Accounts:
         self.book = book
         self.asked = now_of(store, at)
         asking = tuple(_asking(book, report) for report in book.reports)
-        self._program = Program(replace(book, rules=(*asking, _OF_GOALS, *_of_things(book))))
+        self._program = Program(replace(book, rules=(*asking, _OF_GOALS, *_of_things(book), *_of_steps(book))))
         infos = store.lane_infos(at=0)
         clocks = [info.clock_at for info in infos if info.clock_at is not None]
         self._clock = min(*clocks, self.asked) if clocks else self.asked
@@ -295,6 +295,12 @@ def _of_things(book: Rulebook) -> list[Rule]:
     """Rules that ask for the things that reports tell of."""
     kinds = dict.fromkeys(one.support.of for one in book.reports if one.support)
     return [Rule(f"every {kind}", subject="thing", each=kind, status="draft") for kind in kinds]
+
+
+def _of_steps(book: Rulebook) -> list[Rule]:
+    """The rules that next steps come from, without their mails: whom these reach is not asked, and people cost much."""
+    named = {name for one in book.reports if one.next_steps for name in one.next_steps.from_rules}
+    return [replace(rule, outreach=None) for rule in book.rules if rule.id in named]
 
 
 def _asking(book: Rulebook, report: Report) -> Rule:

@@ -15,7 +15,7 @@ from engine.rulebook.findings import Finding, Findings, Place, listed, suggestio
 from engine.rulebook.names import Conditions, Names, account_infos, thing_infos
 from engine.rulebook.nodes import Node, load
 from engine.rulebook.reading import Reading
-from engine.rulebook.report_blocks import check_support
+from engine.rulebook.report_blocks import Blocks, check_blocks
 from engine.rulebook.reports import Around, check_reports, read_report, read_value
 from engine.rulebook.rules import OWNERS, read_rule, staff_reader
 from engine.rulebook.sections import (
@@ -353,8 +353,9 @@ class _Checks:
         book = self._book
         around = Around(book.values, book.measures, book.segments, book.account_attributes, self._names)
         check_reports(book.reports, around, self._findings)
+        blocks = Blocks(book.things, book.measures, book.account_attributes, book.rules, book.policy.calendars)
         for report in book.reports:
-            check_support(report, book.things, book.policy.calendars, self._findings)
+            check_blocks(report, blocks, self._findings)
 
     def _with_nullable_segments(self) -> Names:
         names = self._book.names

@@ -10,7 +10,7 @@ from engine.rulebook.findings import Findings, listed, suggestion
 from engine.rulebook.names import Conditions, Info, Names
 from engine.rulebook.nodes import Node
 from engine.rulebook.reading import Reading
-from engine.rulebook.report_blocks import read_support
+from engine.rulebook.report_blocks import read_adoption, read_next_steps, read_support
 from engine.rulebook.spec import Measure, NamedValue, Report, Segment, Worth
 from engine.rulebook.words import COMPARISONS, LATER_REPORT, LEADS, PERIODS, REPORT, VALUE, WORTH
 
@@ -101,6 +101,8 @@ def read_report(reading: Reading, node: Node) -> Report | None:
         node.at,
         reading.word(keys["lead_with"], f"{what}: lead_with", LEADS) if "lead_with" in keys else "",
         read_support(reading, what, keys["support"]) if "support" in keys else None,
+        read_adoption(reading, what, keys["adoption"]) if "adoption" in keys else None,
+        read_next_steps(reading, what, keys["next_steps"]) if "next_steps" in keys else None,
     )
 
 

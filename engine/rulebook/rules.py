@@ -59,6 +59,7 @@ def read_rule(reading: Reading, node: Node, things: frozenset[str]) -> Rule | No
         every=every,
         goal=goal,
         goal_within=goal_within,
+        next_step=reading.text(keys["next_step"], "next_step", 300) if "next_step" in keys else "",
         across_accounts="one" if across == "one" else "each" if across == "each" else "",
     )
 

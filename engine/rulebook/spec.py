@@ -418,6 +418,7 @@ class Rule:
     goal_within: int = GOAL_WITHIN
     in_doubt: InDoubt | None = None
     across_accounts: Literal["", "one", "each"] = ""
+    next_step: str = ""
 
     @property
     def once_across(self) -> int | None:
@@ -473,6 +474,23 @@ class Support:
 
 
 @dataclass(frozen=True, slots=True)
+class Adoption:
+    """What a report says of use: a measure of people, the attribute with their seats, a measure of bought things."""
+
+    people: str = ""
+    seats: str = "seats"
+    features: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NextSteps:
+    """Rules whose next steps a report shows, and how many of them at most."""
+
+    from_rules: tuple[str, ...]
+    at_most: int = 3
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """A recurring report as written. ``unit`` is its period: ``week``, ``month`` or ``quarter``."""
 
@@ -488,6 +506,8 @@ class Report:
     at: Place = field(default=Place(""), compare=False)
     lead_with: str = ""
     support: Support | None = None
+    adoption: Adoption | None = None
+    next_steps: NextSteps | None = None
 
 
 def fingerprint(text: str) -> str:

@@ -51,7 +51,6 @@ LATER_IN_REPORTS = {
     "to": "Who gets it.",
     "template": "How it looks.",
     "mode": "Whether somebody approves it.",
-    "next_steps": "What the reader could do next.",
     "review_if": "When somebody must look at it.",
 }
 LATER_REPORT = "reports are computed and shown; sending them comes later; take it out for now"
@@ -150,6 +149,7 @@ RULE: Shape = {
     "each_alone": Key("true/false", "One mail per subject, though the template ignores the plural."),
     "every": Key("span", "How often a portfolio rule is looked at."),
     "goal": Key("goal", "What the mail is for, measured later."),
+    "next_step": Key("text", "What the customer could do, in one sentence for the customer; for reports."),
     "across_accounts": Key(
         "word one|each", "One person in several accounts gets the mail for one of them, or for each."
     ),
@@ -200,8 +200,19 @@ REPORT: Shape = {
         "conditions", "No report unless all of these hold; may use value.NAME, value_total, value_to_price."
     ),
     "unless": Key("conditions", "No report while one of these holds."),
+    "adoption": Key("adoption", "How many people and bought parts of the product were active in the period."),
+    "next_steps": Key("next steps", "What the reader could do next, taken from rules that hold."),
     "support": Key("support", "Tickets opened and solved, and how long answers took, against the period before."),
     **{key: Key("later", says) for key, says in LATER_IN_REPORTS.items()},
+}
+ADOPTION: Shape = {
+    "people": Key("name", "A measure by unique user_id: who was active, asked of the period."),
+    "seats": Key("name", "The attribute that says how many seats are paid for; default seats."),
+    "features": Key("name", "THING.MEASURE: a count of each thing of a list that is paid for, as module.uses_28d."),
+}
+NEXT_STEPS: Shape = {
+    "from_rules": Key("list of text", "Rules that hold at the period's end; each says next_step.", required=True),
+    "at_most": Key("whole number", "How many are shown; default 3."),
 }
 SUPPORT: Shape = {
     "of": Key("name", "The thing that is asked and answered, as ticket.", required=True),
@@ -373,6 +384,8 @@ SHAPES: dict[str, Shape] = {
     "value": VALUE,
     "worth": WORTH,
     "report": REPORT,
+    "adoption": ADOPTION,
+    "next steps": NEXT_STEPS,
     "support": SUPPORT,
     "policy": POLICY,
     "hours": HOURS,

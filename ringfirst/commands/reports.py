@@ -144,7 +144,8 @@ def trace(
     from engine.reports.periods import read_period
     from engine.reports.tracing import trace as traced
     from ringfirst.answers import plural, print_json, print_table, shown, talk
-    from ringfirst.reports_shown import heading, money_text, notes_of, value_of
+    from ringfirst.report_blocks_shown import money_text
+    from ringfirst.reports_shown import heading, notes_of, value_of
 
     asked = read_period(period)
     with questioned(store_url, rules) as (store, book):
