@@ -496,6 +496,42 @@ class Reader(msgspec.Struct, frozen=True):
     email: Any
 
 
+class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+    """A mail that somebody wants to claim: ``rows`` are its outreach ids, ``person`` is the key of the address.
+
+    ``may`` is asked what stands against it, while nobody else can claim for the same account or person, nor with a
+    ``watch`` for the same rule; it must not ask the store. The contact is that of the account and the person. With
+    ``ours`` it is a mail to one of us: the rows may be of several accounts, and the contact is the notes that went to
+    that address. With ``across`` also mails of the same rule to that person for other accounts since then are told.
+    """
+
+    rows: tuple[str, ...]
+    account_id: str
+    person: str
+    may: Callable[[Standing], Any]
+    ours: bool = False
+    watch: Watch | None = None
+    across: Instant | None = None
+
+
+class Move(msgspec.Struct, frozen=True, kw_only=True):
+    """All rows of one mail, which move together or not at all. ``at`` is when, if not when the others do.
+
+    ``known`` sets ``channel``, ``message_id`` or ``provider_id`` of them all; ``sent`` is kept with it, in place of
+    what was kept of the same mail before. ``reader`` is whom it was written to: then nothing moves when that person has
+    another address by now, or was forgotten. ``may`` is asked what the reader of the address with the key ``person``
+    wishes, and nothing moves if it says no; no wish comes or goes meanwhile.
+    """
+
+    steps: tuple[Step, ...]
+    at: Instant | None = None
+    known: Mapping[str, str | None] = {}
+    sent: Sent | None = None
+    reader: Reader | None = None
+    person: str = ""
+    may: Callable[[Wishes], bool] | None = None
+
+
 class Forgotten(msgspec.Struct, frozen=True):
     """What ``forget`` did: rows per table that went or were rewritten."""
 
@@ -730,6 +766,16 @@ class Store(Protocol):
         """
         ...
 
+    def move_mails(
+        self, moves: Sequence[Move], *, at: Instant, by: str, unless_stopped: str | None = None
+    ) -> list[bool]:
+        """Move many mails in one transaction, each whole or not at all; says of each whether it moved.
+
+        ``unless_stopped`` names the channel by which they are to leave: then none of those moves that somebody has
+        stopped; a stop that is put meanwhile comes before this or after it.
+        """
+        ...
+
     def sent(self, outreach_id: str) -> bytes | None:
         """The mail that a decision went out in, to the byte; None when nothing is kept of it."""
         ...
@@ -763,6 +809,16 @@ class Store(Protocol):
         account or person, nor with a ``watch`` for the same rule; it must not ask the store. Gives the ids that are
         claimed, which are those still queued or held and due at ``at`` (the engine may have put one off), and the
         objection.
+        """
+        ...
+
+    def claim_mails(
+        self, wanted: Sequence[Wanted], *, since: Instant, at: Instant, by: str, channel: str = ""
+    ) -> list[tuple[list[str], Any]]:
+        """Claim many mails in one transaction, in their order: what is claimed stands around those that follow.
+
+        Of each the ids that are claimed, as ``claim_mail`` gives them, and its objection. What another sender is just
+        claiming is left to it.
         """
         ...
 
@@ -895,12 +951,8 @@ class Store(Protocol):
         """What the lane's owner has not taken in yet, in order."""
         ...
 
-    def people_of(self, accounts: Sequence[str]) -> dict[str, dict[str, dict[str, Any]]]:
+    def people_of(self, account_ids: Collection[str]) -> dict[str, dict[str, dict[str, Any]]]:
         """As ``people``, of many accounts at once; those without any are absent."""
-        ...
-
-    def cancelled_of(self, accounts: Sequence[str], *, at: Instant) -> frozenset[str]:
-        """As ``cancelled``, of many accounts at once: those whose subscription was cancelled by then."""
         ...
 
     def people(self, account_id: str) -> dict[str, dict[str, Any]]:
@@ -952,12 +1004,20 @@ class Store(Protocol):
         """
         ...
 
+    def wishes_of(self, address_keys: Collection[str]) -> dict[str, Wishes]:
+        """What ``wishes`` gives, of many addresses at once."""
+        ...
+
     def wishes(self, address_key: str) -> Wishes:
         """Whether an address may be written to, and what its reader chose."""
         ...
 
     def choices(self) -> list[Chosen]:
         """Every choice of a reader, oldest first."""
+        ...
+
+    def cancelled_of(self, account_ids: Collection[str], *, at: Instant) -> frozenset[str]:
+        """As ``cancelled``, of many accounts at once: those whose subscription was cancelled by then."""
         ...
 
     def cancelled(self, account_id: str, *, at: Instant) -> bool:

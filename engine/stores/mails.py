@@ -1,17 +1,15 @@
 """Mails on their way: reading the queue, and moving one by compare-and-set."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
 from engine.decision import MailState
-from engine.feedback import Step
 from engine.instants import Instant
-from engine.store import APPOINTMENT, NOTE, SUBSCRIPTION, Contact, OutreachChange, OutreachRow
+from engine.store import OutreachChange, OutreachRow
 from engine.stores.codec import decode_doubles
-from engine.stores.persons import read_appointments, read_touches
 from engine.stores.tables import outreach, outreach_changes
 
 _FIELDS = OutreachRow.__struct_fields__
@@ -23,7 +21,8 @@ _LOCKED = (
     .order_by(outreach.c.outreach_id)
     .with_for_update()
 )
-"""Made once: a sender asks it three times for each mail."""
+"""Made once: a sender asks it three times for each batch of mails."""
+_FREE = _LOCKED.with_for_update(skip_locked=True)
 LEFT: tuple[MailState, ...] = ("claimed", "posting", "accepted", "in_doubt")
 """Mails that are out, or may be."""
 MAIL = sa.func.coalesce(outreach.c.mail_id, outreach.c.outreach_id)
@@ -64,126 +63,45 @@ def move(
     why: str | None,
 ) -> bool:
     """Move a mail if it is in one of the states ``before``; of two at once, one finds it moved."""
-    row = _locked(connection, [outreach_id]).get(outreach_id)
+    row = lock(connection, [outreach_id]).get(outreach_id)
     if row is None or row.state not in before:
         return False
-    _write(connection, [(row, after, why)], at=at, by=by)
+    write(connection, [Written(row, after, why, at)], by=by)
     return True
 
 
-def lock(connection: sa.Connection, names: Sequence[str]) -> None:
-    """Let nobody else move these mails until the transaction ends."""
-    _locked(connection, names)
-
-
-def move_together(
-    connection: sa.Connection, steps: Sequence[Step], *, at: Instant, by: str, known: Mapping[str, str | None]
-) -> bool:
-    """Move all of these or none, and write down what is known of the mail that they make."""
-    there = _locked(connection, [step.outreach_id for step in steps])
-    if any(step.outreach_id not in there or there[step.outreach_id].state not in step.before for step in steps):
-        return False
-    _write(connection, [(there[step.outreach_id], step.after, step.why) for step in steps], at=at, by=by, known=known)
-    return True
-
-
-def contacts(connection: sa.Connection, account_id: str, person: str, since: Instant) -> list[Contact]:
-    """Contact with an account or a person since then: each mail once, and what the stream told of human contact."""
-    c = outreach.c
-    query = sa.select(sa.func.min(c.state_at).label("at"), c.rule, c.account_id, c.person, c.to)
-    query = query.where(
-        sa.or_(c.account_id == account_id, c.person == person),
-        c.audience == "customer",
-        c.state.in_(LEFT),
-        c.state_at >= since,
-    )
-    query = query.group_by(MAIL, c.rule, c.account_id, c.person, c.to)
-    found = [Contact(row.at, "mail", row.rule, row.account_id, row.person, row.to) for row in connection.execute(query)]
-    for touch in read_touches(connection, account_id, since):
-        if touch.kind != "outreach.sent" and touch.channel not in {APPOINTMENT, SUBSCRIPTION}:
-            # What was sent the mails tell themselves, and sooner.
-            channel = "reply" if touch.channel == "mail" else touch.channel
-            found.append(Contact(touch.at, channel, touch.kind, account_id, None, touch.user_id))
-    ahead = read_appointments(connection, account_id, since)
-    found += [Contact(one.at, one.channel, one.kind, account_id) for one in ahead]
-    return sorted(found, key=lambda one: (one.at, one.channel, one.kind, one.person or ""))
-
-
-def elsewhere(
-    connection: sa.Connection, rules: Collection[str], account_id: str, person: str, since: Instant
-) -> list[Contact]:
-    """Mails of these rules to a person for other accounts since then, that are out or may be."""
-    c = outreach.c
-    query = sa.select(c.state_at, c.rule, c.account_id).where(
-        c.person == person,
-        c.account_id != account_id,
-        c.rule.in_(sorted(rules)),
-        c.state.in_(LEFT),
-        c.state_at >= since,
-    )
-    rows = connection.execute(query.order_by(c.state_at))
-    return [Contact(row.state_at, "mail", row.rule, row.account_id, person) for row in rows]
-
-
-def notes(connection: sa.Connection, person: str, since: Instant) -> list[Contact]:
-    """Mails to one of us since then, each once, however many notes were folded into it."""
-    c = outreach.c
-    query = sa.select(sa.func.min(c.state_at).label("at"), sa.func.min(c.rule).label("rule"))
-    query = query.where(c.person == person, c.audience == "staff", c.state.in_(LEFT), c.state_at >= since)
-    rows = connection.execute(query.group_by(MAIL).order_by("at"))
-    return [Contact(row.at, NOTE, row.rule, "", person) for row in rows]
-
-
-def about(connection: sa.Connection, rows: Sequence[str]) -> tuple[set[str], set[str], Instant]:
-    """The accounts and the rules of these mails, and when the first of them was due."""
-    c = outreach.c
-    query = sa.select(c.account_id, c.rule, sa.func.min(c.due_at)).where(c.outreach_id.in_(rows))
-    found = connection.execute(query.group_by(c.account_id, c.rule)).all()
-    return {row[0] for row in found}, {row[1] for row in found}, min((row[2] for row in found), default=0)
-
-
-def claim(connection: sa.Connection, rows: Sequence[str], *, person: str, at: Instant, by: str) -> list[str]:
-    """Claim the rows of one mail that are still to be had.
-
-    One that the engine holds, or has planned anew, since the sender looked is not due any more.
-    """
-    there = _locked(connection, rows)
-    free = [one for one in rows if one in there and there[one].state in {"queued", "held"} and there[one].due_at <= at]
-    if free:
-        known = {"person": person, "mail_id": free[0]}
-        _write(connection, [(there[one], "claimed", None) for one in free], at=at, by=by, known=known)
-    return free
-
-
-def _locked(connection: sa.Connection, names: Sequence[str]) -> dict[str, "sa.Row[Any]"]:
-    """How these mails stand; nobody else moves them until the transaction ends."""
+def lock(connection: sa.Connection, names: Sequence[str]) -> dict[str, "sa.Row[Any]"]:
+    """Let nobody else move these mails until the transaction ends; how they stand."""
     return {row.outreach_id: row for row in connection.execute(_LOCKED, {"the_ids": list(names)})}
 
 
-def _write(
-    connection: sa.Connection,
-    moves: Sequence[tuple["sa.Row[Any]", MailState, str | None]],
-    *,
-    at: Instant,
-    by: str,
-    known: Mapping[str, str | None] | None = None,
-) -> None:
-    """Write down where mails that are locked have moved, and what is known of all of them."""
-    beside = {f"new_{name}": value for name, value in (known or {}).items()}
-    rows = [
-        {
-            "the_id": row.outreach_id,
-            "new_state": after,
-            "new_why": why,
-            "new_state_at": at,
-            "new_steps": row.steps + 1,
-            **beside,
-        }
-        for row, after, why in moves
-    ]
-    connection.execute(_moving(tuple(known or ())), rows)
-    changes = [(row.outreach_id, row.steps + 1, at, row.state, after, why, by) for row, after, why in moves]
-    connection.execute(_CHANGED, [dict(zip(_CHANGE, change, strict=True)) for change in changes])
+def lock_free(connection: sa.Connection, names: Sequence[str]) -> dict[str, "sa.Row[Any]"]:
+    """The same of those that nobody else is moving just now."""
+    return {row.outreach_id: row for row in connection.execute(_FREE, {"the_ids": list(names)})}
+
+
+class Written(NamedTuple):
+    """A row that is locked, where it moves, and what is known of it from then on."""
+
+    row: "sa.Row[Any]"
+    after: MailState
+    why: str | None
+    at: Instant
+    known: Mapping[str, str | None] = {}
+
+
+def write(connection: sa.Connection, moves: Sequence[Written], *, by: str) -> None:
+    """Write down where mails that are locked have moved: a statement for all that is known alike."""
+    alike: dict[tuple[str, ...], list[dict[str, object]]] = {}
+    for one in moves:
+        beside = {f"new_{name}": value for name, value in one.known.items()}
+        cells = {"the_id": one.row.outreach_id, "new_state": one.after, "new_why": one.why, "new_state_at": one.at}
+        alike.setdefault(tuple(one.known), []).append({**cells, "new_steps": one.row.steps + 1, **beside})
+    for known, rows in alike.items():
+        connection.execute(_moving(known), rows)
+    changes = [(one.row.outreach_id, one.row.steps + 1, one.at, one.row.state, one.after, one.why, by) for one in moves]
+    if changes:
+        connection.execute(_CHANGED, [dict(zip(_CHANGE, change, strict=True)) for change in changes])
 
 
 @lru_cache(maxsize=16)

@@ -1,6 +1,6 @@
 """People apart from events: their personal traits, when they were in contact, and where never to write again."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -8,8 +8,6 @@ import sqlalchemy as sa
 from engine.instants import Instant
 from engine.store import (
     ALL_TOPICS,
-    APPOINTMENT,
-    OVER,
     SUBSCRIPTION,
     Choice,
     Chosen,
@@ -22,6 +20,31 @@ from engine.store import (
 from engine.stores.codec import decode, encode
 from engine.stores.driver import Driver
 from engine.stores.tables import audit, choices, people, suppressions, touches
+
+_ACCOUNTS: "sa.BindParameter[Any]" = sa.bindparam("accounts", expanding=True)
+_KEYS: "sa.BindParameter[Any]" = sa.bindparam("keys", expanding=True)
+# Made once: a sender asks them of every batch of mails.
+_TRAITS = (
+    sa.select(*people.c["account_id", "user_id", "name", "value"])
+    .where(people.c.account_id.in_(_ACCOUNTS))
+    .order_by(people.c.account_id, people.c.user_id, people.c.name)
+)
+_EMAILS = sa.select(*people.c["account_id", "user_id", "value"]).where(
+    people.c.account_id.in_(_ACCOUNTS),
+    people.c.user_id.in_(sa.bindparam("people", expanding=True)),
+    people.c.name == "email",
+)
+_SUBSCRIBED = (
+    sa.select(touches.c.account_id, touches.c.kind)
+    .where(touches.c.account_id.in_(_ACCOUNTS), touches.c.channel == SUBSCRIPTION, touches.c.at <= sa.bindparam("at"))
+    .order_by(touches.c.at, touches.c.touch)
+)
+_WISHES = sa.union_all(
+    sa.select(suppressions.c.address_key, sa.null().label("topic"), suppressions.c.reason.label("said")).where(
+        suppressions.c.address_key.in_(_KEYS)
+    ),
+    sa.select(choices.c.address_key, choices.c.topic, choices.c.choice).where(choices.c.address_key.in_(_KEYS)),
+)
 
 
 def put_traits(connection: sa.Connection, driver: Driver, traits: Sequence[Trait]) -> None:
@@ -42,31 +65,20 @@ def put_traits(connection: sa.Connection, driver: Driver, traits: Sequence[Trait
     )
 
 
-def email_of(connection: sa.Connection, account_id: str, user_id: str) -> Any:
-    """The trait ``email`` of one person, None when there is none."""
-    c = people.c
-    mine = c.account_id == account_id, c.user_id == user_id, c.name == "email"
-    value = connection.execute(sa.select(c.value).where(*mine)).scalar_one_or_none()
-    return None if value is None else decode(value)
+def emails_of(connection: sa.Connection, whom: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Any]:
+    """The trait ``email`` of people of accounts; those without one are absent."""
+    pairs = set(whom)
+    named = {"accounts": sorted({account for account, _ in pairs}), "people": sorted({person for _, person in pairs})}
+    found = connection.execute(_EMAILS, named) if pairs else ()
+    return {(row[0], row[1]): decode(row[2]) for row in found if row[2] is not None and (row[0], row[1]) in pairs}
 
 
-def of_account(connection: sa.Connection, account_id: str) -> dict[str, dict[str, Any]]:
-    """Traits per person, by bytes of both names; cleared ones are absent."""
-    query = sa.select(*people.c["user_id", "name", "value"]).where(people.c.account_id == account_id)
-    found: dict[str, dict[str, Any]] = {}
-    for user_id, name, value in connection.execute(query.order_by(people.c.user_id, people.c.name)):
-        if value is not None:
-            found.setdefault(user_id, {})[name] = decode(value)
-    return found
-
-
-def of_accounts(connection: sa.Connection, accounts: Sequence[str]) -> dict[str, dict[str, dict[str, Any]]]:
-    """Traits per account and person; accounts without any are absent."""
-    query = sa.select(*people.c["account_id", "user_id", "name", "value"]).where(people.c.account_id.in_(accounts))
+def of_accounts(connection: sa.Connection, account_ids: Collection[str]) -> dict[str, dict[str, dict[str, Any]]]:
+    """Traits per account and person, by bytes of all names; cleared ones are absent, accounts without any too."""
     found: dict[str, dict[str, dict[str, Any]]] = {}
-    for account, user, name, value in connection.execute(query.order_by(*people.primary_key.columns)):
+    for account_id, user_id, name, value in connection.execute(_TRAITS, {"accounts": list(account_ids)}):
         if value is not None:
-            found.setdefault(account, {}).setdefault(user, {})[name] = decode(value)
+            found.setdefault(account_id, {}).setdefault(user_id, {})[name] = decode(value)
     return found
 
 
@@ -75,28 +87,11 @@ def put_touches(connection: sa.Connection, driver: Driver, new: Sequence[Touch])
     driver.insert(connection, touches, [(one.account_id, one.user_id, one.at, one.channel, one.kind) for one in new])
 
 
-def cancelled(connection: sa.Connection, account_id: str, at: Instant) -> bool:
-    """Is the newest that is known of the account's subscription by then that it was cancelled?"""
-    c = touches.c
-    query = sa.select(c.kind).where(c.account_id == account_id, c.channel == SUBSCRIPTION, c.at <= at)
-    newest = connection.execute(query.order_by(c.at.desc(), c.touch.desc()).limit(1)).scalar_one_or_none()
-    return newest == "subscription.cancelled"
-
-
-def cancelled_of(connection: sa.Connection, accounts: Sequence[str], at: Instant) -> frozenset[str]:
-    """Those of the accounts of which ``cancelled`` is true."""
-    c = touches.c
-    query = sa.select(c.account_id, c.kind).where(c.account_id.in_(accounts), c.channel == SUBSCRIPTION, c.at <= at)
-    newest: dict[str, str] = {row.account_id: row.kind for row in connection.execute(query.order_by(c.at, c.touch))}
-    return frozenset(account for account, kind in newest.items() if kind == "subscription.cancelled")
-
-
-def read_appointments(connection: sa.Connection, account_id: str, since: Instant) -> list[Touch]:
-    """Meetings with an account that begin after then, as they stand."""
-    query = sa.select(*touches.c["account_id", "user_id", "at", "channel", "kind"])
-    query = query.where(touches.c.account_id == account_id, touches.c.channel == APPOINTMENT, touches.c.at >= since)
-    newest = {row.kind: Touch(*row) for row in connection.execute(query.order_by(touches.c.touch))}
-    return [one for one in newest.values() if one.at != OVER]
+def cancelled(connection: sa.Connection, account_ids: Collection[str], at: Instant) -> frozenset[str]:
+    """The accounts of which the newest that is known of the subscription by then is that it was cancelled."""
+    told = connection.execute(_SUBSCRIBED, {"accounts": list(account_ids), "at": at})
+    newest = {row.account_id: row.kind for row in told}
+    return frozenset(name for name, kind in newest.items() if kind == "subscription.cancelled")
 
 
 def read_touches(connection: sa.Connection, account_id: str, since: Instant | None) -> list[Touch]:
@@ -146,12 +141,15 @@ def all_suppressed(connection: sa.Connection) -> list[Suppression]:
 
 def wishes(connection: sa.Connection, address_key: str) -> Wishes:
     """Why an address is not written to, and what its reader chose."""
-    # One question instead of two: it is asked of every mail that is due, and again of every mail that is claimed.
-    never = sa.select(sa.null().label("topic"), suppressions.c.reason.label("said"))
-    chosen = sa.select(choices.c.topic, choices.c.choice).where(choices.c.address_key == address_key)
-    both = sa.union_all(never.where(suppressions.c.address_key == address_key), chosen)
-    found = {row.topic: row.said for row in connection.execute(both)}
-    return Wishes(found.pop(None, None), dict(sorted(found.items())))
+    return wishes_of(connection, [address_key])[address_key]
+
+
+def wishes_of(connection: sa.Connection, address_keys: Collection[str]) -> dict[str, Wishes]:
+    """The same of many addresses, in one question: it is asked of every mail that is due, claimed or handed over."""
+    found: dict[str, dict[str | None, Any]] = {key: {} for key in address_keys}
+    for key, topic, said in connection.execute(_WISHES, {"keys": list(found)}):
+        found[key][topic] = said
+    return {key: Wishes(said.pop(None, None), dict(sorted(said.items()))) for key, said in found.items()}  # type: ignore[arg-type]
 
 
 def all_chosen(connection: sa.Connection) -> list[Chosen]:

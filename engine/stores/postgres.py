@@ -41,6 +41,11 @@ EXISTING = (
     'JOIN events AS e ON e.account_id = (q.pair->>0) COLLATE "C" AND e.id = (q.pair->>1) COLLATE "C"'
 )
 
+_LOCK = sa.text(
+    "SELECT pg_advisory_xact_lock(hashtextextended(name, 0)) FROM unnest(CAST(:the_names AS text[])) AS name"
+)
+"""One after the other, in the order of the list: everybody takes them sorted."""
+
 
 class Bounded(psycopg.Connection[Any]):
     """A connection that waits ``seconds`` for an answer (None = for ever), and is closed when none comes.
@@ -115,8 +120,9 @@ class PostgresDriver:
 
     def lock(self, connection: sa.Connection, names: Iterable[str]) -> None:
         """Hold these names until the transaction ends."""
-        for name in sorted(set(names)):
-            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtextextended(name, 0))))
+        wanted = sorted(set(names))
+        if wanted:
+            connection.execute(_LOCK, {"the_names": wanted})
 
     def share(self, connection: sa.Connection, name: str) -> None:
         """Hold a name together with others until the transaction ends."""

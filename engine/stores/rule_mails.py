@@ -1,9 +1,10 @@
 """Counting the mails of one rule, for its breaker and its canaries."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import sqlalchemy as sa
 
+from engine.instants import Instant
 from engine.store import RuleMails, Stop, Watch
 from engine.stores.mails import LEFT, MAIL
 from engine.stores.tables import approvals, outreach, outreach_facts
@@ -14,13 +15,26 @@ def count(connection: sa.Connection, watch: Watch, stops: Sequence[Stop]) -> Rul
     c = outreach.c
     mine = [c.rule == watch.rule, c.audience == "customer"]
     out = [*mine, c.state.in_(LEFT)]
-    reset = max((one.at for one in stops if one.scope == "review" and one.per_hour is not None), default=0)
+    reset = reset_at(stops)
     return RuleMails(
         _number(connection, MAIL, [*out, c.state_at > max(watch.since, reset)]),
         _number(connection, c.account_id, [*out, c.state_at > max(watch.day, reset)]),
         *_told(connection, watch, [*out, c.state_at > reset]),
         *_since_version(connection, watch, mine, out),
     )
+
+
+def reset_at(stops: Sequence[Stop]) -> Instant:
+    """When the breaker was reset last; 0: never."""
+    return max((one.at for one in stops if one.scope == "review" and one.per_hour is not None), default=0)
+
+
+def accounts_of(connection: sa.Connection, watch: Watch, stops: Sequence[Stop], among: Collection[str]) -> set[str]:
+    """Those of these accounts that the count has in it already."""
+    c = outreach.c
+    since = max(watch.day, reset_at(stops))
+    here = c.rule == watch.rule, c.audience == "customer", c.state.in_(LEFT), c.state_at > since
+    return set(connection.execute(sa.select(c.account_id).where(*here, c.account_id.in_(among)).distinct()).scalars())
 
 
 def _since_version(

@@ -6,7 +6,7 @@ it mentions, however that is written in it.
 
 import re
 import zlib
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from email import message_from_bytes
 from email.policy import default
 from html import unescape
@@ -24,17 +24,18 @@ _QUICK = 3
 _WORD = re.compile(r"\w[\w@.+'-]*\w|\w", re.UNICODE)
 
 
-def keep(connection: sa.Connection, driver: Driver, one: Sent, *, at: Instant) -> None:
-    """Keep a mail; the same one handed over again takes the place of what it was before."""
-    row = {
-        "mail_id": one.mail_id,
-        "account_id": one.account_id,
-        "user_id": one.user_id,
-        "at": at,
-        "raw": zlib.compress(one.raw, _QUICK),
-    }
-    query = driver.upsert(sent).values(row)
-    connection.execute(query.on_conflict_do_update(index_elements=["mail_id"], set_=row))
+def packed(one: Sent, at: Instant) -> dict[str, object]:
+    """A mail as it is kept; made before a transaction begins, which others wait for."""
+    raw = zlib.compress(one.raw, _QUICK)
+    return {"mail_id": one.mail_id, "account_id": one.account_id, "user_id": one.user_id, "at": at, "raw": raw}
+
+
+def keep(connection: sa.Connection, driver: Driver, rows: Sequence[Mapping[str, object]]) -> None:
+    """Keep mails; one that is handed over again takes the place of what it was before."""
+    if rows:
+        insert = driver.upsert(sent)
+        new = {name: insert.excluded[name] for name in ("account_id", "user_id", "at", "raw")}
+        connection.execute(insert.on_conflict_do_update(index_elements=["mail_id"], set_=new), rows)
 
 
 def read(connection: sa.Connection, outreach_id: str) -> bytes | None:

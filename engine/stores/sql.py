@@ -27,6 +27,7 @@ from engine.store import (
     InboxRow,
     LaneInfo,
     LetterCount,
+    Move,
     Note,
     Objection,
     Outage,
@@ -37,7 +38,6 @@ from engine.store import (
     Reader,
     Reminder,
     ReminderState,
-    RuleMails,
     Sent,
     Share,
     Snapshot,
@@ -45,30 +45,33 @@ from engine.store import (
     Stop,
     Suppression,
     Touch,
+    Wanted,
     Watch,
     Wishes,
 )
 from engine.stores import (
     approvals,
     arrivals,
+    claiming,
     decided,
     feedback,
     forgetting,
     kept,
     log,
     mails,
+    moving,
     outages,
     outbox,
     ownership,
     paces,
     persons,
     reminders,
-    rule_mails,
     stops,
     tables,
     watched,
 )
 from engine.stores import sent as sent_mails
+from engine.stores.around import Around
 from engine.stores.arrivals import Letter
 from engine.stores.driver import Driver
 from engine.stores.schema import MOVED, UNFINISHED
@@ -362,21 +365,25 @@ class SqlStore:
         reader: Reader | None = None,
     ) -> bool:
         """Move all rows of one mail, or none of them, in one transaction with what goes into inboxes."""
-        ids = [step.outreach_id for step in steps]
+        move = Move(steps=tuple(steps), known=known or {}, sent=sent, reader=reader)
+        return self.move_mails([move], at=at, by=by, unless_stopped=unless_stopped)[0]
+
+    def move_mails(
+        self, moves: Sequence[Move], *, at: Instant, by: str, unless_stopped: str | None = None
+    ) -> list[bool]:
+        """Move many mails in one transaction, each whole or not at all."""
+        kept = moving.packed(moves, at)
         with self._driver.writing() as connection:
-            if unless_stopped is not None and self._stopped(connection, ids, unless_stopped):
-                return False
-            if reader is not None:
-                mails.lock(connection, ids)  # who forgets a person holds these too
-                if persons.email_of(connection, reader.account_id, reader.user_id) != reader.email:
-                    return False
-            moved = mails.move_together(connection, steps, at=at, by=by, known=known or {})
-            if moved and sent is not None:
-                sent_mails.keep(connection, self._driver, sent, at=at)
-            if moved:
-                letters = [one for step in steps for one in step.inbox]
-                arrivals.put_inbox(connection, self._driver, letters, lanes=self._lanes, at=at)
-            return moved
+            return moving.move(
+                connection,
+                self._driver,
+                moves,
+                kept,
+                at=at,
+                by=by,
+                lanes=self._lanes,
+                unless_stopped=unless_stopped,
+            )
 
     def sent(self, outreach_id: str) -> bytes | None:
         """The mail that a decision went out in, to the byte."""
@@ -407,35 +414,22 @@ class SqlStore:
         across: Instant | None = None,
     ) -> tuple[list[str], Objection | None]:
         """Claim what leaves as one mail to one person, unless ``may`` objects to what stands around it."""
+        one = Wanted(
+            rows=tuple(rows), account_id=account_id, person=person, may=may, ours=ours, watch=watch, across=across
+        )
+        return self.claim_mails([one], since=since, at=at, by=by, channel=channel)[0]
+
+    def claim_mails(
+        self, wanted: Sequence[Wanted], *, since: Instant, at: Instant, by: str, channel: str = ""
+    ) -> list[tuple[list[str], Any]]:
+        """Claim many mails in one transaction, in their order."""
         with self._driver.writing() as connection:
-            accounts, rules, due_at = mails.about(connection, rows)
-            found = stops.against(connection, self._driver, accounts=accounts, rules=rules, channel=channel)
-            slow = [f"ramp {one.scope} {one.name}" for one in found if one.per_hour is not None]
-            account = [] if ours else [f"account {account_id}"]
-            watched = [f"rule {watch.rule}"] if watch is not None else []
-            self._driver.lock(connection, [*account, f"person {person}", *slow, *watched])
-            contacts = (
-                mails.notes(connection, person, since)
-                if ours
-                else mails.contacts(connection, account_id, person, since)
-            )
-            ramps, wishes = stops.ramps(connection, found, due_at, at), persons.wishes(connection, person)
-            counted = rule_mails.count(connection, watch, found) if watch is not None else RuleMails()
-            elsewhere = [] if across is None else mails.elsewhere(connection, rules, account_id, person, across)
-            objection = may(Standing(contacts, found, ramps, wishes, counted, elsewhere))
-            if objection is not None:
-                return [], objection
-            return mails.claim(connection, rows, person=person, at=at, by=by), None
+            return claiming.claim(connection, self._driver, wanted, since=since, at=at, by=by, channel=channel)
 
     def contacts(self, account_id: str, person: str, *, since: Instant) -> list[Contact]:
         """Contact with the account or the person since then, oldest first."""
         with self._driver.reading() as connection:
-            return mails.contacts(connection, account_id, person, since)
-
-    def _stopped(self, connection: sa.Connection, outreach_ids: Sequence[str], channel: str) -> bool:
-        accounts, rules, _ = mails.about(connection, outreach_ids)
-        found = stops.against(connection, self._driver, accounts=accounts, rules=rules, channel=channel)
-        return any(one.per_hour is None and one.scope != "review" for one in found)
+            return Around(connection, since, accounts=[account_id], persons=[person]).contacts(account_id, person)
 
     # -- what people decide ----------------------------------------------------------------------------------------
     def approve(self, rows: Sequence[OutreachRow], one: Approval) -> bool:
@@ -601,20 +595,15 @@ class SqlStore:
         with self._driver.reading() as connection:
             return arrivals.read_inbox(connection, lane, after=after)
 
-    def people_of(self, accounts: Sequence[str]) -> dict[str, dict[str, dict[str, Any]]]:
-        """Personal traits per person of each account."""
-        with self._driver.reading() as connection:
-            return persons.of_accounts(connection, accounts)
-
-    def cancelled_of(self, accounts: Sequence[str], *, at: Instant) -> frozenset[str]:
-        """Which of the accounts' subscriptions were cancelled by then, and not begun or renewed since."""
-        with self._driver.reading() as connection:
-            return persons.cancelled_of(connection, accounts, at)
-
     def people(self, account_id: str) -> dict[str, dict[str, Any]]:
         """Personal traits per person of the account; cleared ones are absent."""
         with self._driver.reading() as connection:
-            return persons.of_account(connection, account_id)
+            return persons.of_accounts(connection, [account_id]).get(account_id, {})
+
+    def people_of(self, account_ids: Collection[str]) -> dict[str, dict[str, dict[str, Any]]]:
+        """Personal traits of many accounts."""
+        with self._driver.reading() as connection:
+            return persons.of_accounts(connection, account_ids)
 
     def suppress(
         self,
@@ -663,6 +652,11 @@ class SqlStore:
         with self._driver.reading() as connection:
             return persons.wishes(connection, address_key)
 
+    def wishes_of(self, address_keys: Collection[str]) -> dict[str, Wishes]:
+        """What is wished of many addresses."""
+        with self._driver.reading() as connection:
+            return persons.wishes_of(connection, address_keys)
+
     def suppressions(self) -> list[Suppression]:
         """Every suppressed address, oldest first."""
         with self._driver.reading() as connection:
@@ -681,7 +675,12 @@ class SqlStore:
     def cancelled(self, account_id: str, *, at: Instant) -> bool:
         """Was the account's subscription cancelled by then, and not begun or renewed since?"""
         with self._driver.reading() as connection:
-            return persons.cancelled(connection, account_id, at)
+            return account_id in persons.cancelled(connection, [account_id], at)
+
+    def cancelled_of(self, account_ids: Collection[str], *, at: Instant) -> frozenset[str]:
+        """Those of many accounts that were cancelled by then."""
+        with self._driver.reading() as connection:
+            return persons.cancelled(connection, account_ids, at)
 
     def touches(self, account_id: str, *, since: Instant | None = None) -> list[Touch]:
         """Contacts with the account, oldest first."""

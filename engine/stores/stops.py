@@ -8,8 +8,8 @@ from collections.abc import Collection, Sequence
 
 import sqlalchemy as sa
 
-from engine.instants import HOUR, Instant
-from engine.store import Ramp, Stop
+from engine.instants import Instant
+from engine.store import Stop
 from engine.stores.driver import Driver
 from engine.stores.mails import LEFT, MAIL
 from engine.stores.tables import outreach, stops
@@ -63,13 +63,14 @@ def against(
     return read(connection, [sa.or_(*(sa.and_(stops.c.scope == scope, stops.c.name.in_(of)) for scope, of in named))])
 
 
-def ramps(connection: sa.Connection, found: Sequence[Stop], due_at: Instant, at: Instant) -> list[Ramp]:
-    """Of what goes on slowly, how much of what had waited has left; a mail that did not wait is none of it."""
-    slow = [one for one in found if one.scope != "review" and one.per_hour is not None and due_at <= one.at]
-    return [Ramp(one, _left(connection, one, one.at), _left(connection, one, at - HOUR)) for one in slow]
+def concerns(one: Stop, *, accounts: Collection[str], rules: Collection[str], channel: str) -> bool:
+    """Is a mail of these rules and accounts, by this channel, among what it names?"""
+    named: dict[str, Collection[str]] = {"all": ("",), "channel": (channel,), "account": accounts}
+    return one.name in named.get(one.scope, rules)
 
 
-def _left(connection: sa.Connection, one: Stop, since: Instant) -> int:
+def left(connection: sa.Connection, one: Stop, since: Instant) -> int:
+    """Of what had waited and goes on slowly, how much has left since then."""
     c = outreach.c
     conditions = [c.state.in_(LEFT), c.state_at >= max(one.at, since), c.due_at <= one.at]
     if one.scope in {"rule", "account"}:

@@ -1,0 +1,92 @@
+"""Moving many mails in one transaction: each whole, or not at all."""
+
+from collections.abc import Mapping, Sequence
+
+import sqlalchemy as sa
+
+from engine.instants import Instant
+from engine.store import Move
+from engine.stores import arrivals, mails, persons, sent, stops
+from engine.stores.claiming import about
+from engine.stores.driver import Driver
+
+Packed = Mapping[str, Mapping[str, object]]
+"""What is to be kept of mails that leave, by the id of the mail."""
+
+
+def packed(moves: Sequence[Move], at: Instant) -> dict[int, dict[str, object]]:
+    """What is kept of those mails that leave; made before the transaction."""
+    return {
+        number: sent.packed(one.sent, at if one.at is None else one.at)
+        for number, one in enumerate(moves)
+        if one.sent is not None
+    }
+
+
+def move(
+    connection: sa.Connection,
+    driver: Driver,
+    moves: Sequence[Move],
+    kept: Mapping[int, Mapping[str, object]],
+    *,
+    at: Instant,
+    by: str,
+    lanes: int,
+    unless_stopped: str | None,
+) -> list[bool]:
+    """Move those mails against which nothing stands."""
+    ids = [step.outreach_id for one in moves for step in one.steps]
+    free = (
+        [True] * len(moves) if unless_stopped is None else _not_stopped(connection, driver, moves, ids, unless_stopped)
+    )
+    asked = [one for one in moves if one.may is not None]
+    if asked:
+        persons.hold(connection, driver, *(one.person for one in asked))
+    wishes = persons.wishes_of(connection, {one.person for one in asked}) if asked else {}
+    there = mails.lock(connection, ids)  # who forgets a person holds these too
+    readers = [one.reader for one in moves if one.reader is not None]
+    emails = persons.emails_of(connection, ((one.account_id, one.user_id) for one in readers)) if readers else {}
+
+    def goes(one: Move) -> bool:
+        reader = one.reader
+        if reader is not None and emails.get((reader.account_id, reader.user_id)) != reader.email:
+            return False
+        if one.may is not None and not one.may(wishes[one.person]):
+            return False
+        return all(step.outreach_id in there and there[step.outreach_id].state in step.before for step in one.steps)
+
+    done = [is_free and goes(one) for is_free, one in zip(free, moves, strict=True)]
+    moved = [(number, one) for number, one in enumerate(moves) if done[number]]
+    mails.write(
+        connection,
+        [
+            mails.Written(there[step.outreach_id], step.after, step.why, at if one.at is None else one.at, one.known)
+            for _, one in moved
+            for step in one.steps
+        ],
+        by=by,
+    )
+    sent.keep(connection, driver, [kept[number] for number, _ in moved if number in kept])
+    letters = [letter for _, one in moved for step in one.steps for letter in step.inbox]
+    if letters:
+        arrivals.put_inbox(connection, driver, letters, lanes=lanes, at=at)
+    return done
+
+
+def _not_stopped(
+    connection: sa.Connection, driver: Driver, moves: Sequence[Move], ids: Sequence[str], channel: str
+) -> list[bool]:
+    known = about(connection, ids)
+    rows = [[known[step.outreach_id] for step in one.steps if step.outreach_id in known] for one in moves]
+    accounts, rules = {row.account_id for row in known.values()}, {row.rule for row in known.values()}
+    found = stops.against(connection, driver, accounts=accounts, rules=rules, channel=channel)
+    on = [one for one in found if one.per_hour is None and one.scope != "review"]
+    return [
+        not any(
+            stops.concerns(
+                one, accounts={row.account_id for row in mine}, rules={row.rule for row in mine}, channel=channel
+            )
+            for one in on
+        )
+        for mine in rows
+    ]
