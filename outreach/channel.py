@@ -3,6 +3,8 @@
 from contextlib import AbstractContextManager
 from typing import Literal, Protocol
 
+import msgspec
+
 from engine.errors import RingfirstError
 from outreach.mail import Outgoing
 
@@ -33,6 +35,24 @@ class DeliveryError(RingfirstError):
         self.over_it = over_it
         self.wait_seconds = wait_seconds
         self.ours = ours
+
+
+class Handful(msgspec.Struct, frozen=True):
+    """How a channel likes its mails.
+
+    ``together`` is how many are written down as on their way before the first of them is handed over: so many are in
+    doubt after a crash, so only a channel that can tell what became of them says more than a few. ``at_once`` is how
+    many calls of ``deliver`` it takes at a time, each from a thread of its own.
+    """
+
+    together: int = 1
+    at_once: int = 1
+
+
+def handful_of(channel: "Channel") -> Handful:
+    """How a channel likes its mails: as its attribute ``handful`` says, if it has one, else one after the other."""
+    found: Handful = getattr(channel, "handful", Handful())
+    return found
 
 
 class Channel(Protocol):

@@ -16,7 +16,8 @@ from outreach.joining import join_rows, write_mail
 from outreach.links import EXAMPLE, Links
 from outreach.mail import Outgoing
 from outreach.policy import No
-from outreach.sender import SendReport, cached
+from outreach.round import SendReport
+from outreach.sender import cached
 from outreach.templates import Template
 
 REHEARSED = frozenset({"past", "queued", "held", "in_review"})

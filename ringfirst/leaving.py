@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from outreach.channels.dkim_signing import Signer
     from outreach.context import Sender
     from outreach.doubts import Doubts
-    from outreach.sender import SendReport
+    from outreach.round import SendReport
 
 EVERY_SECONDS = 2.0
 """How often somebody looks for mails that are due."""

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from engine.instants import iso
-from outreach.channel import DeliveryError
+from outreach.channel import DeliveryError, Handful
 from outreach.mail import Outgoing, rule_slug
 
 _ID = re.compile(r"[0-9a-f]{8,64}")
@@ -24,6 +24,7 @@ class FileChannel:
     """
 
     local = True
+    handful = Handful(together=25)
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

@@ -2,6 +2,7 @@
 
 from contextlib import AbstractContextManager, nullcontext
 
+from outreach.channel import Handful
 from outreach.mail import Outgoing
 
 
@@ -10,6 +11,7 @@ class MemoryChannel:
 
     name = "memory"
     local = True
+    handful = Handful(together=25)
 
     def __init__(self) -> None:
         self._mails: dict[str, Outgoing] = {}

@@ -14,7 +14,7 @@ from typing import Any
 import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
-from outreach.channel import DeliveryError
+from outreach.channel import DeliveryError, Handful
 from outreach.channels.sendgrid_account import SendGridAccount
 from outreach.mail import Outgoing, rule_slug
 
@@ -49,6 +49,7 @@ class SendGridChannel:
 
     def __init__(self, account: SendGridAccount) -> None:
         self._account = account
+        self.handful = Handful(together=25, at_once=account.connections)
         timeout = urllib3.Timeout(connect=CONNECT_SECONDS, read=ANSWER_SECONDS)
         # No retries: a mail that was posted twice is sent twice. No redirects: SendGrid has none, a 3xx is a trap.
         self._pool = urllib3.PoolManager(retries=False, timeout=timeout, maxsize=account.connections, block=True)

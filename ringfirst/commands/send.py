@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from outreach.channel import Channel
     from outreach.channels.file import FileChannel
     from outreach.context import Sender
-    from outreach.sender import SendReport
+    from outreach.round import SendReport
     from ringfirst.rulebooks import Folder
     from ringfirst.settings import Settings
 

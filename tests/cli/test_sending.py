@@ -14,7 +14,7 @@ from engine.instants import DAY, MINUTE, iso, parse_instant
 from engine.stores import open_store
 from outreach.channel import DeliveryError
 from outreach.channels.sendgrid import SendGridChannel
-from outreach.sender import SendReport
+from outreach.round import SendReport
 from ringfirst.intake import now
 from ringfirst.leaving import channel_of, pause_after, watch
 from ringfirst.settings import read_settings

@@ -152,17 +152,17 @@ class Deciding:
         if self._left == 0:
             self._act()
 
-    def claim_mail(self, *args: Any, **kwargs: Any) -> Any:
+    def claim_mails(self, *args: Any, **kwargs: Any) -> Any:
         self._step()
-        return self._store.claim_mail(*args, **kwargs)
+        return self._store.claim_mails(*args, **kwargs)
 
     def move(self, *args: Any, **kwargs: Any) -> bool:
         self._step()
         return self._store.move(*args, **kwargs)
 
-    def move_mail(self, *args: Any, **kwargs: Any) -> bool:
+    def move_mails(self, *args: Any, **kwargs: Any) -> Any:
         self._step()
-        return self._store.move_mail(*args, **kwargs)
+        return self._store.move_mails(*args, **kwargs)
 
 
 def part_of(raw: bytes, kind: str = "plain") -> str:

@@ -18,7 +18,8 @@ from outreach.channels.sendgrid_account import SendGridAccount
 from outreach.channels.sendgrid_events import checker, read_events
 from outreach.doubts import QUIET, WAIT, Doubts, silent
 from outreach.feedback import by_topic, settle, stopping, suppressing
-from outreach.sender import MOST_DOUBTS, send_due
+from outreach.handing import MOST_DOUBTS
+from outreach.sender import send_due
 from tests.fakes.sendgrid import KEY, FakeSendGrid, serving
 from tests.outreach.given import ADA, DUE, POLICY, SENDER, keep, only, planned
 

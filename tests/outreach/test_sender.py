@@ -73,11 +73,11 @@ class Dying:
     def move(self, *args, **kwargs):
         return self._step(self._store.move, *args, **kwargs)
 
-    def move_mail(self, *args, **kwargs):
-        return self._step(self._store.move_mail, *args, **kwargs)
+    def move_mails(self, *args, **kwargs):
+        return self._step(self._store.move_mails, *args, **kwargs)
 
-    def claim_mail(self, *args, **kwargs):
-        return self._step(self._store.claim_mail, *args, **kwargs)
+    def claim_mails(self, *args, **kwargs):
+        return self._step(self._store.claim_mails, *args, **kwargs)
 
     def _step(self, call, *args, **kwargs):
         self._left -= 1
@@ -458,10 +458,10 @@ def test_a_mail_that_somebody_else_has_claimed_is_left_to_them(store, templates)
         def __getattr__(self, name):
             return getattr(store, name)
 
-        def claim_mail(self, rows, **more):
-            for row in rows:
+        def claim_mails(self, wanted, **more):
+            for row in wanted[0].rows:
                 store.move(row, ["queued"], "claimed", at=DUE, by="faster")
-            return store.claim_mail(rows, **more)
+            return store.claim_mails(wanted, **more)
 
     keep(store, planned())
     channel = MemoryChannel()

@@ -302,9 +302,9 @@ def test_a_reader_who_stops_while_the_mail_is_written_does_not_get_it(store, tem
         def __getattr__(self, name):
             return getattr(store, name)
 
-        def claim_mail(self, *args, **more):
+        def claim_mails(self, *args, **more):
             store.choose(address_key(store.key, ADA["email"]), {"moments": "out"}, at=DUE, by="one-click")
-            return store.claim_mail(*args, **more)
+            return store.claim_mails(*args, **more)
 
     assert leaves(Late(), templates) == []
     (row,) = store.outreach()
