@@ -1,0 +1,195 @@
+"""A sender's batches: caps hold inside of one, people's doors stay open to the last, and nothing waits in hand."""
+
+import threading
+import time
+from contextlib import nullcontext
+
+import pytest
+
+from engine.instants import HOUR
+from engine.rulebook.spec import ContactPolicy, Policy
+from engine.store import Stop
+from outreach import joining as writing
+from outreach import sender as sending
+from outreach.addresses import address_key
+from outreach.channel import DeliveryError, Handful
+from outreach.channels.memory import MemoryChannel
+from outreach.sender import send_due
+from tests.outreach.given import ADA, DUE, POLICY, SENDER, STAFF, Deciding, keep, planned
+
+
+class Away:
+    """A channel that leaves this machine, takes several mails at once, and does as it is told."""
+
+    name, local = "away", False
+
+    def __init__(self, act=lambda _: None, *, together=25, at_once=1):
+        self.handful = Handful(together=together, at_once=at_once)
+        self.mails, self._act, self._lock = [], act, threading.Lock()
+
+    def session(self):
+        return nullcontext()
+
+    def has(self, mail_id):
+        return False
+
+    def deliver(self, mail):
+        self._act(mail)
+        with self._lock:
+            self.mails.append(mail)
+        return f"their-{mail.mail_id}"
+
+
+def sent(store, templates, channel, policy=POLICY, *, at=DUE, **more):
+    return send_due(store, templates, channel, sender=SENDER, at=at, by="test", policy=policy, **more)
+
+
+def many(store, count, **more):
+    keep(store, *(planned(account=f"a{n}", **more) for n in range(count)))
+
+
+def states(store):
+    found: dict[str, int] = {}
+    for row in store.outreach():
+        found[row.state] = found.get(row.state, 0) + 1
+    return found
+
+
+def test_a_batch_holds_the_gap_between_mails_to_one_person(store, templates):
+    keep(store, *(planned(rule=f"r{n}") for n in range(9)))
+    channel = Away()
+    spaced = Policy(staff_domains=STAFF, contact=ContactPolicy(gap=20 * HOUR))
+    report = sent(store, templates, channel, spaced)
+    assert (report.mails, report.held, len(channel.mails)) == (1, 8, 1)
+
+
+def test_every_mail_of_many_leaves_once_with_all_its_steps_and_the_other_side_s_id(store, templates):
+    many(store, 60)
+    channel = Away(lambda _: time.sleep(0.001), at_once=4)
+    assert sent(store, templates, channel).mails == 60
+    rows = store.outreach()
+    assert sorted(mail.mail_id for mail in channel.mails) == sorted(row.outreach_id for row in rows)
+    for row in rows:
+        assert row.provider_id == f"their-{row.outreach_id}"
+        steps = [change.after for change in store.changes(row.outreach_id)]
+        assert steps == ["queued", "claimed", "posting", "accepted"]
+        assert store.sent(row.outreach_id) is not None
+    assert sum(len(store.inbox(lane, after=0)) for lane in range(store.lanes)) == 60
+
+
+def test_several_mails_are_on_their_way_at_once_as_the_channel_likes_it(store, templates):
+    many(store, 40)
+    now, most, lock = [0], [0], threading.Lock()
+
+    def act(_):
+        with lock:
+            now[0] += 1
+            most[0] = max(most[0], now[0])
+        time.sleep(0.01)
+        with lock:
+            now[0] -= 1
+
+    sent(store, templates, Away(act, at_once=3))
+    assert most == [3]
+
+
+@pytest.mark.parametrize(
+    ("act", "state"),
+    [
+        (lambda store: store.suppress(address_key(store.key, ADA["email"]), reason="complained", at=DUE), "suppressed"),
+        (lambda store: store.stop(Stop("all", "", DUE, "ann", "x")), "held"),
+    ],
+    ids=["the reader wants no mail", "the stop switch"],
+)
+def test_a_door_that_closes_while_a_mail_is_claimed_keeps_it_here(store, templates, act, state):
+    keep(store, planned())
+    channel = Away()
+    report = sent(Deciding(store, 2, lambda: act(store)), templates, channel)
+    assert (channel.mails, report.mails, report.elsewhere, states(store)) == ([], 0, 1, {"queued": 1})
+    sent(store, templates, channel)
+    assert (channel.mails, states(store)) == ([], {state: 1})
+
+
+def test_a_crash_leaves_no_more_than_a_handful_in_doubt(store, templates):
+    class Killed(BaseException):
+        """Stands for SIGKILL."""
+
+    many(store, 60)
+    count = []
+
+    def act(_):
+        count.append(1)
+        if len(count) == 40:
+            raise Killed
+
+    with pytest.raises(Killed):
+        sent(store, templates, Away(act, together=5))
+    assert states(store)["posting"] <= 5
+    assert sent(store, templates, Away(), at=DUE + HOUR).in_doubt <= 5
+
+
+def test_when_the_channel_goes_down_the_others_of_its_handful_are_as_if_nobody_had_tried(store, templates):
+    many(store, 60)
+    count = []
+
+    def act(_):
+        count.append(1)
+        if len(count) > 20:
+            raise DeliveryError("it is full", "down")
+
+    channel = Away(act)
+    with pytest.raises(DeliveryError, match="it is full"):
+        sent(store, templates, channel)
+    assert (len(count), states(store)) == (21, {"accepted": 20, "queued": 40})
+    assert {row.why for row in store.outreach(states=["queued"])} == {None}
+    assert sent(store, templates, Away()).mails == 40, "none has to wait"
+
+
+def test_what_a_slow_server_does_not_come_to_is_given_back(store, templates, monkeypatch):
+    monkeypatch.setattr(sending, "BATCH_SECONDS", 1.0)
+    many(store, 15)
+    began = {}
+
+    def act(mail):
+        began[mail.mail_id] = store.outreach(outreach_id=mail.mail_id)[0].state
+        time.sleep(0.4 if len(began) > 7 else 0)  # from its batch of eight on
+
+    report = sent(store, templates, Away(act, together=10))
+    assert 7 < report.mails < 15
+    assert states(store) == {"accepted": report.mails, "queued": 15 - report.mails}
+    assert set(began.values()) == {"posting"}
+
+
+def test_a_stop_is_in_force_before_the_next_handful(store, templates):
+    many(store, 60)
+    count = []
+
+    def act(_):
+        count.append(1)
+        if len(count) == 8:  # in the batch of eight, the first of its handful of five
+            store.stop(Stop("all", "", DUE, "ann", "x"))
+
+    sent(store, templates, Away(act, together=5))
+    assert len(count) == 12
+    assert states(store).get("claimed") is None
+
+
+def test_who_stops_a_sender_stops_it_between_two_mails(store, templates):
+    many(store, 60)
+    channel = Away()
+    report = sent(store, templates, channel, stop=lambda: len(channel.mails) >= 10)
+    assert (report.mails, states(store)) == (10, {"accepted": 10, "queued": 50})
+
+
+def test_a_mail_is_written_once(store, templates, monkeypatch):
+    many(store, 10)
+    made: list[str] = []
+    write = writing.write_mail
+
+    def once(*args, mail_id, **more):
+        made.append(mail_id)
+        return write(*args, mail_id=mail_id, **more)
+
+    monkeypatch.setattr("outreach.round.write_mail", once)
+    assert sent(store, templates, MemoryChannel()).mails == 10
+    assert len(made) == 10
