@@ -94,22 +94,30 @@ class GuardedProtocol(HttpToolsProtocol):
     does not get to see the answer.
     """
 
+    since = 0.0
+    """When it was last asked for something, or began, by the loop's clock."""
     _limit: asyncio.TimerHandle | None = None
     _counted = 0
     _in_body = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begin to wait for a head; above the limit of connections nobody is let in."""
+        """Begin to wait for a head.
+
+        Above the limit of connections the one goes that has asked for nothing for longest: idle ones, however many,
+        keep out nobody who has something to ask. Where all are being answered the new one goes.
+        """
         super().connection_made(transport)
+        self.since = self.loop.time()
+        self._wait()
         if len(self.connections) > MAX_CONNECTIONS:
-            transport.abort()
-        else:
-            self._wait()
+            silent = (one for one in self.connections if isinstance(one, GuardedProtocol) and one.silent)
+            min(silent, key=lambda one: one.since, default=self).transport.abort()
 
     def data_received(self, data: bytes) -> None:
         """Count what belongs to a head, or to a body that nobody reads any more."""
         if self._limit is None and self._idle():
             self._wait()
+            self.since = self.loop.time()
         self._counted += len(data)
         super().data_received(data)
         if self._limit is not None and self._counted > (MAX_REST if self._in_body else MAX_HEAD):
@@ -133,6 +141,11 @@ class GuardedProtocol(HttpToolsProtocol):
         """Nobody is waited for any more."""
         self._forget()
         super().connection_lost(exc)
+
+    @property
+    def silent(self) -> bool:
+        """Is nobody waiting for an answer on it, nor is one being read?"""
+        return self._idle() and not self._in_body and not self.transport.is_closing()
 
     def _idle(self) -> bool:
         """Is no request being answered?"""

@@ -183,17 +183,32 @@ def test_a_body_that_drips_is_given_up(web, monkeypatch) -> None:
     assert one.closed_after(head.encode() + b"[", again=b" ") < 5
 
 
-@pytest.mark.slow
-def test_more_connections_than_we_can_serve_are_not_let_in(web, monkeypatch) -> None:
+def test_idle_connections_however_many_keep_out_nobody_who_asks(web, monkeypatch) -> None:
     monkeypatch.setattr(door, "MAX_CONNECTIONS", 3)
     one = web()
     with ExitStack() as stack:
         many = [stack.enter_context(socket.create_connection(("127.0.0.1", one.port), timeout=2)) for _ in range(8)]
-        assert many[-1].recv(10) == b""
+        assert [each.recv(10) for each in many[:5]] == [b""] * 5, "the oldest go"
+        assert one.ask("GET", "/livez")[0] == 200, "who comes last is heard"
+        many[-1].settimeout(0.2)
         with pytest.raises(TimeoutError):
-            many[0].recv(10)
-    time.sleep(0.3)
-    assert one.ask("GET", "/livez")[0] == 200
+            many[-1].recv(10)
+
+
+def test_where_everybody_is_being_answered_who_comes_last_is_not_let_in(web, monkeypatch) -> None:
+    monkeypatch.setattr(door, "MAX_CONNECTIONS", 2)
+    one = web()
+    head = f"POST /v1/events HTTP/1.1\r\nHost: localhost\r\nContent-Type: {JSON}\r\nContent-Length: 9\r\n\r\n".encode()
+    with ExitStack() as stack:
+        busy = [stack.enter_context(socket.create_connection(("127.0.0.1", one.port), timeout=2)) for _ in range(2)]
+        for each in busy:
+            each.sendall(head)
+        time.sleep(0.2)
+        last = stack.enter_context(socket.create_connection(("127.0.0.1", one.port), timeout=2))
+        assert last.recv(10) == b""
+        busy[0].settimeout(0.2)
+        with pytest.raises(TimeoutError):
+            busy[0].recv(10)
 
 
 @pytest.mark.parametrize(
