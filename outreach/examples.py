@@ -6,7 +6,7 @@ from engine.errors import TemplateError
 from outreach.context import Sender, person_of, sender_words
 from outreach.filters import ZONE
 from outreach.finding import Finding, error
-from outreach.links import EXAMPLE
+from outreach.links import EXAMPLE, Links
 from outreach.locales import LOCALE
 from outreach.rendering import render
 from outreach.template import Template, every_variant
@@ -16,10 +16,10 @@ SENDER = Sender(
 )
 
 
-def example_context(template: Template, sender: Sender = SENDER) -> dict[str, Any]:
+def example_context(template: Template, sender: Sender = SENDER, ways: Links | None = None) -> dict[str, Any]:
     """Build the context of the example in ``template.yml``, with what every mail gets beside it.
 
-    Of a variant it is that of a reader whom the variant is for.
+    Of a variant it is that of a reader whom the variant is for. ``ways`` are its links, else some that lead nowhere.
     """
     given = template.manifest.example
     you: Any = given.get("you")
@@ -27,7 +27,7 @@ def example_context(template: Template, sender: Sender = SENDER) -> dict[str, An
     if template.fits.role is not None:
         traits = {**traits, "role": template.fits.role}
     reader = person_of(str(traits.get("id", "u1")), traits, {})
-    links = {"unsubscribe": EXAMPLE.page} if template.manifest.audience == "customer" else {}
+    links = {"unsubscribe": (ways or EXAMPLE).page} if template.manifest.audience == "customer" else {}
     ours = {"sender": sender_words(sender), "links": links, "rule": "example"}
     holds = {name: True for name in (template.fits.segment,) if name}
     return {

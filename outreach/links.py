@@ -41,6 +41,8 @@ class Links(msgspec.Struct, frozen=True):
     mailto: str | None = None
 
 
+TRIAL_TOPIC = "ringfirst-test"
+"""What a link of a test mail stands for: there are no mails of it, and its page says so."""
 EXAMPLE = Links("https://mail.example.com/p/example", "https://mail.example.com/u/example")
 """Stands in mails that nobody gets: rehearsals and previews."""
 

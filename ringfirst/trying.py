@@ -19,7 +19,6 @@ WORDS = (
     "If you can read this, the way works. To see who vouches for the mail, save it as a file (in most programs: show "
     "original, download) and run: ringfirst doctor --read-test FILE.eml\n"
 )
-TOPIC = "ringfirst-test"
 
 
 def address_for(text: str, found: "Settings") -> str:
@@ -37,7 +36,7 @@ def address_for(text: str, found: "Settings") -> str:
     return address
 
 
-def words_for(store: "Store", template: "Template", post: "Post", account_id: str) -> "Rendered":
+def words_for(store: "Store", template: "Template", post: "Post", account_id: str, links: "Links | None") -> "Rendered":
     """A template with the values of the newest decision of an account that used it. Raises ``UsageError`` for none."""
     from outreach.joining import render_rows
     from outreach.simulation import example_links
@@ -48,7 +47,7 @@ def words_for(store: "Store", template: "Template", post: "Post", account_id: st
         some = f"it was for {', '.join(known[:3])}" if known else "leave --account out to see it with its example"
         raise UsageError(f"--account {account_id[:64]}: no decision of it used {template.name}; found none; {some}")
     newest = max(rows, key=lambda row: (row.at, row.outreach_id))
-    return render_rows([newest], post, example_links(newest, newest.outreach_id))
+    return render_rows([newest], post, links or example_links(newest, newest.outreach_id))
 
 
 def hand_over(channel: "Channel", mail: "Outgoing") -> None:
@@ -65,19 +64,19 @@ def way_mail(store: "Store", sender: "Sender", *, to: str, at: int) -> "Outgoing
     foot = f"\n{sender.name}, {sender.postal_address}"
     html = f'<!doctype html><html lang="en"><body><p>{WORDS}</p></body></html>'
     words = Rendered("The way mails take", WORDS + foot, html)
-    links = _links(store, sender, to)
+    links = trial_links(store, sender, to)
     return trial_mail(words, sender, what="the way mails take", to=to, at=at, links=links)
 
 
-def _links(store: "Store", sender: "Sender", to: str) -> "Links | None":
-    """Links that stop mails of a topic that there is none of."""
+def trial_links(store: "Store", sender: "Sender", to: str) -> "Links | None":
+    """Links that lead to a page which says that they came with a test, and change nothing; None without an address."""
     import hashlib
 
     from outreach.addresses import address_key
-    from outreach.links import Token, links_of
+    from outreach.links import TRIAL_TOPIC, Token, links_of
 
     if sender.public_url is None:
         return None
     name = hashlib.sha256(f"trial\0{to}".encode()).hexdigest()[:32]
-    token = Token(name, address_key(store.key, to), TOPIC)
+    token = Token(name, address_key(store.key, to), TRIAL_TOPIC)
     return links_of(token, store.key, public_url=sender.public_url, mailto=sender.unsubscribe_to)

@@ -18,6 +18,7 @@ from ringfirst.commands.options import (
 if TYPE_CHECKING:
     from engine.rulebook.book import Rulebook
     from outreach.context import Sender
+    from outreach.links import Links
     from outreach.rendering import Rendered
     from outreach.template import Template
     from ringfirst.gallery import Shown
@@ -184,8 +185,8 @@ def send_test(
 ) -> None:
     """Send one mail of a template by hand, marked as a test, over the channel that the settings name.
 
-    It counts for no cap, stands in no list and is kept nowhere. With --account it holds what a customer would read, so
-    it goes to addresses of ours alone (policy.staff.domains).
+    It counts for no cap, stands in no list and is kept nowhere; its ways to unsubscribe lead to a page that says so.
+    With --account it holds what a customer would read, so it goes to addresses of ours alone (policy.staff.domains).
     """
     from engine.errors import TemplateError, UsageError
     from outreach.examples import example_context
@@ -208,22 +209,46 @@ def send_test(
     if one is None:
         raise UsageError(f"templates send-test {name}: it has no variant {variant[:60]!r}; see 'templates list'")
     sender = _sender()
+    links = _trial_links(store_url, sender, address) if one.manifest.audience == "customer" else None
     try:
         words = (
-            render(one, example_context(one, sender))
+            render(one, example_context(one, sender, links))
             if account is None
-            else _real_words(store_url, known, name, account, address, sender)
+            else _real_words(store_url, known, name, account, address, sender, links)
         )
     except TemplateError as err:
         raise UsageError(f"templates send-test {name}: {err}; mend the template, or take another account") from err
-    mail = trial_mail(words, sender, what=f"the template {name}", to=address, at=now())
+    mail = trial_mail(words, sender, what=f"the template {name}", to=address, at=now(), links=links)
     hand_over(channel_of(found, sender, outbox), mail)
     talk(f"sent {way(found, outbox)}, marked as a test; nothing counts it")
     click.echo(mail.subject)
 
 
+def _trial_links(store_url: str | None, sender: "Sender", to: str) -> "Links | None":
+    """Links of a test mail: the store has the secret that signs them, and without one the mail has none."""
+    from engine.errors import StoreError
+    from ringfirst.answers import talk
+    from ringfirst.trying import trial_links
+
+    if sender.public_url is None:
+        talk("the mail carries no way to unsubscribe: set RINGFIRST_PUBLIC_URL, as for real mails")
+        return None
+    try:
+        with opened(store_url) as store:
+            return trial_links(store, sender, to)
+    except StoreError as err:
+        talk(f"the mail carries no way to unsubscribe, which is signed with the store's secret: {err}")
+        return None
+
+
 def _real_words(
-    store_url: str | None, known: "dict[str, Template]", name: str, account: str, address: str, sender: "Sender"
+    store_url: str | None,
+    known: "dict[str, Template]",
+    name: str,
+    account: str,
+    address: str,
+    sender: "Sender",
+    links: "Links | None",
 ) -> "Rendered":
     from engine.errors import UsageError
     from engine.rulebook.spec import Policy
@@ -238,7 +263,7 @@ def _real_words(
         if not is_staff(address, policy.staff_domains):
             what = "a customer's values go to our own people alone; found an address outside policy.staff.domains"
             raise UsageError(f"--to: {what}; take one of ours, or leave --account out")
-        return words_for(store, known[name], post_of(store, known, sender, policy), account)
+        return words_for(store, known[name], post_of(store, known, sender, policy), account, links)
 
 
 def _shown(rules: Path | None, names: tuple[str, ...]) -> "tuple[list[Shown], bool]":

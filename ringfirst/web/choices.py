@@ -21,11 +21,12 @@ from starlette.routing import BaseRoute, Route
 from engine.rulebook.spec import Policy, Topic
 from engine.rulebook.topics import named_topic, shown_topics
 from engine.store import ALL_TOPICS, Choice, Store, Wishes
-from outreach.context import Sender
-from outreach.links import Token, unseal
+from outreach.context import Sender, reader_locale
+from outreach.links import TRIAL_TOPIC, Token, unseal
 from ringfirst.intake import now
 from ringfirst.unsubscribing import choose, stop
 from ringfirst.web.app import POLICY, body_of
+from ringfirst.web.wording import Words, words_for, words_in
 
 MOST_FORM = 16 * 1024
 """Bytes of the form, or of what a mailbox provider posts."""
@@ -38,13 +39,7 @@ _HEADERS = {"content-security-policy": f"{POLICY}; style-src 'sha256-{_HASH}'"}
 _pages = jinja2.Environment(
     loader=jinja2.FileSystemLoader(_HERE), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
 )
-_DONE = {
-    "stop": "Done. You get no more mails of this kind: {title}.",
-    "start": "Done. You get mails of this kind again: {title}.",
-    "stop_all": "Done. You get no more mails, but those that your account cannot do without.",
-    "start_all": "Done. You get mails again.",
-    "save": "Saved.",
-}
+_ACTS = ("stop", "start", "stop_all", "start_all", "save")
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -87,7 +82,13 @@ class Choices:
     async def _answered(self, request: Request, act: Callable[[Token], Response]) -> Response:
         def answer() -> Response:
             token = unseal(request.path_params["token"], self._store.key)
-            return act(token) if token is not None else self._html("lost.html", "This link does not work", status=404)
+            if token is None:
+                words = words_in(reader_locale({}, {}, self._sender))
+                return self._html("lost.html", words, words.by_name["lost_title"], status=404)
+            if token.topic == TRIAL_TOPIC:
+                words = words_in(reader_locale({}, {}, self._sender))
+                return self._html("trial.html", words, words.by_name["trial_title"])
+            return act(token)
 
         return await run_in_threadpool(answer)
 
@@ -100,7 +101,7 @@ class Choices:
         chosen = self._asked(act, token, form)
         if chosen and self._store.wishes(token.address_key).suppressed is None:
             choose(self._store, token, chosen, by="page", at=now())
-        return self._page(token, act if act in _DONE else "")
+        return self._page(token, act if act in _ACTS else "")
 
     def _asked(self, act: str, token: Token, form: Mapping[str, list[str]]) -> dict[str, Choice]:
         """What a form asks for. Of the list only what differs from what the page showed: it may be an old one."""
@@ -118,11 +119,13 @@ class Choices:
         wishes = self._store.wishes(token.address_key)
         rows = [Row(one.name, one.title, _comes(one, wishes)) for one in self._topics(token)]
         here = next((row for row in rows if row.name == token.topic), None)
-        words = _DONE.get(done, "").format(title=here.title if here else "")
+        words = words_for(self._store, self._sender, token.mail_id)
+        said = words.by_name[f"done_{done}"] if done else ""
         return self._html(
             "choices.html",
-            "Which mails do you want?",
-            done=words,
+            words,
+            words.by_name["title"],
+            done=said.replace("{title}", here.title if here else ""),
             here=here,
             topics=rows if len(rows) > 1 or here is None else [],
             all_off=not any(row.on for row in rows),
@@ -138,8 +141,9 @@ class Choices:
             return shown
         return [named_topic(topics, token.topic), *shown]
 
-    def _html(self, name: str, title: str, *, status: int = 200, **more: Any) -> Response:
-        html = _pages.get_template(name).render(title=title, style=_STYLE, sender=self._sender, **more)
+    def _html(self, name: str, words: Words, title: str, *, status: int = 200, **more: Any) -> Response:
+        page = _pages.get_template(name)
+        html = page.render(w=words.by_name, lang=words.locale, title=title, style=_STYLE, sender=self._sender, **more)
         return HTMLResponse(html, status, _HEADERS)
 
 

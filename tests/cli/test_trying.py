@@ -8,6 +8,7 @@ import pytest
 
 from engine.instants import DAY, MINUTE
 from engine.stores import open_store
+from outreach.links import TRIAL_TOPIC, unseal
 from ringfirst.intake import now
 from tests.cli.given import BOOK
 from tests.outreach.given import keep, planned
@@ -67,6 +68,9 @@ def test_a_test_of_a_template_is_marked_everywhere_and_counts_for_nothing(run, s
     assert readers == ["you@there.example"]
     assert mail["Subject"].startswith("[test] ")
     assert said.stdout.strip() == mail["Subject"]
+    assert mail["List-Unsubscribe"].startswith("<https://mails.ringfirst.example/u/")
+    assert mail["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+    assert "https://mails.ringfirst.example/p/" in mail.get_body(("plain",)).get_content()
     for kind in ("plain", "html"):
         part = mail.get_body((kind,))
         assert "This is a test of the template we-miss-you, sent by hand." in " ".join(part.get_content().split())
@@ -80,7 +84,17 @@ def test_it_is_the_mail_that_the_account_would_read(run, store, by_mail, mailbox
     assert readers == [OURS]
     assert mail["Subject"] == "[test] Thursday, 09:00 UTC: your orientation"
     assert "Hello Ada," in mail.get_body(("plain",)).get_content()
-    assert mail["List-Unsubscribe"] is None
+    token = unseal(mail["List-Unsubscribe"].partition("/u/")[2].partition(">")[0], store.key)
+    assert token is not None
+    assert token.topic == TRIAL_TOPIC, "a test stops nothing of what is real"
+
+
+def test_a_test_that_can_carry_no_way_out_says_so(run, store, by_mail, mailbox, monkeypatch):
+    words = ("templates", "send-test", "we-miss-you", "--to", "you@there.example", "--rules", "book")
+    assert "signed with the store's secret" in run(*words, "--store", "sqlite:///gone.db").stderr
+    monkeypatch.delenv("RINGFIRST_PUBLIC_URL")
+    assert "set RINGFIRST_PUBLIC_URL" in run(*words).stderr
+    assert [message_from_bytes(one.content)["List-Unsubscribe"] for one in mailbox.mails] == [None, None]
 
 
 def book():

@@ -17,9 +17,10 @@ from engine.store import ALL_TOPICS, Wishes
 from engine.stores import open_store
 from outreach.addresses import address_key
 from outreach.channels.memory import MemoryChannel
-from outreach.links import Token, seal, unseal
+from outreach.links import TRIAL_TOPIC, Token, seal, unseal
 from outreach.sender import send_due
 from ringfirst.web.choices import Choices
+from ringfirst.web.wording import _known, words_in
 from tests.outreach.given import ADA, DUE, SENDER, STAFF, keep, part_of, planned, starter_templates
 from tests.web.given import Outside
 
@@ -125,6 +126,55 @@ def test_a_provider_may_post_what_it_likes_and_twice(store, templates, outside, 
     assert word["properties"]["topics"] == ["moments"]
     assert word["properties"]["by"] == "one-click"
     assert (word["properties"]["rule"], word["properties"]["all"]) == ("orientation-tomorrow", False)
+
+
+@pytest.mark.parametrize(
+    ("ada", "account", "sender", "said"),
+    [
+        ({"locale": "de-AT"}, {}, "en", ("de", "E-Mails dieser Art abbestellen", "Erledigt. ")),
+        ({}, {"language": "fr"}, "en", ("fr", "Ne plus recevoir ce type", "C'est fait. ")),
+        ({}, {}, "es-MX", ("es", "No recibir más correos de este tipo", "Hecho. ")),
+        ({"locale": "is"}, {"language": "fr"}, "es", ("en", "Stop mails of this kind", "Done. ")),
+    ],
+)
+def test_the_page_speaks_the_language_of_its_reader(store, templates, ada, account, sender, said):
+    ours = msgspec.structs.replace(OURS, locale=sender)
+    keep(store, planned(frozen={"account": {"plan": "pro", **account}}), people={"u1": {**ADA, **ada}})
+    (mail,) = leaves(store, templates, sender=ours)
+    with Outside(Choices(store, ours, lambda: POLICY).routes()) as outside:
+        page = outside.ask("GET", one_click(mail).replace("/u/", "/p/"))
+        done = pressed(outside, one_click(mail).replace("/u/", "/p/"), act="stop")
+        lost = outside.ask("GET", "/p/cut")
+    assert f'<html lang="{said[0]}" dir="ltr">' in page.text
+    assert said[1] in words(page)
+    assert f"{said[2]}" in words(done)
+    assert "Help around appointments" in words(done)
+    assert f'lang="{words_in(sender).locale}"' in lost.text
+    assert wishes(store).choices == {"moments": "out"}
+
+
+def test_a_page_of_a_mail_that_is_gone_speaks_the_language_of_the_sender(store):
+    ours = msgspec.structs.replace(OURS, locale="de")
+    token = seal(Token("0" * 32, "f" * 64, "moments"), store.key)
+    with Outside(Choices(store, ours, lambda: POLICY).routes()) as outside:
+        assert "E-Mails dieser Art abbestellen" in words(outside.ask("GET", f"/p/{token}"))
+
+
+def test_every_language_has_every_word():
+    known = _known()
+    for locale, by_name in known.items():
+        assert list(by_name) == list(known["en"]), locale
+        assert all(("{title}" in text) == ("{title}" in known["en"][name]) for name, text in by_name.items()), locale
+
+
+@pytest.mark.parametrize(("method", "kind"), [("GET", "p"), ("POST", "p"), ("GET", "u"), ("POST", "u")])
+def test_a_link_of_a_test_mail_says_so_and_changes_nothing(store, outside, method, kind):
+    token = Token("0" * 32, address_key(store.key, "ada@acme.example"), TRIAL_TOPIC)
+    said = outside.ask(method, f"/{kind}/{seal(token, store.key)}", b"act=stop_all", content_type=FORM)
+    assert said.status == 200
+    assert "It came with a mail that was sent as a test" in words(said)
+    assert "<form" not in said.text
+    assert wishes(store) == Wishes()
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
