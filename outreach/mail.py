@@ -2,10 +2,8 @@
 
 import hashlib
 import hmac
-from email.headerregistry import Address
-from email.message import EmailMessage
-from email.policy import SMTP
 from email.utils import format_datetime
+from functools import lru_cache
 
 import msgspec
 
@@ -14,12 +12,9 @@ from engine.instants import Instant, to_datetime
 from outreach.context import Sender
 from outreach.flowed import flow
 from outreach.links import Links
+from outreach.mime import alternative, header, mailboxes
 from outreach.rendering import Rendered, clean_header
 
-POLICY = SMTP.clone(max_line_length=998)
-"""The default length folds a long List-Unsubscribe into encoded words and breaks one-click (DELIVERY 8, measured)."""
-BOUNDARY = "=_ringfirst"
-"""Fixed, so that the bytes repeat; quoted-printable never writes ``=_``, so no body can hold it (RFC 2045, 6.7)."""
 _LONGEST_NAME = 60
 
 
@@ -47,20 +42,22 @@ class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def raw(self) -> bytes:
         """All of its bytes: text first (flowed), then HTML, quoted-printable, dated ``due_at``; the same each time."""
-        message = EmailMessage(policy=POLICY)
-        message["Message-ID"] = self.message_id
-        message["Date"] = format_datetime(to_datetime(self.due_at))
-        message["From"] = Address(display_name=self.sender_name, addr_spec=self.sender)
-        message["To"] = Address(display_name=self.to_name, addr_spec=self.to)
-        if self.reply_to:
-            message["Reply-To"] = [Address(addr_spec=one) for one in self.reply_to]
-        message["Subject"] = self.subject
-        for name, value in self.headers:
-            message[name] = value
-        message.set_content(flow(self.text), cte="quoted-printable", charset="utf-8", params={"format": "flowed"})
-        message.add_alternative(self.html, subtype="html", cte="quoted-printable", charset="utf-8")
-        message.set_boundary(BOUNDARY)
-        return message.as_bytes()
+        return _raw(self)
+
+
+@lru_cache(maxsize=128)
+def _raw(mail: Outgoing) -> bytes:
+    """Made once for what is kept and what is handed over."""
+    head = [
+        header("Message-ID", mail.message_id),
+        header("Date", format_datetime(to_datetime(mail.due_at))),
+        mailboxes("From", [(mail.sender_name, mail.sender)]),
+        mailboxes("To", [(mail.to_name, mail.to)]),
+        *([mailboxes("Reply-To", [("", one) for one in mail.reply_to])] if mail.reply_to else []),
+        header("Subject", mail.subject),
+        *(header(name, value) for name, value in mail.headers),
+    ]
+    return alternative(head, flow(mail.text), mail.html)
 
 
 def build_mail(
