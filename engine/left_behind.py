@@ -19,12 +19,12 @@ def let_go(store: Store, lanes: Collection[int], *, at: Instant, by: str) -> int
     A claimed one waits for its time again. One that was on its way out may have left: it is in doubt, and no lane waits
     for what becomes of that. Without this a lane that must take such a mail back would wait until a sender comes.
     """
-    freed = 0
+    freed, now = 0, store.clock(at) if lanes else at
     for row in store.outreach(states=["claimed", "posting"]) if lanes else ():
         if row.lane not in lanes:
             continue
-        if row.state == "claimed" and row.state_at <= at - CLAIM:
+        if row.state == "claimed" and row.age(now) >= CLAIM:
             freed += store.move(row.outreach_id, ["claimed"], "queued", at=at, by=by)
-        elif row.state == "posting" and row.state_at <= at - LEASE:
+        elif row.state == "posting" and row.age(now) >= LEASE:
             freed += store.move(row.outreach_id, ["posting"], "in_doubt", at=at, by=by, why=WHY)
     return freed

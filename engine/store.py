@@ -436,6 +436,7 @@ class OutreachRow(msgspec.Struct, frozen=True):
 
     A sender writes ``mail_id`` (rows joined in one mail share it) and ``person``, the key of its address, when it
     claims the mail; ``channel`` and ``message_id`` when it hands it over; ``provider_id``, the other side's own, after.
+    ``state_at`` is by the clock of whoever moved it, ``stored_at`` by the store's.
     """
 
     outreach_id: str
@@ -465,6 +466,11 @@ class OutreachRow(msgspec.Struct, frozen=True):
     channel: str | None = None
     message_id: str | None = None
     provider_id: str | None = None
+    stored_at: Instant | None = None
+
+    def age(self, at: Instant) -> int:
+        """How long, in milliseconds, it has stood as it does; ``at`` is now by the store's clock."""
+        return at - (self.state_at if self.stored_at is None else self.stored_at)
 
 
 class OutreachChange(msgspec.Struct, frozen=True):
@@ -728,6 +734,13 @@ class Store(Protocol):
         """A mail's life, oldest first."""
         ...
 
+    def clock(self, at: Instant) -> Instant:
+        """Now by the store's own clock: the server's where there is one, else ``at``, that of the one writer.
+
+        By it the mails of several senders are as old as they are, whatever the clock of each of them says.
+        """
+        ...
+
     def move(
         self,
         outreach_id: str,
@@ -929,7 +942,7 @@ class Store(Protocol):
         ...
 
     def heard(self, channel: str, *, since: Instant, until: Instant) -> Heard:
-        """Of the mails that a channel took since then, how many its provider told of.
+        """Of the mails that a channel took since then, by the store's clock, how many its provider told of.
 
         One that was taken after ``until`` may still be untold, and does not count as such.
         """

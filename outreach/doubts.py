@@ -34,10 +34,14 @@ class Doubts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def sendable(store: Store, channel: str, doubts: Doubts, at: Instant) -> list[list[OutreachRow]]:
-    """The mails in doubt of a channel that may be sent again at ``at``, each as the rows joined in it."""
-    mails = doubtful(store, channel)
-    ready = [mail for mail in mails if is_one(mail) and max(row.state_at for row in mail) + doubts.wait <= at]
-    return [mail for mail in ready if _may(store, channel, doubts, mail, at)]
+    """The mails in doubt of a channel that may be sent again at ``at``, each as the rows joined in it.
+
+    How old a doubt is, and what left after it, is told by the store's clock: that of one of several senders may be half
+    an hour behind or ahead.
+    """
+    mails, now = doubtful(store, channel), store.clock(at)
+    ready = [mail for mail in mails if is_one(mail) and min(row.age(now) for row in mail) >= doubts.wait]
+    return [mail for mail in ready if _may(store, channel, doubts, mail, now)]
 
 
 def doubtful(store: Store, channel: str) -> list[list[OutreachRow]]:
@@ -62,12 +66,12 @@ def _may(store: Store, channel: str, doubts: Doubts, mail: Sequence[OutreachRow]
     if "hold" in words:
         return False
     return words == {"resend"} or proven(
-        store, channel, since=min(row.state_at for row in mail), at=at, wait=doubts.wait
+        store, channel, since=at - max(row.age(at) for row in mail), at=at, wait=doubts.wait
     )
 
 
 def proven(store: Store, channel: str, *, since: Instant, at: Instant, wait: int) -> bool:
-    """Is it proven that a mail of ``since`` of which nothing was told never left?
+    """Is it proven that a mail of ``since`` of which nothing was told never left? Both instants by the store's clock.
 
     The provider must have told of a mail that left after it, and of every mail since an hour before it, but for those
     of which it may still tell. One that is missing says that what it tells gets lost.
@@ -81,6 +85,7 @@ def silent(store: Store, channel: str, at: Instant) -> int:
 
     Less than ``QUIET`` is no silence: what it tells comes in batches. Mails of more than a day ago are not looked at.
     """
+    at = store.clock(at)
     until, since = at - QUIET, at - DAY
     heard = store.heard(channel, since=since, until=until)
     if heard.untold and heard.last_at is not None:  # some were told of: is anything told of those that left after?

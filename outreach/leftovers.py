@@ -17,10 +17,9 @@ _POSTED = re.compile(r"by (\S+) as (\S+)")
 
 def recover(run: Round, hand: Hand, lease: int) -> None:
     """Settle what an earlier run left in ``claimed`` or ``posting``; ``lease`` is in milliseconds."""
+    now = run.store.clock(run.at)
     left = [
-        row
-        for row in run.store.outreach(states=["claimed", "posting"])
-        if _ours(run, row) or row.state_at <= run.at - lease
+        row for row in run.store.outreach(states=["claimed", "posting"]) if _ours(run, row) or row.age(now) >= lease
     ]
     posted: dict[tuple[str, str], list[OutreachRow]] = {}
     for row in left:

@@ -126,11 +126,11 @@ def heard(connection: sa.Connection, channel: str, *, since: Instant, until: Ins
     """Of the mails that a channel took since then, how many its provider told of; after ``until`` one may be untold."""
     c = outreach.c
     told = sa.exists().where(outreach_facts.c.outreach_id == c.outreach_id, outreach_facts.c.kind == "processed")
-    span = sa.func.min(c.state_at).label("first_at"), sa.func.max(c.state_at).label("last_at")
+    span = sa.func.min(c.stored_at).label("first_at"), sa.func.max(c.stored_at).label("last_at")
     query = sa.select(told.label("told"), sa.func.count().label("mails"), *span)
-    query = query.where(c.channel == channel, c.state == "accepted", c.state_at >= since)
+    query = query.where(c.channel == channel, c.state == "accepted", c.stored_at >= since)
     yes = connection.execute(query.where(told).group_by(told)).one_or_none()
-    no = connection.execute(query.where(~told, c.state_at <= until).group_by(told)).one_or_none()
+    no = connection.execute(query.where(~told, c.stored_at <= until).group_by(told)).one_or_none()
     counts = int(yes.mails) if yes else 0, int(no.mails) if no else 0
     return Heard(*counts, yes.last_at if yes else None, no.first_at if no else None)
 

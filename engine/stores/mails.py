@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from engine.decision import MailState
 from engine.instants import Instant
 from engine.store import OutreachChange, OutreachRow
+from engine.stores.clock import StoreClock
 from engine.stores.codec import decode_doubles
 from engine.stores.tables import outreach, outreach_changes
 
@@ -108,7 +109,8 @@ def write(connection: sa.Connection, moves: Sequence[Written], *, by: str) -> No
 def _moving(known: tuple[str, ...]) -> sa.Update:
     names = "state", "why", "state_at", "steps", *known
     here = outreach.c.outreach_id == sa.bindparam("the_id")
-    return sa.update(outreach).where(here).values({name: sa.bindparam(f"new_{name}") for name in names})
+    cells: dict[str, Any] = {name: sa.bindparam(f"new_{name}") for name in names}
+    return sa.update(outreach).where(here).values({**cells, "stored_at": StoreClock(cells["state_at"])})
 
 
 def _mail(row: "sa.Row[Any]") -> OutreachRow:

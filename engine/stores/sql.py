@@ -73,6 +73,7 @@ from engine.stores import (
 from engine.stores import sent as sent_mails
 from engine.stores.around import Around
 from engine.stores.arrivals import Letter
+from engine.stores.clock import StoreClock
 from engine.stores.driver import Driver
 from engine.stores.schema import MOVED, UNFINISHED
 
@@ -337,6 +338,11 @@ class SqlStore:
         """A mail's life, oldest first."""
         with self._driver.reading() as connection:
             return mails.changes(connection, outreach_id)
+
+    def clock(self, at: Instant) -> Instant:
+        """Now by the store's own clock."""
+        with self._driver.reading() as connection:
+            return int(connection.execute(sa.select(StoreClock(sa.literal(at, sa.BigInteger())))).scalar_one())
 
     def move(
         self,

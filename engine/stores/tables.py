@@ -195,10 +195,12 @@ outreach = sa.Table(
     _may("channel", TEXT),
     _may("message_id", TEXT),
     _may("provider_id", TEXT),
+    # When a sender moved it there, by the store's clock; ``state_at`` is by the sender's.
+    _may("stored_at", BIG),
     sa.Index(None, "mail_id"),
     sa.Index(None, "message_id"),
     sa.Index(None, "provider_id"),
-    sa.Index(None, "channel", "state_at"),
+    sa.Index(None, "channel", "stored_at"),
     sa.Index(None, "decision_id"),
     sa.Index(None, "person"),
     sa.Index(None, "rule", "state_at"),
