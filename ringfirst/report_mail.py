@@ -7,7 +7,7 @@ from typing import Any
 from engine.errors import TemplateError, UsageError
 from outreach.context import Sender, reader_locale, sender_words
 from outreach.filters import ZONE
-from outreach.locales import LOCALE, format_locale
+from outreach.locales import LOCALE, OURS, format_locale
 from outreach.rendering import Rendered, render
 from outreach.reported import TEMPLATE, report_context
 from ringfirst.rulebooks import Folder
@@ -23,6 +23,21 @@ def write_mail(path: Path, found: dict[str, Any], traits: Mapping[str, object], 
         path.write_text(html, encoding="utf-8")
     except OSError as err:
         raise UsageError(f"{path}: cannot be written; {err.strerror or err}; name another file with --html") from err
+
+
+def write_pdf(path: Path, found: dict[str, Any], traits: Mapping[str, object], sender: Sender) -> str:
+    """Write a report as PDF. Raises ``UsageError``. Returns the characters that no font here has."""
+    from outreach.paper import pdf_of
+
+    account = {**traits, "id": found["account_id"]}
+    try:
+        made = pdf_of(found, format_locale(reader_locale({}, account, sender), OURS))
+        path.write_bytes(made.pages)
+    except TemplateError as err:
+        raise UsageError(str(err)) from err
+    except OSError as err:
+        raise UsageError(f"{path}: cannot be written; {err.strerror or err}; name another file with --pdf") from err
+    return made.unwritable
 
 
 def report_mail(found: dict[str, Any], traits: Mapping[str, object], folder: Folder, sender: Sender) -> Rendered:

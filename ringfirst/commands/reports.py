@@ -80,12 +80,20 @@ def list_(store_url: str | None, rules: Path | None, *, as_json: bool) -> None:
     type=click.Path(path_type=Path, dir_okay=False),
     help="Also write it as the mail that a reader would get.",
 )
+@click.option(
+    "--pdf",
+    "paper",
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Also write it as a PDF to forward, with every value and its chart.",
+)
 @question_options
 def preview(
     account_id: str,
     report_id: str | None,
     period: str | None,
     page: Path | None,
+    paper: Path | None,
     at: int | None,
     store_url: str | None,
     rules: Path | None,
@@ -108,12 +116,19 @@ def preview(
         accounts = Accounts(store, book, at)
         asked = period_of(accounts, account_id, report, period)
         found = made.preview(accounts, account_id, report, asked)
-        traits = accounts.past(account_id, asked).ledger.traits if page is not None else {}
+        traits = accounts.past(account_id, asked).ledger.traits if page or paper else {}
     if page is not None:
         from ringfirst.report_mail import write_mail
 
         write_mail(page, found, traits, folder_of(rules), sender_of(settings())[0])
         talk(f"written: {page}")
+    if paper is not None:
+        from ringfirst.report_mail import write_pdf
+
+        missing = write_pdf(paper, found, traits, sender_of(settings())[0])
+        talk(f"written: {paper}")
+        if missing:
+            talk(f"{paper}: no font of this machine has {missing}; they are boxes there; install fonts that have them")
     if as_json:
         print_json(found)
         return

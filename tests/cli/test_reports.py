@@ -326,6 +326,19 @@ def test_a_page_that_cannot_be_written_is_said(run):
     assert "nowhere/page.html: cannot be written" in run(*words, code=2).stderr
 
 
+def test_a_report_is_written_as_pdf_and_what_no_font_has_is_said(run, place: Path):
+    words = ("reports", "preview", "acme", "monthly", "--period", "2026-02")
+    said = run(*words, "--pdf", "acme.pdf").stderr
+    assert "written: acme.pdf" in said
+    assert "no font" not in said
+    assert (place / "acme.pdf").read_bytes().startswith(b"%PDF-")
+    (place / "rules" / "all.yml").write_text(BOOK.replace("label: Runs", 'label: "Ru\u0378ns"'))
+    assert (
+        "acme.pdf: no font of this machine has \u0378; they are boxes there" in run(*words, "--pdf", "acme.pdf").stderr
+    )
+    assert "nowhere/a.pdf: cannot be written" in run(*words, "--pdf", "nowhere/a.pdf", code=2).stderr
+
+
 def test_json_keeps_every_digit_of_money(run):
     said = run("reports", "preview", "acme", "monthly", "--period", "2026-02", "--at", "2026-03-02", "--json").stdout
     assert '"amount": 67.50' in said

@@ -1,0 +1,135 @@
+"""A report on paper: the same bytes, in the reader's numbers, and nothing that a customer wrote is more than text."""
+
+import subprocess
+import sys
+from copy import deepcopy
+from typing import Any
+
+import pytest
+
+from outreach import paper
+from outreach.paper import paper_context, pdf_of, pictures_of
+
+PERIOD = {
+    "name": "2026-10",
+    "first_day": "2026-10-01",
+    "last_day": "2026-10-31",
+    "zone": "Europe/Berlin",
+    "over": True,
+    "full": True,
+    "known_since": "2025-01-12T00:00:00Z",
+}
+VALUE = {
+    "value": "hours",
+    "label": "Hours saved",
+    "unit": "hour",
+    "amount": 1224.5,
+    "worth": {"money": [{"amount": 55102.5, "currency": "EUR"}], "unpriced": []},
+    "assumption": "Hours saved: 45 EUR per hour, our assumption",
+    "compared": [
+        {"with": "previous period", "amount": 1000, "change": 224.5, "percent": 22.5, "not_compared": None},
+        {"with": "same period last year", "amount": None, "change": None, "percent": None, "not_compared": "unknown"},
+    ],
+    "series": [{"period": f"2026-{n:02d}", "amount": amount} for n, amount in ((8, None), (9, 1000), (10, 1224.5))],
+}
+REPORT: dict[str, Any] = {
+    "account_id": "harbor",
+    "report": "monthly",
+    "title": "What you got out of it",
+    "period": PERIOD,
+    "values": [VALUE],
+    "total": [{"amount": 55102.5, "currency": "EUR"}],
+    "total_ever": [{"amount": 90000, "currency": "EUR"}],
+    "price": {"amount": 480, "currency": "EUR", "unknown": None},
+    "goals": [
+        {"metric": "hours", "label": "Hours saved", "unit": "hour", "baseline": 5, "current": 24, "target": 40}
+        | {"due": "2026-12-31", "reached": False, "percent": 54.3, "unknown": None}
+    ],
+    "next_steps": [{"next_step": "Let the alerts go to the whole team", "title": None}],
+    "contact": {"name": "Mara", "address": "mara@ringfirst.example"},
+}
+
+
+def report(**changes: Any) -> dict[str, Any]:
+    return {**deepcopy(REPORT), **changes}
+
+
+def test_the_same_figures_give_the_same_bytes_in_another_process_too():
+    code = "import sys; from tests.outreach.test_paper import *; sys.stdout.buffer.write(pdf_of(report(), 'en').pages)"
+    first = pdf_of(report(), "en").pages
+    again = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout
+    assert first.startswith(b"%PDF-")
+    assert again == first
+    assert b"CreationDate" not in first
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["*b*", "#panic()", '"] #sys', "$x$", "`r`", "@ref", "<lab>", "= H", "// c", "\\ x", '#include "/etc/passwd"'],
+)
+def test_what_a_customer_wrote_is_text_and_no_more(text: str):
+    written, plain = (glyphs(report(account_id=one)) for one in (text, "x" * len(text.replace(" ", ""))))
+    assert written == plain, "each of its signs is drawn, and nothing is made of them"
+
+
+def glyphs(found: dict[str, Any]) -> int:
+    """How many signs are drawn on all pages."""
+    pages = paper._typeset(paper_context(found, "en") | {"fonts": ["DejaVu Sans Mono"]}, "svg")
+    return sum(page.count(b"<use ") for page in pages)
+
+
+def test_numbers_money_days_and_paper_are_those_of_the_reader():
+    ours, american, german = (paper_context(report(), one) for one in ("en", "en-US", "en-DE"))
+    assert ours["headline"] == american["headline"] == "€55,102.50"
+    assert ours["headline_words"] == ["is what it is worth. You paid €480 for it.", "€90,000 since 12 January 2025."]
+    assert american["footer"].startswith("October 1, 2026 to October 31, 2026, Europe/Berlin.")
+    assert german["headline"] == "55.102,50\xa0€"
+    assert (ours["paper"], american["paper"], german["paper"]) == ("a4", "us-letter", "a4")
+    value = ours["values"][0]
+    assert (value["amount"], value["worth"]) == ("1,224.5 hours", "€55,102.50")
+    assert [one["text"] for one in value["changes"]] == ["+22.5%", "previous period: 1,000"]
+    assert [(one["label"], one["amount"], one["last"]) for one in value["series"]] == [
+        ("Sep 2026", "1,000", False),
+        ("Oct 2026", "1,224.5", True),
+    ]
+    assert ours["notes"] == ["Not compared with the same period last year: unknown"]
+    assert ours["goals"][0]["text"] == "24 of 40 hours"
+    assert [part["title"] for part in ours["lists"]] == ["Next steps", "How the money comes about", "Questions?"]
+
+
+@pytest.mark.parametrize(
+    ("found", "headline"),
+    [
+        pytest.param(report(values=[], total=[], price=None, goals=[]), "Not known", id="nothing"),
+        pytest.param(
+            report(values=[VALUE | {"amount": 0, "worth": None, "series": []}], total=[], total_ever=[], price=None),
+            "0 hours",
+            id="zero",
+        ),
+        pytest.param(
+            report(
+                account_id="long " * 500,
+                title="T" * 900,
+                values=[VALUE | {"label": "A label that goes on " * 40, "amount": 1e14}] * 60,
+                total=[{"amount": 987654321987.5, "currency": one} for one in ("EUR", "JPY", "USD", "KWD")],
+            ),
+            "€987,654,321,987.50, ¥987,654,321,988, $987,654,321,987.50, and KWD987,654,321,987.500",
+            id="huge",
+        ),
+    ],
+)
+def test_short_empty_and_huge_reports_are_laid_out(found, headline):
+    assert paper_context(found, "en")["headline"] == headline
+    pages = pictures_of(found, "en")
+    assert 1 <= len(pages) <= 20
+    assert all(page.startswith(b"\x89PNG") for page in pages)
+
+
+def test_characters_that_no_font_has_are_named():
+    assert pdf_of(report(title="Zoë Ωμέγα Привет שלום €1 \u2013 “yes”\u202f!"), "en").unwritable == ""
+    assert pdf_of(report(title="a\u0378b\u0379", account_id="\u0378"), "en").unwritable == "\u0378\u0379"
+
+
+def test_signs_that_steer_the_direction_or_end_lines_are_left_out():
+    context = paper_context(report(account_id="acme\u202e\n\x00corp\ud800", title="\u2066x"), "en")
+    assert (context["account"], context["title"]) == ("acmecorp", "x")
