@@ -66,6 +66,17 @@ DEFAULTS = {
         "compare": "with nothing",
         "send_if": "always",
         "unless": "never",
+        "schedule": "never sent",
+        "to": "never sent",
+        "template": "`monthly-value`",
+        "class": "`relationship`",
+        "mode": "`review`",
+        "review_if": "never",
+        "topic": "`reports`",
+        "owner": "the segment's owner",
+        "holdout": "`0%`",
+        "priority": "`50`",
+        "goal": "not measured",
     },
     "policy": {"timezone": "`UTC`", "staff": "no domains", "settle": "`15m`", "hold_for": "`3d`"},
     "hours": {"from": '`"08:00"`', "until": '`"18:00"`', "days": "`mon-sun`"},
@@ -121,7 +132,7 @@ def _shape(shape: words.Shape, defaults: dict[str, str]) -> str:
 def _takes(takes: str) -> str:
     if takes.startswith("word "):
         return ", ".join(f"`{word}`" for word in takes.removeprefix("word ").split("|"))
-    return "*comes later*" if takes == "later" else takes
+    return takes
 
 
 def _struct(struct: type[msgspec.Struct]) -> str:

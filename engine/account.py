@@ -20,6 +20,7 @@ from engine.measures.measure import Happening, Moment
 from engine.occasions import Occasions, Used, decision_of, named, outlive, spelled, use, used_in
 from engine.program import Program, RuleProgram, account_zone, read_use
 from engine.recipients import is_ours, owner_of, recipients
+from engine.reported import class_of, due_of, leaves_at, shown_in, why_review
 from engine.rulebook.spec import Rule
 from engine.slots import KeptValue
 from engine.state import PERSON, AccountState, happening_of
@@ -329,7 +330,9 @@ class Account:
                 past = self._past_event(planned.event, rule, view)
                 if rule.unless(view, past) is True:
                     self._take_back(rule.rule, planned, at, facts, "one of unless holds now")
-        if happening is None or happening.event.type != rule.rule.each or at - happening.time > rule.rule.max_age:
+        if happening is None or happening.event.type != rule.rule.each:
+            return
+        if at - happening.time > rule.rule.max_age and not rule.rule.report:  # a late report is seen not to leave
             return
         event = EventView(happening.event, happening.time, rule.event_names, self.zone)
         if self.truth(rule, view, event, up=False) is not True:
@@ -434,17 +437,21 @@ class Account:
         spec, outreach, at = rule.rule, rule.rule.outreach, view.moment.at
         if outreach is None:
             return ()
-        born = subject.time if isinstance(subject, EventView) else at
+        born, kind = subject.time if isinstance(subject, EventView) else at, outreach.mail_class
         why = OLDER if self._may_be_older(rule, view, subject) else None
+        if spec.report and isinstance(subject, EventView):
+            born = due_of(subject)
+            why = why_review(subject) if outreach.audience == "customer" else None
+            kind = class_of(subject, kind) if outreach.audience == "customer" else kind
         return tuple(
             Mail(
                 outreach_id(decision, to),
                 to,
                 outreach.audience,
                 outreach.template,
-                outreach.mail_class,
+                kind,
                 "review" if why else outreach.mode,
-                self._due_at(rule, to, view),
+                self._due_at(rule, to, view, subject),
                 born + spec.max_age,
                 spec.priority,
                 why,
@@ -452,13 +459,18 @@ class Account:
             for to in readers
         )
 
-    def _due_at(self, rule: RuleProgram, to: str, view: AccountView) -> Instant:
+    def _due_at(
+        self, rule: RuleProgram, to: str, view: AccountView, subject: ThingView | EventView | None = None
+    ) -> Instant:
         outreach, policy = rule.rule.outreach, self.program.book.policy
         if outreach is None or outreach.audience == "staff" or outreach.mail_class == "transactional":
             return view.moment.at
         person = view.state.things[PERSON].get(to)
         kept = person.props.get("timezone") if person else None
-        return due_at(view.moment.at, policy.settle, policy.hours, valid_zone(kept[2] if kept else None, self.zone))
+        where = valid_zone(kept[2] if kept else None, self.zone)
+        if rule.rule.report and isinstance(subject, EventView):
+            return leaves_at(subject, view.moment.at, rule.rule.max_age, policy.hours, where)
+        return due_at(view.moment.at, policy.settle, policy.hours, where)
 
     def _may_be_older(self, rule: RuleProgram, view: AccountView, subject: ThingView | EventView | None) -> bool:
         """Does the decision rest on an age, a "never" or an open count, of an account possibly older than the log?"""
@@ -509,6 +521,7 @@ class Account:
             "title": spec.title,
             "why": spec.why,
             "owner": spec.owner,
+            **({"report": shown_in(subject)} if spec.report and isinstance(subject, EventView) else {}),
             **({"writer": writer} if customer and (writer := self._writer(spec, view)) else {}),
         }
 

@@ -102,7 +102,7 @@ def read_cases(rule: Rule, node: Node, findings: Findings) -> list[Case]:
 def run_cases(book: Rulebook, *, render: Render | None = None, only: Sequence[str] | None = None) -> CaseReport:
     """Run the cases of all rules (or of those in ``only``) on the engine."""
     report = CaseReport()
-    for rule in book.rules:
+    for rule in book.written:
         if only is not None and rule.id not in only:
             continue
         cases = read_cases(rule, book.sources[rule.id], Findings())
@@ -119,7 +119,7 @@ def run_cases(book: Rulebook, *, render: Render | None = None, only: Sequence[st
 def check_cases(book: Rulebook) -> list[Any]:
     """Findings in the cases themselves."""
     findings = Findings()
-    for rule in book.rules:
+    for rule in book.written:
         read_cases(rule, book.sources[rule.id], findings)
     return findings.all()
 
@@ -127,7 +127,7 @@ def check_cases(book: Rulebook) -> list[Any]:
 def mutants(book: Rulebook, only: Sequence[str] | None = None) -> list[Failure]:
     """Lines of ``when`` and ``unless`` that no case needs: dropping one leaves every case of its rule as it was."""
     unneeded = []
-    for rule in book.rules:
+    for rule in book.written:
         if only is not None and rule.id not in only:
             continue
         cases = read_cases(rule, book.sources[rule.id], Findings())

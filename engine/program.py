@@ -36,7 +36,7 @@ from engine.slots import (
 )
 from engine.state import PERSON, Shape, ThingShape
 from engine.things import ThingState
-from engine.uses import properties_of, uses_of
+from engine.uses import needs_of, properties_of, uses_of
 from engine.values import Date, Value, read, thing_id
 from engine.views import AccountView, EventView, Slot, ThingView
 from engine.zones import Zone, calendar_window, date_of, monday, zone, zone_names
@@ -486,7 +486,7 @@ class Program:
     def needs(self, rule: Rule) -> list[str]:
         """The names that the rule's template needs beside the rule's own."""
         template = self.book.templates.get(rule.outreach.template) if rule.outreach else None
-        return list(template.needs) if template else []
+        return needs_of(rule, template.needs) if template else []
 
     def _register_needs(self, rule: Rule) -> None:
         for name in self.needs(rule):

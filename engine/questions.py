@@ -9,13 +9,14 @@ from engine.account import account_view
 from engine.errors import UsageError
 from engine.instants import Instant, iso
 from engine.lanes import lane_of
-from engine.log import EngineEntry, Entry, Recorded
+from engine.log import EngineEntry, Entry, Event, Recorded
 from engine.program import NameUse, Program, read_use
 from engine.rulebook.agreed import DERIVED, GOAL
 from engine.rulebook.book import Rulebook
 from engine.rulebook.expressions import ExpressionError, parse
 from engine.rulebook.findings import Findings, Place, listed, suggestion
 from engine.rulebook.names import Conditions
+from engine.rulebook.reporting import REPORTED
 from engine.rulebook.spec import Line, Rule
 from engine.state import PERSON
 from engine.store import Store
@@ -96,7 +97,7 @@ def timeline(store: Store, account_id: str, events: Iterable[Recorded], until: I
         (
             entry.event.time,
             0,
-            {"at": iso(entry.event.time), "what": entry.event.type, "detail": dict(entry.event.properties)},
+            {"at": iso(entry.event.time), "what": entry.event.type, "detail": _detail(entry.event)},
         )
         for entry in events
     ]
@@ -105,6 +106,12 @@ def timeline(store: Store, account_id: str, events: Iterable[Recorded], until: I
         detail = {"outcome": one.outcome, "decision_id": one.decision_id, "values": one.values}
         rows.append((one.at, 1, {"at": iso(one.at), "what": f"decided: {one.rule}{about}", "detail": detail}))
     return (row for _, _, row in sorted(rows, key=lambda row: (row[0], row[1])))
+
+
+def _detail(event: Event) -> dict[str, Any]:
+    """The properties of an event; of a report that was issued without its figures, which fill a page of their own."""
+    left_out = {"figures", "value"} if event.type == REPORTED else ()
+    return {name: value for name, value in event.properties.items() if name not in left_out}
 
 
 def unknown_account(store: Store, account_id: str, at: Instant) -> UsageError:

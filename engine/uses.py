@@ -53,7 +53,12 @@ def _of_rule(book: Rulebook, rule: Rule) -> Iterator[str]:
     if rule.re_entry.name:
         yield rule.re_entry.name
     template = book.templates.get(rule.outreach.template) if rule.outreach else None
-    yield from template.needs if template else ()
+    yield from needs_of(rule, template.needs) if template else ()
+
+
+def needs_of(rule: Rule, needs: Iterable[str]) -> list[str]:
+    """The names that a template needs of an account; what a report shows comes with what was issued."""
+    return [name for name in needs if not (rule.report and name == "report")]
 
 
 def parts_of(book: Rulebook, name: str) -> list[str] | None:

@@ -20,9 +20,10 @@ from outreach.filters import ZONE
 from outreach.folding import DIGEST, LISTED
 from outreach.gate import Post, by_rank
 from outreach.links import Links
-from outreach.locales import LOCALE
+from outreach.locales import LOCALE, format_locale
 from outreach.mail import Outgoing, build_mail
-from outreach.rendering import Rendered, render
+from outreach.rendering import Rendered, render, variant_for
+from outreach.reported import note_context, report_context
 
 
 def join_rows(rows: Iterable[OutreachRow], post: Post) -> list[list[OutreachRow]]:
@@ -74,8 +75,13 @@ def render_rows(rows: Sequence[OutreachRow], post: Post, links: Links | None = N
 def context_of(rows: Sequence[OutreachRow], post: Post, links: Links | None = None) -> dict[str, Any]:
     """What the template of one mail gets."""
     people = post.people(rows[0].account_id)
-    plural = post.templates[rows[0].template].plural
-    return build_context(rows, people, writer(rows[0], post), plural=plural, links=links)
+    template = post.templates[rows[0].template]
+    context = build_context(rows, people, writer(rows[0], post), plural=template.plural, links=links)
+    report = rows[0].frozen.get("report")
+    if report is not None:
+        told = report_context if rows[0].audience == "customer" else note_context
+        context["report"] = told(report, format_locale(context[LOCALE], variant_for(template, context).locale))
+    return context
 
 
 def writer(row: OutreachRow, post: Post) -> Sender:

@@ -9,8 +9,6 @@ from engine.reports.periods import Period, read_period
 from engine.rulebook.words import COMPARISONS
 from engine.zones import date_of
 
-TEMPLATE = "monthly-value"
-"""The template of reports, where none is named."""
 BEFORE = COMPARISONS[0]
 _DAY = len("2026-03-02")
 _SHOWN = 3
@@ -40,6 +38,17 @@ def report_context(found: dict[str, Any], locale: str) -> dict[str, Any]:
         ],
         "lead": {key: values[0][key] for key in ("label", "unit", "amount")},
         "figures": values[:_SHOWN],
+    }
+
+
+def note_context(found: dict[str, Any], locale: str) -> dict[str, Any]:
+    """What a note to us is told of a report that does not go: whose, and why; no reason: one that came up since."""
+    return {
+        "id": found["report"],
+        "title": found["title"] or found["report"],
+        "period": found["period"]["name"],
+        "label": period_label(read_period(found["period"]["name"]), locale, short=False),
+        "because": found["against"],
     }
 
 

@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import TemplateError, UsageError
+from engine.rulebook.reporting import TEMPLATE
 from outreach.context import Sender, reader_locale, sender_words
 from outreach.filters import ZONE
 from outreach.locales import LOCALE, OURS, format_locale
 from outreach.rendering import Rendered, render
-from outreach.reported import TEMPLATE, report_context
+from outreach.reported import report_context
 from ringfirst.rulebooks import Folder
 
 

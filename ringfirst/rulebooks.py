@@ -14,9 +14,10 @@ import msgspec
 from engine.errors import UsageError
 from engine.rulebook.book import Rulebook, load_rulebook
 from engine.rulebook.findings import Finding
+from engine.rulebook.reporting import NOTE_TEMPLATE
+from engine.rulebook.reporting import TEMPLATE as REPORT_TEMPLATE
 from outreach.folding import DIGEST
 from outreach.reminding import TEMPLATE
-from outreach.reported import TEMPLATE as REPORT_TEMPLATE
 from outreach.templates import Template, load_templates, read_templates
 
 MOST_NAMED = 5
@@ -45,15 +46,15 @@ class Folder:
     def sent_templates(self) -> dict[str, Template]:
         """The usable templates for a sender: those that no rule names are the starter's where the rulebook has none."""
         known = self.mail_templates[0]
-        for name in (DIGEST, TEMPLATE):
-            known = known if name in known else {**known, **_shipped(name)}
+        for name in (DIGEST, TEMPLATE, REPORT_TEMPLATE, NOTE_TEMPLATE):
+            known = known if name in known else {**known, **shipped(name)}
         return known
 
     @cached_property
     def report_template(self) -> Template:
         """The template of reports: the rulebook's own, else the starter's."""
         known = self.mail_templates[0]
-        return known[REPORT_TEMPLATE] if REPORT_TEMPLATE in known else _shipped(REPORT_TEMPLATE)[REPORT_TEMPLATE]
+        return known[REPORT_TEMPLATE] if REPORT_TEMPLATE in known else shipped(REPORT_TEMPLATE)[REPORT_TEMPLATE]
 
     def shown(self, findings: Iterable[Finding]) -> list[Finding]:
         """The same findings with paths that can be opened from where the user is."""
@@ -96,7 +97,7 @@ def read_folder(place: Path) -> Folder:
     return _read(rules, templates if templates.is_dir() else starter() / "templates", found)
 
 
-def _shipped(name: str) -> dict[str, Template]:
+def shipped(name: str) -> dict[str, Template]:
     """One template of the starter, in the starter's own layout."""
     place = starter() / "templates"
     parts = [path for folder in ("_base", name) for path in sorted((place / folder).glob("*.*"))]

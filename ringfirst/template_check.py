@@ -6,12 +6,13 @@ import msgspec
 
 from engine.rulebook.book import Rulebook
 from engine.rulebook.findings import Finding
+from engine.rulebook.reporting import NOTE_TEMPLATE, TEMPLATE
 from engine.rulebook.spec import Measure, Outreach, Rule
 from outreach.examples import check_example
 from outreach.finding import error
 from outreach.template import Template, every_variant
 from outreach.templates import check_template
-from ringfirst.rulebooks import Folder
+from ringfirst.rulebooks import Folder, shipped
 
 ALWAYS = frozenset({"account.id", "why", "title", "owner", "rule", "you.id", "you.email"})
 """Names that every mail gets, whatever its rule."""
@@ -76,7 +77,26 @@ def given_names(book: Rulebook, rule: Rule, outreach: Outreach) -> set[str]:
     names |= {f"with.{name}" for name, _ in outreach.extra}
     if outreach.audience == "customer":
         names |= set(_person("you", book))
+    if rule.report:
+        names |= _of_report(outreach)
     return names | set(_of_subject(book, rule))
+
+
+def _of_report(outreach: Outreach) -> set[str]:
+    """What a report tells its template, or a note about one: the example of ours holds all of it."""
+    name = TEMPLATE if outreach.audience == "customer" else NOTE_TEMPLATE
+    return set(_within("report", shipped(name)[name].manifest.example["report"]))
+
+
+def _within(place: str, value: object) -> Iterator[str]:
+    """A value and everything inside it, by dotted names; what a list holds goes by the name of the list."""
+    yield place
+    if isinstance(value, Mapping):
+        for name, inner in value.items():
+            yield from _within(f"{place}.{name}", inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _within(place, inner)
 
 
 def _of_subject(book: Rulebook, rule: Rule) -> Iterator[str]:

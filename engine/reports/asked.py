@@ -61,8 +61,8 @@ def audience_of(view: AccountView, report: Report) -> dict[str, Any] | None:
     return {"segment": report.audience, "truth": _WORDS[_truth(view.value(report.audience))]}
 
 
-def because_of(accounts: Accounts, past: Past, answer: dict[str, Any]) -> str:
-    """Why no report would go; nothing when one would."""
+def nobody_of(accounts: Accounts, past: Past, answer: dict[str, Any]) -> str:
+    """Why the account is none that a report of the period is made for; nothing when it is one."""
     policy = accounts.book.policy
     trait = excluded(past.now, policy)
     gone = policy.contact.exclude_cancelled and accounts.cancelled(past.account_id)
@@ -75,6 +75,22 @@ def because_of(accounts: Accounts, past: Past, answer: dict[str, Any]) -> str:
     audience = answer["audience"]
     if audience is not None and audience["truth"] != "yes":
         reasons.append(f"audience {audience['segment']} is {audience['truth']}")
+    return next((reason for reason in reasons if reason), "")
+
+
+def because_of(answer: dict[str, Any]) -> str:
+    """Why a report that was made does not go; nothing when it does."""
+    reasons = [shows_nothing(answer)]
     reasons += [f"send_if {one['line']} is {one['truth']}" for one in answer["send_if"] if one["truth"] != "yes"]
     reasons += [f"unless {one['line']} is {one['truth']}" for one in answer["unless"] if one["truth"] != "no"]
     return next((reason for reason in reasons if reason), "")
+
+
+def shows_nothing(answer: dict[str, Any]) -> str:
+    """Why a report is not worth opening, whatever its conditions say: one that shows nothing never leaves."""
+    if not any(one["amount"] for one in answer["values"]):
+        return "it would show nothing: each of its values is 0 or unknown"
+    worths = [one["worth"] for one in answer["values"] if one["worth"]]
+    if worths and not any(one["unpriced"] for one in worths) and not any(one["amount"] for one in answer["total"]):
+        return "it would show nothing: what it is worth in all is 0"
+    return ""

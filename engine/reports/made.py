@@ -4,7 +4,7 @@ from typing import Any
 
 from engine.instants import iso
 from engine.reports.adoption import adoption_json
-from engine.reports.asked import audience_of, because_of, line_of, names_of
+from engine.reports.asked import audience_of, because_of, line_of, names_of, nobody_of
 from engine.reports.contract import contact_of, contract_json
 from engine.reports.goals import goal_json, goals_of
 from engine.reports.money import added
@@ -15,13 +15,15 @@ from engine.reports.support import support_json
 from engine.reports.told import money_json, period_json
 from engine.reports.values import shown_of, value_json
 from engine.reports.worths import price_json, price_of, to_price
+from engine.rulebook.reports import TOTAL
 from engine.rulebook.spec import Report
 
 
 def preview(accounts: Accounts, account_id: str, report: Report, period: Period) -> dict[str, Any]:
     """The report of an account for a period, as JSON values, and whether it would go: ``would_go`` and ``because``.
 
-    Raises ``UsageError`` for an account that is unknown, or was by then.
+    ``concerned``: would one be made for it at all, be it that it goes or that its owner is told why not. Raises
+    ``UsageError`` for an account that is unknown, or was by then.
     """
     past = accounts.past(account_id, period)
     goals = goals_of(accounts, past)
@@ -44,6 +46,7 @@ def preview(accounts: Accounts, account_id: str, report: Report, period: Period)
         "total": money_json(total),
         "total_ever": money_json(added(one.ever.worth.money for one in shown if one.ever.worth)),
         "price": None if price is None else price_json(price),
+        "value_total": names[TOTAL],
         "value_to_price": ratio,
         "lead_with": report.lead_with or None,
         "goals": [goal_json(one) for one in goals],
@@ -58,5 +61,13 @@ def preview(accounts: Accounts, account_id: str, report: Report, period: Period)
         "send_if": send_if,
         "unless": unless,
     }
-    because = because_of(accounts, past, answer)
-    return {**answer, "would_go": not because, "because": because or "nothing speaks against it"}
+    nobody = nobody_of(accounts, past, answer)
+    because = nobody or because_of(answer)
+    review = [line_of(line, past.view, names) for line in report.sending.review_if] if report.sending else []
+    return {
+        **answer,
+        "review_if": review,
+        "concerned": not nobody,
+        "would_go": not because,
+        "because": because or "nothing speaks against it",
+    }

@@ -305,7 +305,11 @@ def _of_steps(book: Rulebook) -> list[Rule]:
 
 def _asking(book: Rulebook, report: Report) -> Rule:
     """A rule that asks for the account's names that a report's conditions use, so that these alone are kept."""
-    names = {name for line in (*report.send_if, *report.unless) for name in line.term.names()}
+    names = {
+        name
+        for line in (*report.send_if, *report.unless, *(report.sending.review_if if report.sending else ()))
+        for name in line.term.names()
+    }
     known = [f"known({name})" for name in sorted(names) if name in book.names.account]
     when = tuple(Line(text, parse(text)) for text in known)
     return Rule(report.id, audience=report.audience, when=when, status="draft")

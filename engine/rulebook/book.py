@@ -16,6 +16,7 @@ from engine.rulebook.names import Conditions, Names, account_infos, thing_infos
 from engine.rulebook.nodes import Node, load
 from engine.rulebook.reading import Reading
 from engine.rulebook.report_blocks import Blocks, check_blocks
+from engine.rulebook.reporting import NOTE_TEMPLATE, TEMPLATE, rules_of
 from engine.rulebook.reports import Around, check_reports, read_report, read_value
 from engine.rulebook.rules import OWNERS, read_rule, staff_reader
 from engine.rulebook.sections import (
@@ -85,6 +86,11 @@ class Rulebook:
         """Traits of people that never stay in events."""
         return frozenset(name for name, kind in self.person_attributes.items() if kind == "personal")
 
+    @property
+    def written(self) -> tuple[Rule, ...]:
+        """The rules that stand under ``rules``, without those that reports are."""
+        return tuple(rule for rule in self.rules if not rule.report)
+
     def report(self, report_id: str) -> Report:
         """The report of that id; raises ``RulebookError`` with a suggestion."""
         for report in self.reports:
@@ -133,7 +139,7 @@ def load_rulebook(files: Mapping[str, str], *, duties: bool = True) -> tuple[Rul
         # Cases run on the engine, which reads rulebooks: only here is it asked to read one's cases.
         from engine.cases import read_cases  # noqa: PLC0415
 
-        for rule in book.rules:
+        for rule in book.written:
             read_cases(rule, book.sources[rule.id], findings)
     return (None if findings.errors else book), findings.all()
 
@@ -189,6 +195,8 @@ class _Builder:
         segments = self._collect(roots, "segments", lambda name, node: read_segment(self._reading, name, node))
         scores = self._collect(roots, "scores", lambda name, node: read_score(self._reading, name, node))
         rules, nodes = self._rules(roots, kinds)
+        reports = self._reports(roots)
+        rules += [rule for report in reports for rule in rules_of(report, segments)]
         templates = self._templates(files)
         policy = self._policy(roots, account)
         once_across = tuple((rule.id, span) for rule in rules if (span := rule.once_across) is not None)
@@ -208,7 +216,7 @@ class _Builder:
             fingerprint_of(files),
             nodes,
             self._values(roots),
-            self._reports(roots),
+            reports,
         )
         self._clashes(roots, book)
         _Checks(book, self._findings, duties=self._dutiful).run()
@@ -349,10 +357,14 @@ class _Checks:
         for thing in self._book.things.values():
             self._thing(thing)
         for rule in self._book.rules:
-            self._rule(rule)
+            if rule.report:
+                self._of_report(rule)
+            else:
+                self._rule(rule)
         book = self._book
         around = Around(book.values, book.measures, book.segments, book.account_attributes, self._names)
-        check_reports(book.reports, around, self._findings)
+        written = frozenset(rule.id for rule in book.rules if not rule.report)
+        check_reports(book.reports, around, written, self._findings)
         blocks = Blocks(book.things, book.measures, book.account_attributes, book.rules, book.policy.calendars)
         for report in book.reports:
             check_blocks(report, blocks, self._findings)
@@ -495,6 +507,13 @@ class _Checks:
             )
             self._findings.error(rule.at, message)
 
+    def _of_report(self, rule: Rule) -> None:
+        """A rule that a report is; its conditions are the report's, which are checked as such."""
+        if rule.goal is not None:
+            Conditions(self._names, self._findings).check(rule.goal, f"report {rule.report}")
+        if rule.outreach is not None:
+            self._outreach(rule, rule.outreach)
+
     def _audience(self, rule: Rule) -> None:
         if rule.audience and rule.audience not in self._book.segments:
             hint = suggestion(rule.audience, self._book.segments) or "; declare it under segments"
@@ -549,6 +568,8 @@ class _Checks:
 
     def _outreach(self, rule: Rule, outreach: Outreach) -> None:
         template = self._book.templates.get(outreach.template)
+        if template is None and rule.report and outreach.template in {TEMPLATE, NOTE_TEMPLATE}:
+            return
         if template is None:
             hint = (
                 suggestion(outreach.template, self._book.templates) or "; make a folder templates/" + outreach.template
@@ -557,7 +578,7 @@ class _Checks:
         else:
             self._fits(rule, outreach, template)
         self._reaches_the_hours(rule, outreach)
-        for reader in outreach.to:
+        for reader in outreach.to if not rule.report else ():
             for text in reader.alternatives:
                 self._reader(rule, outreach, text)
 
@@ -589,6 +610,8 @@ class _Checks:
                 "take another template, or say class: transactional",
             )
         for name in template.needs:
+            if name == "report" and rule.report:
+                continue
             if self._names.info(name, rule.thing, event=rule.subject == "event") is None:
                 self._findings.error(
                     outreach.at,

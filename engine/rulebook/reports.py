@@ -11,8 +11,9 @@ from engine.rulebook.names import Conditions, Info, Names
 from engine.rulebook.nodes import Node
 from engine.rulebook.reading import Reading
 from engine.rulebook.report_blocks import read_adoption, read_next_steps, read_support
+from engine.rulebook.reporting import check_sending, read_sending
 from engine.rulebook.spec import Measure, NamedValue, Report, Segment, Worth
-from engine.rulebook.words import COMPARISONS, LATER_REPORT, LEADS, PERIODS, REPORT, VALUE, WORTH
+from engine.rulebook.words import COMPARISONS, LEADS, PERIODS, REPORT, VALUE, WORTH
 
 ADDED = frozenset({"count", "sum", "unique", "days_active"})
 """Verbs whose value can be priced: twice as much of it is worth twice as much."""
@@ -79,9 +80,6 @@ def read_report(reading: Reading, node: Node) -> Report | None:
     keys = reading.mapping(node, "report", REPORT)
     report_id = reading.slug(keys["id"], "id") if "id" in keys else ""
     what = f"report {report_id}"
-    for key, inner in keys.items():
-        if REPORT[key].takes == "later":
-            reading.error(inner, f"{what}: '{key}': {LATER_REPORT}")
     if not {"id", "period", "values"} <= keys.keys():
         return None
     values = reading.texts(keys["values"], f"{what}: values")
@@ -103,6 +101,7 @@ def read_report(reading: Reading, node: Node) -> Report | None:
         read_support(reading, what, keys["support"]) if "support" in keys else None,
         read_adoption(reading, what, keys["adoption"]) if "adoption" in keys else None,
         read_next_steps(reading, what, keys["next_steps"]) if "next_steps" in keys else None,
+        read_sending(reading, what, keys, node.at),
     )
 
 
@@ -123,12 +122,13 @@ class Around(NamedTuple):
     names: Names
 
 
-def check_reports(reports: Iterable[Report], around: Around, findings: Findings) -> None:
+def check_reports(reports: Iterable[Report], around: Around, rules: frozenset[str], findings: Findings) -> None:
     """What can only be said of values and reports beside the rest of the rulebook."""
     for value in around.values.values():
         _value(value, around.measures, findings)
     for report in reports:
         _Check(report, around, findings).run()
+        check_sending(report, rules, findings)
 
 
 def _value(value: NamedValue, measures: Mapping[str, Measure], findings: Findings) -> None:
@@ -222,8 +222,11 @@ class _Check:
             if self._report.price:
                 account[TO_PRICE] = Info("number")
         conditions = Conditions(Names(account, self._around.names.things), self._findings)
-        for section in ("send_if", "unless"):
-            for line in getattr(self._report, section):
+        sections = {"send_if": self._report.send_if, "unless": self._report.unless}
+        if self._report.sending is not None:
+            sections["review_if"] = self._report.sending.review_if
+        for section, lines in sections.items():
+            for line in lines:
                 if not self._priced(line.term.names(), account):
                     continue
                 before = len(self._findings.errors)

@@ -30,7 +30,7 @@ def read_rule(reading: Reading, node: Node, things: frozenset[str]) -> Rule | No
     every = reading.span(keys["every"], "every") if "every" in keys else HOUR
     if every < MIN_EVERY:
         reading.error(keys["every"], f"every: should be at least 5m; found {keys['every'].text}")
-    goal, goal_within = _goal(reading, keys)
+    goal, goal_within = read_goal(reading, keys)
     across = (
         reading.word(keys["across_accounts"], "across_accounts", ["one", "each"]) if "across_accounts" in keys else ""
     )
@@ -114,7 +114,8 @@ def _status(reading: Reading, keys: dict[str, Node]) -> Literal["live", "draft"]
     return "draft" if drafted else "live"
 
 
-def _goal(reading: Reading, keys: dict[str, Node]) -> tuple[Line | None, int]:
+def read_goal(reading: Reading, keys: dict[str, Node]) -> tuple[Line | None, int]:
+    """What a rule or report is for, and within which time, in milliseconds."""
     goal = reading.mapping(keys["goal"], "goal", GOAL) if "goal" in keys else {}
     within = reading.span(goal["within"], "within") if "within" in goal else GOAL_WITHIN
     if "within" in goal and goal["within"].text.startswith("0"):
@@ -149,14 +150,18 @@ def _outreach(reading: Reading, keys: dict[str, Node], rule: Node) -> Outreach |
 
 def _to(reading: Reading, keys: dict[str, Node]) -> tuple[str, tuple[Reader, ...]]:
     template = reading.slug(keys["template"], "template") if "template" in keys else ""
+    return template, read_to(reading, keys["to"]) if "to" in keys else ()
+
+
+def read_to(reading: Reading, node: Node) -> tuple[Reader, ...]:
+    """Whom to write to: one mail to each, of alternatives to the first that is known."""
     readers = []
-    if "to" in keys:
-        for text in reading.texts(keys["to"], "to"):
-            alternatives = tuple(part.strip() for part in text.split(" or "))
-            if not all(alternatives):
-                reading.error(keys["to"], f"to: '{text[:60]}' names nobody; write a role, or A or B")
-            readers.append(Reader(alternatives, text))
-    return template, tuple(readers)
+    for text in reading.texts(node, "to"):
+        alternatives = tuple(part.strip() for part in text.split(" or "))
+        if not all(alternatives):
+            reading.error(node, f"to: '{text[:60]}' names nobody; write a role, or A or B")
+        readers.append(Reader(alternatives, text))
+    return tuple(readers)
 
 
 def _extra(reading: Reading, keys: dict[str, Node]) -> tuple[tuple[str, object], ...]:

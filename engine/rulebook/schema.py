@@ -54,7 +54,6 @@ _KINDS: dict[str, Any] = {
     "subject": {"type": "string", "pattern": "^(account|portfolio|each \\S+)$"},
     "re-entry": {"type": "string", "pattern": "^(never|every time|every [0-9]+[hdw])$"},
     "expect": {"oneOf": [{"enum": ["sends", "silent"]}, {"type": "array", "items": {"$ref": "#/$defs/expect"}}]},
-    "later": {"not": {}, "description": "Not yet: a later release."},
 }
 
 

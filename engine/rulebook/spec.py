@@ -388,7 +388,10 @@ class ReEntry:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A rule as written. ``subject`` is ``account``, ``thing``, ``event`` or ``portfolio``; ``each`` names which."""
+    """A rule as written. ``subject`` is ``account``, ``thing``, ``event`` or ``portfolio``; ``each`` names which.
+
+    ``report`` is the report that it was made of; empty for what stands under ``rules``.
+    """
 
     id: str
     at: Place = field(default=Place(""), compare=False)
@@ -419,6 +422,7 @@ class Rule:
     in_doubt: InDoubt | None = None
     across_accounts: Literal["", "one", "each"] = ""
     next_step: str = ""
+    report: str = ""
 
     @property
     def once_across(self) -> int | None:
@@ -491,8 +495,42 @@ class NextSteps:
 
 
 @dataclass(frozen=True, slots=True)
+class Schedule:
+    """When a report goes out: on which day of the period after its own (1 is the first), and when in minutes.
+
+    Both are in the account's zone; where nobody may be written to on that day, it is the next on which one may.
+    """
+
+    every: Literal["week", "month", "quarter"]
+    on_day: int
+    minute: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """How a report is sent: when, to whom, and what somebody must look at first."""
+
+    schedule: Schedule
+    to: tuple[Reader, ...]
+    template: str
+    mail_class: Literal["relationship", "marketing"]
+    mode: Literal["auto", "review"]
+    topic: str = ""
+    owner: str = ""
+    review_if: tuple[Line, ...] = ()
+    holdout: float = 0.0
+    priority: int = 50
+    goal: Line | None = None
+    goal_within: int = GOAL_WITHIN
+    at: Place = field(default=Place(""), compare=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
-    """A recurring report as written. ``unit`` is its period: ``week``, ``month`` or ``quarter``."""
+    """A recurring report as written. ``unit`` is its period: ``week``, ``month`` or ``quarter``.
+
+    Without ``sending`` it is computed and looked at, and never leaves.
+    """
 
     id: str
     unit: str
@@ -508,6 +546,7 @@ class Report:
     support: Support | None = None
     adoption: Adoption | None = None
     next_steps: NextSteps | None = None
+    sending: Sending | None = None
 
 
 def fingerprint(text: str) -> str:

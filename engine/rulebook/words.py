@@ -46,14 +46,6 @@ PERSON: Shape = {"measures": Key("map of measure", "Measures over the person's o
 PERIODS = ("previous week", "previous month", "previous quarter")
 COMPARISONS = ("previous period", "same period last year", "goal")
 LEADS = ("goals",)
-LATER_IN_REPORTS = {
-    "schedule": "When it goes out.",
-    "to": "Who gets it.",
-    "template": "How it looks.",
-    "mode": "Whether somebody approves it.",
-    "review_if": "When somebody must look at it.",
-}
-LATER_REPORT = "reports are computed and shown; sending them comes later; take it out for now"
 VERBS: dict[str, tuple[str, str]] = {
     "count": ("types", "How many events."),
     "unique": ("property", "How many different values of a property (user_id: people)."),
@@ -203,7 +195,17 @@ REPORT: Shape = {
     "adoption": Key("adoption", "How many people and bought parts of the product were active in the period."),
     "next_steps": Key("next steps", "What the reader could do next, taken from rules that hold."),
     "support": Key("support", "Tickets opened and solved, and how long answers took, against the period before."),
-    **{key: Key("later", says) for key, says in LATER_IN_REPORTS.items()},
+    "schedule": Key("schedule", "When it goes out; goes with to. Without both it is only looked at."),
+    "to": Key("readers", "A role, each ROLE, A or B, a list: one mail to each."),
+    "template": Key("text", "A folder under templates/; default: monthly-value."),
+    "class": Key("word relationship|marketing", "What kind of mail it is; default: relationship."),
+    "mode": Key("word auto|review", "review (default): somebody approves each mail."),
+    "review_if": Key("conditions", "Somebody approves the mail if one of these holds, or is unknown."),
+    "topic": Key("text", "What a reader can stop it by; default: reports."),
+    "owner": Key("text", "Who is told where no report goes, if the account and the segment have no owner."),
+    "holdout": Key("share", "Share of accounts that gets no report, for comparison."),
+    "priority": Key("whole number", "Higher goes first."),
+    "goal": Key("goal", "What the report is for, measured later."),
 }
 ADOPTION: Shape = {
     "people": Key("name", "A measure by unique user_id: who was active, asked of the period."),
@@ -213,6 +215,11 @@ ADOPTION: Shape = {
 NEXT_STEPS: Shape = {
     "from_rules": Key("list of text", "Rules that hold at the period's end; each says next_step.", required=True),
     "at_most": Key("whole number", "How many are shown; default 3."),
+}
+SCHEDULE: Shape = {
+    "every": Key("word week|month|quarter", "The unit of its period.", required=True),
+    "on_day": Key("whole number", "The day after the period's end, from 1; the next one that is open.", required=True),
+    "at": Key("clock", "Local time of the account.", required=True),
 }
 SUPPORT: Shape = {
     "of": Key("name", "The thing that is asked and answered, as ticket.", required=True),
@@ -387,6 +394,7 @@ SHAPES: dict[str, Shape] = {
     "adoption": ADOPTION,
     "next steps": NEXT_STEPS,
     "support": SUPPORT,
+    "schedule": SCHEDULE,
     "policy": POLICY,
     "hours": HOURS,
     "calendar": CALENDAR,

@@ -80,7 +80,7 @@ def _say(findings: "list[Finding]", book: "Rulebook | None") -> None:
         talk(plural(len(findings), "finding"))
     else:
         words = [
-            plural(len(book.rules), "rule"),
+            plural(len(book.written), "rule"),
             plural(len(book.measures), "measure"),
             plural(len(findings), "finding"),
         ]

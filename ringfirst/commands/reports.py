@@ -15,11 +15,15 @@ from ringfirst.commands.options import (
     settings,
     store_option,
 )
+from ringfirst.commands.reporting import send
 
 
 @click.group(short_help="Show what customers got, period by period, and the events behind it.")
 def reports() -> None:
-    """Show what customers got, period by period, and the events behind it. Nothing is sent."""
+    """Show what customers got, period by period, and the events behind it; send it to them."""
+
+
+reports.add_command(send)
 
 
 @reports.command("list")

@@ -136,7 +136,7 @@ def rehearse(
         talk("breaker and canary of the policy are not rehearsed: every mail leaves as if they were not there")
     return simulate(
         store.outreach(due_by=until),
-        folder.mail_templates[0],
+        folder.sent_templates,
         channel,
         sender=sender,
         people=store.people,
@@ -196,6 +196,7 @@ def _watch(
     from ringfirst.commands.options import active_mark
     from ringfirst.leaving import ROUND_SECONDS, watch
     from ringfirst.logs import log_to_stderr
+    from ringfirst.reporting import Rounds
 
     log_to_stderr(found.log, "ringfirst")
     stopping = threading.Event()
@@ -206,8 +207,11 @@ def _watch(
     def book(mark: str | None) -> "Rulebook | None":
         return stored_book(store, mark) if mark else None
 
+    rounds = Rounds(store, lambda: book(active_mark(store)))
+
     def once(at: int) -> "SendReport":
         now_active = book(active_mark(store))
+        rounds.issue(stop=stopping.is_set)
         report = _send(
             store,
             folder,

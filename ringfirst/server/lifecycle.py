@@ -17,6 +17,7 @@ from outreach.channel import Channel
 from outreach.context import Sender
 from outreach.templates import Template
 from ringfirst.leaving import doubts_of, guard_of
+from ringfirst.reporting import Rounds
 from ringfirst.server.app import make_app
 from ringfirst.server.door import is_address
 from ringfirst.server.health import Health
@@ -134,6 +135,7 @@ class _Server:
                 doubts=doubts_of(book),
                 only_to=post.only_to,
                 guard=lambda at: guard_of(store, book, at),
+                reports=Rounds(store, lambda: book),
             )
 
     def run(self, asked: threading.Event, tell: Callable[[str], None]) -> int:

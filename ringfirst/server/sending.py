@@ -17,6 +17,7 @@ from outreach.templates import Template
 from ringfirst.intake import now
 from ringfirst.leaving import ROUND_SECONDS, keep_sending, pause_after
 from ringfirst.owners import owner_name
+from ringfirst.reporting import Rounds
 from ringfirst.server.health import Health
 from ringfirst.server.metrics import Metrics
 from ringfirst.server.owner import told
@@ -32,7 +33,7 @@ class Sending(threading.Thread):
     the mail leaves, and never takes back one that is on its way.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, what a sender is given beside its threads and counters
         self,
         store: Store,
         templates: Mapping[str, Template],
@@ -45,12 +46,14 @@ class Sending(threading.Thread):
         doubts: Doubts | None = None,
         only_to: Collection[str] = (),
         guard: Callable[[Instant], Guard | None] = lambda _: None,
+        reports: Rounds | None = None,
     ) -> None:
         super().__init__(name="sender", daemon=True)
         self._store, self._templates, self._channel, self._sender = store, templates, channel, sender
         self._health, self._metrics, self._policy, self._only_to = health, metrics, policy, only_to
         self._doubts = doubts
         self._guard = guard
+        self._reports = reports
         self._stopping = threading.Event()
 
     def stop(self) -> None:
@@ -72,6 +75,8 @@ class Sending(threading.Thread):
         if at is None:
             self._health.sender = "waits for the lanes"
             return 0
+        if self._reports is not None:
+            self._reports.issue(stop=self._stopping.is_set)
         report = send_due(
             self._store,
             self._templates,

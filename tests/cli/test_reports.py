@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from outreach.reported import TEMPLATE as REPORT
-from outreach.reported import report_context
+from engine.rulebook.reporting import NOTE_TEMPLATE
+from engine.rulebook.reporting import TEMPLATE as REPORT
+from outreach.reported import note_context, report_context
 from outreach.templates import load_templates
 from tests.cli.given import lines
 
@@ -300,6 +301,8 @@ def test_the_example_of_the_template_has_only_names_of_a_report(ask):
     found = ask("reports", "preview", "acme", "monthly", "--period", "2026-03", "--at", "2026-04-02")
     template = load_templates(ROOT / "templates")[0][REPORT]
     assert names(template.manifest.example["report"]) <= names(report_context(found, "en"))
+    note = load_templates(ROOT / "templates")[0][NOTE_TEMPLATE]
+    assert names(note.manifest.example["report"]) == names(note_context({**found, "against": "x"}, "en"))
 
 
 def names(value: Any, place: str = "") -> set[str]:

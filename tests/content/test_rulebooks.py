@@ -11,11 +11,12 @@ from engine.cases import mutants, read_cases, run_cases
 from engine.instants import DAY
 from engine.rulebook.book import Rulebook
 from engine.rulebook.findings import Findings
+from engine.rulebook.reporting import NOTE_TEMPLATE
+from engine.rulebook.reporting import TEMPLATE as REPORT
 from engine.rulebook.spec import ReEntry, Rule
 from outreach.examples import SENDER
 from outreach.folding import DIGEST
 from outreach.reminding import TEMPLATE
-from outreach.reported import TEMPLATE as REPORT
 from ringfirst.case_mail import case_render
 from ringfirst.rulebooks import Folder, checked, read_folder
 
@@ -108,7 +109,7 @@ def test_the_template_of_a_rule_is_there_and_is_for_its_readers(place, rule):
 def test_no_template_lies_about_unused(place):
     book, folder = loaded(place)
     used = {rule.outreach.template for rule in book.rules if rule.outreach}
-    assert set(folder.mail_templates[0]) - {DIGEST, REPORT, TEMPLATE} == used
+    assert set(folder.mail_templates[0]) - {DIGEST, REPORT, NOTE_TEMPLATE, TEMPLATE} == used - {REPORT, NOTE_TEMPLATE}
 
 
 def test_the_starter_has_at_least_four_rules_for_each_of_the_four_kinds_of_moments():

@@ -1,7 +1,6 @@
-"""Every YAML block of the pages is read by the product's own reader; a block about what comes later is told so."""
+"""Every YAML block of the pages is read by the product's own reader."""
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +10,8 @@ import yaml
 from engine.cases import check_cases, run_cases
 from engine.rulebook.book import load_rulebook
 from engine.rulebook.findings import Finding, Findings
-from engine.rulebook.nodes import Node, load
-from engine.rulebook.words import POLICY, REPORT, SECTIONS, VERBS
+from engine.rulebook.nodes import load
+from engine.rulebook.words import SECTIONS, VERBS
 from outreach.manifest import read_manifest
 from tests.docs.pages import PAGES, ROOT, SHARED, Block, blocks
 
@@ -51,15 +50,12 @@ def test_the_reader_takes_every_yaml_block(block: Block):
     if block.title.endswith("template.yml") or {"for", "needs"} <= keys:
         assert read_manifest("template.yml", block.text)[1] == []
         return
-    later = set(later_of(node))
     files = {"rules/block.yml": whole(block.text, keys)}
     alone = keys <= set(SECTIONS) and "measures" in keys and "reports" not in keys
     if not keys & {"attributes", "things"} and not alone:
         files["rules/base.yml"] = base_without(keys)
     told = errors(files)
-    assert {word for word in later if any(word in one.message for one in told)} == later
-    assert [str(one) for one in told if "later" not in one.message] == []
-    files = {path: without_later(text) for path, text in files.items()} if later else files
+    assert [str(one) for one in told] == []
     book, found = load_rulebook(with_templates(files), duties=False)
     assert book is not None, [str(one) for one in found]
     assert check_cases(book) == []
@@ -120,25 +116,6 @@ def base_without(keys: set[str]) -> str:
     return yaml.safe_dump(
         {key: inner for key, inner in data.items() if key not in keys & {"policy", "segments", "scores"}}
     )
-
-
-def later_of(node: Node) -> Iterator[str]:
-    """The words of a block that stand for what comes later."""
-    keys = node.keys or {}
-    for report in keys["reports"][1].items or [] if "reports" in keys else []:
-        yield from (key for key in report.keys or {} if REPORT[key].takes == "later")
-    policy = keys["policy"][1].keys or {} if "policy" in keys else {}
-    yield from (key for key in policy if POLICY[key].takes == "later")
-
-
-def without_later(text: str) -> str:
-    data = yaml.safe_load(text)
-    for report in data.get("reports", []):
-        for key in [key for key in report if REPORT[key].takes == "later"]:
-            del report[key]
-    if "policy" in data:
-        data["policy"] = {key: inner for key, inner in data["policy"].items() if POLICY[key].takes != "later"}
-    return yaml.safe_dump(data)
 
 
 def indented(text: str, by: int) -> str:

@@ -91,6 +91,9 @@ VALUE = """values:
 """
 
 
+MONTHLY = "schedule: {every: month, on_day: 2, at: '09:00'}"
+
+
 def report(rest: str, values: str = VALUE) -> str:
     return f"{values}reports:\n  - {{id: monthly, period: previous month, {rest}}}\n"
 
@@ -156,9 +159,55 @@ def test_values_and_reports_are_read():
             id="a price of a week",
         ),
         pytest.param(
-            report("values: [saved], to: champion"),
-            "'to': reports are computed and shown; sending them comes later",
-            id="to",
+            report("values: [saved], to: champion"), "'to' goes with schedule; add it", id="to nobody knows when"
+        ),
+        pytest.param(
+            report(f"values: [saved], {MONTHLY}"), "'schedule' goes with to; add it", id="a schedule for nobody"
+        ),
+        pytest.param(
+            report("values: [saved], mode: auto"), "'mode' is for a report that is sent; add schedule and to", id="mode"
+        ),
+        pytest.param(
+            report(f"values: [saved], to: champion, {MONTHLY.replace('month', 'week')}"),
+            "schedule: every week, and its period is the previous month",
+            id="another unit than the period",
+        ),
+        pytest.param(
+            report(f"values: [saved], to: champion, {MONTHLY.replace('2', '29')}"),
+            "on_day: should be a whole number from 1 to 28; found 29",
+            id="a day that February lacks",
+        ),
+        pytest.param(
+            report(f"values: [saved], to: champion, {MONTHLY.replace('2', '1')}"),
+            "warning: report monthly: schedule: on_day 1 lies before the period is closed",
+            id="before the closing",
+        ),
+        pytest.param(
+            report(f"values: [saved], to: us@ours.example, {MONTHLY}"),
+            "to: a report goes to a customer's people; found 'us@ours.example'",
+            id="to us",
+        ),
+        pytest.param(
+            report(f"values: [saved], to: event.person, {MONTHLY}"), "'event.person' is known only", id="to no role"
+        ),
+        pytest.param(
+            report(f"values: [saved], to: champion, template: monthly, {MONTHLY}"),
+            "unknown template 'monthly'",
+            id="a template that is not there",
+        ),
+        pytest.param(
+            report(f"values: [saved], to: champion, review_if: value.savd > 0, {MONTHLY}"),
+            "review_if: unknown name 'value.savd'",
+            id="a typo in review_if",
+        ),
+        pytest.param(
+            report(f"values: [saved], to: champion, topic: none, {MONTHLY}"), "unknown topic 'none'", id="no such topic"
+        ),
+        pytest.param(
+            report(f"values: [saved], to: champion, {MONTHLY}")
+            + "rules: [{id: monthly, when: runs > 0, status: draft}]",
+            "a rule is called 'monthly' too; rename one",
+            id="a rule of that name",
         ),
         pytest.param(report("values: [saved], lead_with: gols"), "lead_with: found 'gols'", id="a lead that is none"),
         pytest.param(

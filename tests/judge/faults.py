@@ -148,7 +148,12 @@ FAULTS: tuple[Fault, ...] = (
         "if value is not None and value != memory.seen:",
         "if value is not None and begins:",
     ),
-    Fault("an event may be as old as it likes", _account.look_events, "or at - happening.time > rule.rule.max_age", ""),
+    Fault(
+        "an event may be as old as it likes",
+        _account.look_events,
+        "if at - happening.time > rule.rule.max_age and",
+        "if False and",
+    ),
     Fault(
         "an event of exactly max_age is too old", _account.look_events, "> rule.rule.max_age", ">= rule.rule.max_age"
     ),

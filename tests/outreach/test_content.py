@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
+from engine.rulebook.reporting import NOTE_TEMPLATE
+from engine.rulebook.reporting import TEMPLATE as REPORT
 from outreach.examples import check_example, example_context
 from outreach.rendering import render
-from outreach.reported import TEMPLATE as REPORT
 from outreach.templates import check_template, load_templates
 from tests.outreach.given import ROOT, SENDER
 
@@ -72,10 +73,11 @@ def test_every_template_reads_only_what_its_rule_can_give(templates, name):
     ours = {"why", "title", "you.name", "with.feature", "with.advice", f"{subject}.id", f"{subject}.name"}
     ours |= {"event.person.id", "event.person.name"}
     ours |= {f"account.{trait}" for trait in ("id", "plan", "owner", "seats")}
-    if name == REPORT:  # what it is given, lists and all; tests/cli/test_reports.py holds its example against a report
+    told = name in {REPORT, NOTE_TEMPLATE}
+    if told:  # what it is given, lists and all; tests/cli/test_reports.py holds its example against a report
         ours |= below(template.manifest.example["report"], "report")
     assert check_template(template, set(template.manifest.needs) | ours) == []
-    given = known | {key.removesuffix(".id") for key in known} | ({"report"} if name == REPORT else set())
+    given = known | {key.removesuffix(".id") for key in known} | ({"report"} if told else set())
     assert set(template.manifest.needs) <= given, "the example has a value for each need"
 
 

@@ -1,0 +1,51 @@
+"""What a lane's owner reads of a report that was issued: when it is due, who must see it first, what its mail shows."""
+
+from typing import Any, Literal
+
+import msgspec
+
+from engine.events import encode_properties
+from engine.hours import due_at
+from engine.instants import Instant, parse_instant
+from engine.rulebook.spec import Hours
+from engine.views import EventView
+from engine.zones import Zone
+
+MailClass = Literal["transactional", "relationship", "marketing", "internal"]
+
+
+def due_of(event: EventView) -> Instant:
+    """When the report should leave, as it was frozen when it was issued; never before it was."""
+    raw = event.event.properties.get("due")
+    due = parse_instant(raw) if isinstance(raw, str) else None
+    return max(event.time, due if due is not None else event.time)
+
+
+def leaves_at(event: EventView, at: Instant, late_by: int, hours: Hours, where: Zone) -> Instant:
+    """When its mail to a reader in that zone is due, decided at ``at``: at once, if the day has passed already.
+
+    One that comes later than ``late_by`` milliseconds keeps its day: it has passed, and such a mail never leaves.
+    """
+    due = due_of(event)
+    return due_at(due if at - due > late_by else max(due, at), 0, hours, where)
+
+
+def why_review(event: EventView) -> str | None:
+    """The condition for which somebody must approve it, or None."""
+    found = event.event.properties.get("review")
+    return found if isinstance(found, str) else None
+
+
+def class_of(event: EventView, written: MailClass) -> MailClass:
+    """The class of its mail: what it shows may sell something, whatever the report says of itself."""
+    return "marketing" if event.event.properties.get("class") == "marketing" else written
+
+
+def shown_in(event: EventView) -> dict[str, Any]:
+    """What the mail gets as ``report``: the figures as they were issued, and why it does not go, if so.
+
+    Numbers are doubles, as in everything that a decision keeps: who reads it again finds the same.
+    """
+    kept = {name: event.event.properties.get(name) for name in ("figures", "because", "number")}
+    found: dict[str, Any] = msgspec.json.decode(encode_properties(kept))
+    return {**(found["figures"] or {}), "against": found["because"], "number": found["number"]}

@@ -1,0 +1,53 @@
+"""Which reports are still to be issued, for a process that goes on: accounts are looked at when their period closes."""
+
+from collections.abc import Callable
+
+from engine.instants import Instant
+from engine.reports.issuing import AT_ONCE, Issued, Issuer, clock_of, walk
+from engine.reports.periods import Period
+from engine.reports.schedule import periods_at
+from engine.rulebook.spec import Report
+
+
+class Agenda:
+    """The reports of one rulebook, issued round by round. What is done is remembered, so that most rounds cost nothing.
+
+    Nothing is lost with it: a process that begins anew looks at every account of the newest periods once more, and what
+    was issued already stays as it is.
+    """
+
+    def __init__(self, issuer: Issuer) -> None:
+        self._issuer = issuer
+        self._todo: dict[tuple[str, str], dict[str, Instant]] = {}
+        """By report and period: the accounts still to look at, and when their period is closed (0: not known yet)."""
+
+    def round(self, *, wall: Instant, over: Callable[[], bool] = lambda: False) -> int:
+        """Issue what can be by now, until ``over``; gives how many reports were put into the inboxes.
+
+        Periods are closed by the clocks of the lanes; ``wall`` is the wall clock.
+        """
+        clock = clock_of(self._issuer.store)
+        if clock is None:
+            return 0
+        put = 0
+        for report, sending in self._issuer.reports:
+            for period in periods_at(sending.schedule, clock):
+                put += self._sweep(report, period, clock, wall, over)
+        return put
+
+    def _sweep(self, report: Report, period: Period, clock: Instant, wall: Instant, over: Callable[[], bool]) -> int:
+        key = (report.id, period.name)
+        if key not in self._todo:
+            self._todo[key] = dict.fromkeys(self._issuer.store.accounts(), 0)
+        todo, put = self._todo[key], 0
+        ready = [account_id for account_id, closes in todo.items() if closes < clock]
+        for start in range(0, len(ready), AT_ONCE):
+            if over():
+                break
+            some, found = ready[start : start + AT_ONCE], list[Issued]()
+            found += walk(self._issuer, report, period, some, clock=clock)
+            put += self._issuer.put(found, at=max(wall, clock))
+            for account_id in some:
+                todo.pop(account_id)
+            todo.update((one.account_id, one.closes) for one in found if one.outcome == "waits")
+        return put

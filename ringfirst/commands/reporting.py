@@ -1,0 +1,116 @@
+"""``ringfirst reports send``: reports of closed periods are issued, and their lanes decide what leaves."""
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ringfirst.commands.options import At, active_book, json_option, opened, store_option
+
+if TYPE_CHECKING:
+    from engine.reports.issuing import Issued
+
+SHOWN = ("issued", "kept back", "waits")
+
+
+@click.command(short_help="Issue the reports of closed periods: each is decided in its lane, like any other mail.")
+@click.argument("report_id", metavar="[REPORT]", required=False)
+@click.option("--account", "account_id", metavar="ACCOUNT", help="Of this account alone.")
+@click.option("--period", metavar="PERIOD", help="2026-10, 2026-Q3 or 2026-W40, however old.  [what may still leave]")
+@click.option("--since", type=At(), help="All periods that end after this instant; what was due long ago never leaves.")
+@click.option("--dry-run", is_flag=True, help="Say what would be issued, and write nothing.")
+@store_option
+@json_option
+def send(
+    report_id: str | None,
+    account_id: str | None,
+    period: str | None,
+    since: int | None,
+    store_url: str | None,
+    *,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Issue the reports of periods that are closed; 'run' and 'send --watch' do it by themselves.
+
+    What was issued already is left as it is, so it may be typed as often as one likes. A mail leaves when it is due, if
+    nothing speaks against it then. With --json: {"issued", "kept_back", "waits", "taken_in", "reports":
+    [{"account_id", "report", "period", "outcome", "because", "closes", "due"}]}.
+    """
+    from engine.errors import UsageError
+    from engine.questions import unknown_account
+    from engine.reports.issuing import AT_ONCE, Issuer
+    from engine.reports.periods import read_period
+    from ringfirst.answers import print_json, talk
+    from ringfirst.commands.importing import counting
+    from ringfirst.intake import now
+    from ringfirst.reporting import made, taken_in
+
+    if period is not None and since is not None:
+        raise UsageError("reports send: --period is one period, --since many; leave one of them out")
+    with opened(store_url) as store:
+        book = active_book(store)
+        if book is None:
+            raise UsageError("store: there are no events yet; import some first: ringfirst import FILE")
+        reports = [book.report(report_id)] if report_id is not None else [one for one in book.reports if one.sending]
+        if not any(one.sending for one in reports):
+            what = f"report {report_id}" if report_id is not None else "the rulebook"
+            raise UsageError(f"{what}: no report is sent; give one a schedule and to, and import or run anew")
+        accounts = store.accounts() if account_id is None else [account_id]
+        if account_id is not None and account_id not in store.accounts():
+            raise unknown_account(store, account_id, now())
+        issuer = Issuer(store, book)
+        found: list[Issued] = []
+        some: list[Issued] = []
+        asked = read_period(period) if period is not None else None
+        reports = [one for one in reports if asked is None or one.unit == asked.unit]
+        with counting(len(accounts) * len(reports), "reports") as tell:
+            for count, one in enumerate(made(issuer, reports, accounts, period=asked, since=since), 1):
+                found.append(one)
+                some.append(one)
+                if len(some) == AT_ONCE:
+                    _ = dry_run or issuer.put(some, at=now())
+                    some = []
+                    tell(count)
+            _ = dry_run or issuer.put(some, at=now())
+        issued = any(one.body for one in found) and not dry_run
+        taken = taken_in(store, book) if issued else None
+    answer = {
+        **{word.replace(" ", "_"): sum(one.outcome == word for one in found) for word in SHOWN},
+        "taken_in": taken,
+        "reports": [_answer(one) for one in found if one.outcome not in {"none", "not due"}],
+    }
+    if as_json:
+        print_json(answer)
+        return
+    _say(answer, dry_run=dry_run)
+    if taken is False:
+        talk("the lanes have an owner, which takes them in")
+
+
+def _answer(one: "Issued") -> dict[str, Any]:
+    from engine.instants import iso
+
+    return {
+        "account_id": one.account_id,
+        "report": one.report,
+        "period": one.period,
+        "outcome": one.outcome,
+        "because": one.because,
+        "closes": iso(one.closes),
+        "due": iso(one.due) if one.due is not None else None,
+    }
+
+
+def _say(answer: dict[str, Any], *, dry_run: bool) -> None:
+    from ringfirst.answers import print_table, talk
+
+    if answer["reports"]:
+        print_table(
+            ["account", "report", "period", "outcome", "due", "because"],
+            [
+                [one["account_id"], one["report"], one["period"], one["outcome"], one["due"], one["because"]]
+                for one in answer["reports"]
+            ],
+        )
+    counts = ", ".join(f"{answer[word.replace(' ', '_')]:,} {word}" for word in SHOWN)
+    talk(f"{'would be: ' if dry_run else ''}{counts}")

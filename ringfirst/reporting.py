@@ -1,0 +1,100 @@
+"""Reports issued: by a command for whoever asks, and round by round in a process that sends."""
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from engine.errors import LaneTaken, StoreError, UsageError
+from engine.instants import Instant
+from engine.reports.agenda import Agenda
+from engine.reports.issuing import Issued, Issuer, clock_of, walk
+from engine.reports.periods import Period
+from engine.reports.schedule import periods_at
+from engine.rulebook.spec import Report
+from ringfirst.intake import now
+from ringfirst.owners import keep_live
+
+if TYPE_CHECKING:
+    from engine.rulebook.book import Rulebook
+    from engine.store import Store
+
+_log = logging.getLogger("ringfirst.reporting")
+ROUND_SECONDS = 5.0
+"""How long reports are made before mails that are due leave again."""
+
+
+def made(
+    issuer: Issuer,
+    reports: Sequence[Report],
+    accounts: Sequence[str],
+    *,
+    period: Period | None = None,
+    since: Instant | None = None,
+) -> Iterator[Issued]:
+    """Each account's reports that can be issued by now, without those that are; nothing is written.
+
+    ``period``: of that one alone, however old it is; ``since``: of all periods that end after it. Raises ``UsageError``
+    for a store without events.
+    """
+    clock = clock_of(issuer.store)
+    if clock is None:
+        raise UsageError("store: there are no events yet; import some first: ringfirst import FILE")
+    for report in reports:
+        if report.sending is None:
+            continue
+        periods = [period] if period is not None else periods_at(report.sending.schedule, clock, since)
+        for one in sorted(periods, key=lambda one: one.first):
+            past = period is not None or since is not None
+            yield from walk(issuer, report, one, accounts, clock=clock, past=past)
+
+
+def taken_in(store: "Store", book: "Rulebook") -> bool:
+    """Let the lanes take in what was issued, where no other process owns them; whether one does not."""
+    try:
+        keeper = keep_live(store, book, at=now())
+    except LaneTaken:
+        return False
+    try:
+        keeper.take([], at=now())
+        keeper.stop()
+    except BaseException:
+        with suppress(StoreError):
+            keeper.abandon()
+        raise
+    return True
+
+
+class Rounds:
+    """Issues reports beside a sender, round by round, by whichever rulebook is active."""
+
+    def __init__(self, store: "Store", book: "Callable[[], Rulebook | None]") -> None:
+        self._store = store
+        self._book = book
+        self._agenda: tuple[str, Agenda] | None = None
+        self._said = ""
+
+    def issue(self, *, stop: Callable[[], bool] = lambda: False, seconds: float = ROUND_SECONDS) -> int:
+        """Issue what can be by now, until ``stop`` or so many seconds are over; gives how many reports there were.
+
+        Mails that are due must not wait for a report that cannot be made: what is wrong is said, and tried again later.
+        Raises ``StoreError`` when the store is away.
+        """
+        try:
+            return self._round(stop, time.monotonic() + seconds)
+        except StoreError:
+            raise
+        except Exception as err:  # noqa: BLE001, whatever it is, the sender behind it goes on
+            if self._said != str(err):
+                _log.error("reports cannot be issued; %s: %s; it is tried again", type(err).__name__, err)
+            self._said = str(err)
+            return 0
+
+    def _round(self, stop: Callable[[], bool], end: float) -> int:
+        book = self._book()
+        if book is None or all(one.sending is None for one in book.reports):
+            return 0
+        if self._agenda is None or self._agenda[0] != book.fingerprint:
+            self._agenda = book.fingerprint, Agenda(Issuer(self._store, book))
+        return self._agenda[1].round(wall=now(), over=lambda: stop() or time.monotonic() >= end)

@@ -1,0 +1,76 @@
+"""Reports that are sent, as somebody types it: issued, decided, written, looked at."""
+
+import email
+import json
+from email import policy
+from pathlib import Path
+
+import pytest
+
+from engine.events import encode_event
+from tests.reports.given import BOOK, customer, event
+from tests.reports.given import run as saved
+
+
+@pytest.fixture(autouse=True)
+def imported(ask, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (place / "rules").mkdir()
+    (place / "rules" / "all.yml").write_text(BOOK)
+    monkeypatch.setenv("RINGFIRST_RULES", str(place))
+    rows = [*customer(), *customer("poor"), *customer("zero"), saved("r1", "2026-03-10T09:00:00Z", 150)]
+    rows += [saved("r2", "2026-03-10T09:00:00Z", 60, "poor"), event("t", "tick", "2026-04-02T06:30:00Z", "clock")]
+    rows.sort(key=lambda one: one.event.time)
+    (place / "events.jsonl").write_bytes(b"".join(encode_event(one.event) + b"\n" for one in rows))
+    ask("import", "events.jsonl")
+
+
+def test_reports_are_issued_once_and_their_mails_show_what_was_decided(ask, run, place):
+    assert ask("reports", "send", "--dry-run")["issued"] == 2
+    assert ask("outreach", "list") == []
+    found = ask("reports", "send")
+    assert {key: found[key] for key in ("issued", "kept_back", "waits", "taken_in")} == {
+        "issued": 2,
+        "kept_back": 1,
+        "waits": 0,
+        "taken_in": True,
+    }
+    assert ask("reports", "send")["issued"] == 0, "typed again, nothing comes of it"
+    run("send", "--simulate", "--outbox", "out")
+    files = sorted((place / "out").glob("*.eml"))
+    mails = [email.message_from_bytes(path.read_bytes(), policy=policy.default) for path in files]
+    assert sorted((mail["to"], mail["subject"]) for mail in mails) == [
+        ("ann@acme.example", "March 2026: €112.50 of value"),
+        ("ann@poor.example", "March 2026: €45 of value"),
+        ("bill@acme.example", "March 2026: €112.50 of value"),
+        ("bill@poor.example", "March 2026: €45 of value"),
+        ("bo@ours.example", "zero: no report for March 2026"),
+    ]
+    ours = next(mail for mail in mails if mail["to"] == "bo@ours.example")
+    assert b"each of its values is 0 or unknown" in ours.as_bytes()
+
+
+def test_a_report_that_must_be_looked_at_waits_for_a_person(ask):
+    ask("reports", "send", "monthly", "--account", "poor")
+    rows = ask("outreach", "list", "--state", "in_review")
+    assert "review_if value_to_price < 1" in json.dumps(rows)
+
+
+def test_the_figures_of_what_was_issued_do_not_fill_the_timeline(ask):
+    ask("reports", "send")
+    timeline = ask("accounts", "show", "acme")["timeline"]
+    (issued,) = [row for row in timeline if row["what"] == "outreach.reported"]
+    assert issued["detail"]["period"] == "2026-03"
+    assert "figures" not in issued["detail"]
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (("monthyl",), "did you mean 'monthly'"),
+        (("--account", "acne"), "did you mean 'acme'"),
+        (("--period", "March"), "write a month as 2026-10"),
+        (("--period", "2026-03", "--since", "2026-01-01"), "leave one of them out"),
+    ],
+)
+def test_wrong_words_are_said(run, words, expected):
+    assert expected in run("reports", "send", *words, code=2).stderr
