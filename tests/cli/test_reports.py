@@ -336,9 +336,8 @@ def test_a_report_is_written_as_pdf_and_what_no_font_has_is_said(run, place: Pat
     assert "no font" not in said
     assert (place / "acme.pdf").read_bytes().startswith(b"%PDF-")
     (place / "rules" / "all.yml").write_text(BOOK.replace("label: Runs", 'label: "Ru\u0378ns"'))
-    assert (
-        "acme.pdf: no font of this machine has \u0378; they are boxes there" in run(*words, "--pdf", "acme.pdf").stderr
-    )
+    said = run(*words, "--pdf", "acme.pdf", "--rules", place).stderr
+    assert "acme.pdf: no font of this machine has \u0378; they are boxes there" in said
     assert "nowhere/a.pdf: cannot be written" in run(*words, "--pdf", "nowhere/a.pdf", code=2).stderr
 
 
