@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from datetime import date, datetime
 from decimal import ROUND_HALF_UP, Decimal
+from functools import lru_cache
 from shlex import quote
 from typing import Any
 
@@ -258,20 +259,25 @@ def _exact(value: Any) -> Decimal:
 
 def _moment(context: Context, value: Any) -> date | datetime:
     _known(value)
-    text = value if isinstance(value, str) else ""
+    found = _read_moment(value, _reader_zone(context)) if isinstance(value, str) else None
+    if found is None:
+        raise TemplateError("a date is wanted; found something else; give the filter YYYY-MM-DD or an ISO instant")
+    return found
+
+
+@lru_cache(maxsize=1024)
+def _read_moment(text: str, where: Zone) -> date | datetime | None:
+    """A date, or an instant as a clock in a zone shows it: a mail writes the same one several times."""
     try:
         if _DAY.fullmatch(text):
             return date.fromisoformat(text)
         found = parse_iso(text)
-        if found is not None:
-            return _reader_zone(context).local(_instant(context, *found))
+        if found is None:
+            return None
+        moment, aware = found
+        return where.local(from_datetime(moment) if aware else where.instant(moment))
     except (ValueError, OverflowError):
-        pass
-    raise TemplateError("a date is wanted; found something else; give the filter YYYY-MM-DD or an ISO instant")
-
-
-def _instant(context: Context, moment: datetime, aware: bool) -> int:  # noqa: FBT001, the pair parse_iso returns
-    return from_datetime(moment) if aware else _reader_zone(context).instant(moment)
+        return None
 
 
 def _reader_zone(context: Context) -> Zone:

@@ -35,7 +35,7 @@ def unflow(text: str) -> str:
 def _lines(paragraph: str) -> list[str]:
     if paragraph == _SIGNATURE:
         return [f"{_SIGNATURE} "]
-    if paragraph.startswith(" "):
+    if paragraph.startswith(" ") or len(paragraph) < WIDTH:
         return [_stuffed(paragraph)]
     lines = [""]
     for at, word in enumerate(paragraph.split(" ")):

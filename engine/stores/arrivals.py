@@ -115,8 +115,9 @@ def _advance(connection: sa.Connection, wanted: Counter[int]) -> dict[int, int]:
     heads = inbox_heads.c
     locked = sa.select(inbox_heads).where(heads.lane.in_(wanted)).order_by(heads.lane).with_for_update()
     last = {row.lane: row.last_seq for row in connection.execute(locked)}
-    for lane, count in wanted.items():
-        connection.execute(sa.update(inbox_heads).where(heads.lane == lane).values(last_seq=last[lane] + count))
+    heights = [{"the_lane": lane, "last_seq": last[lane] + count} for lane, count in wanted.items()]
+    if heights:
+        connection.execute(sa.update(inbox_heads).where(heads.lane == sa.bindparam("the_lane")), heights)
     return last
 
 

@@ -9,6 +9,7 @@ import random
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import Lock
 from typing import Any
 
 import urllib3
@@ -50,17 +51,18 @@ class SendGridChannel:
     def __init__(self, account: SendGridAccount) -> None:
         self._account = account
         self.handful = Handful(together=25, at_once=account.connections)
-        timeout = urllib3.Timeout(connect=CONNECT_SECONDS, read=ANSWER_SECONDS)
-        # No retries: a mail that was posted twice is sent twice. No redirects: SendGrid has none, a 3xx is a trap.
-        self._pool = urllib3.PoolManager(retries=False, timeout=timeout, maxsize=account.connections, block=True)
-        self._pool.pool_classes_by_scheme = {"http": _Pool, "https": _SecurePool}
+        self._place = urllib3.util.parse_url(account.host + PLACE)
+        self._lock = Lock()
+        self._pool: urllib3.HTTPConnectionPool | None = None
 
     @contextmanager
     def session(self) -> Iterator[None]:
         try:
             yield
         finally:
-            self._pool.clear()
+            pool, self._pool = self._pool, None
+            if pool is not None:
+                pool.close()
 
     def has(self, mail_id: str) -> bool:
         """SendGrid tells what it took by its events alone; asking is a paid extra, and not to be had in the EU."""
@@ -70,8 +72,9 @@ class SendGridChannel:
         body = _body(mail)
         headers = {"Authorization": f"Bearer {self._account.key}", "Content-Type": "application/json"}
         try:
-            answer = self._pool.request(
-                "POST", self._account.host + PLACE, body=body, headers=headers, redirect=False, preload_content=False
+            # No retries: a mail that was posted twice is sent twice. No redirects: SendGrid has none, a 3xx is a trap.
+            answer = self._connections().urlopen(
+                "POST", self._place.request_uri, body, headers, retries=False, redirect=False, preload_content=False
             )
         except _Unreached as err:
             raise DeliveryError(f"sendgrid: it cannot be reached; {err}; nothing was sent", "down") from err
@@ -81,6 +84,20 @@ class SendGridChannel:
             if answer.status == _TAKEN:
                 return answer.headers.get("X-Message-Id")
             raise _refusal(answer)
+
+    def _connections(self) -> urllib3.HTTPConnectionPool:
+        """The connections of this session; asked by every thread that hands mails over."""
+        with self._lock:
+            if self._pool is None:
+                kind = _SecurePool if self._place.scheme == "https" else _Pool
+                self._pool = kind(
+                    self._place.host or "",
+                    self._place.port,
+                    timeout=urllib3.Timeout(connect=CONNECT_SECONDS, read=ANSWER_SECONDS),
+                    maxsize=self._account.connections,
+                    block=True,
+                )
+            return self._pool
 
 
 def payload(mail: Outgoing) -> dict[str, Any]:
