@@ -12,6 +12,8 @@ from outreach.channel import DeliveryError
 
 FIRST_SECONDS, LONGEST_SECONDS = 30.0, 600.0
 """How long a channel is left alone after its first failure; it doubles with each further one, up to the second."""
+OURS_SECONDS = 300.0
+"""How long when our own settings are wrong: providers block those for longer who go on asking."""
 PROBE = 2 * MINUTE
 """How long a sender has the trial mail to itself: a channel that hangs must have answered by then."""
 SPREAD = (1.0, 1.2)
@@ -59,7 +61,9 @@ class Circuit:
         before = self._outage
         failures = 1 if before is None else before.failures + 1
         wait = err.wait_seconds
-        if wait is None:
+        if wait is None and err.ours:
+            wait = OURS_SECONDS * self._chance(*SPREAD)
+        elif wait is None:
             wait = min(FIRST_SECONDS * 2 ** min(failures - 1, 10), LONGEST_SECONDS) * self._chance(*SPREAD)
         self._outage = Outage(
             channel=self._channel,

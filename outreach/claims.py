@@ -76,8 +76,10 @@ class _Batch:
 
         def may(standing: Standing) -> No | None:
             no = against(standing, at, approved=approved) or ask(standing)
-            if no is not None or watch is None:
-                return no
+            no = no or (guarded(standing) if watch is not None else None)
+            return no or self._run.allowance.against(first)  # last: who does not leave takes nobody's place
+
+        def guarded(standing: Standing) -> No | None:
             why = tripped(standing.mails, policy.breaker, guard)
             if why is not None:
                 self.tripped.setdefault(first.rule, (first, why))

@@ -20,7 +20,6 @@ from outreach.wishes import unwanted
 
 MOST_DOUBTS = 3
 """After so many mails in doubt one after the other a run ends, before they all are."""
-DOUBTS_WAIT_SECONDS = 60.0
 _AFTER: dict[Verdict, MailState] = {"later": "queued", "failed": "failed", "in_doubt": "in_doubt", "down": "queued"}
 _log = logging.getLogger("outreach.sender")
 
@@ -119,9 +118,9 @@ class Hand:
     def _count_doubts(self, err: DeliveryError) -> None:
         """Where one mail after the other is in doubt, something is wrong with the way and not with the mails."""
         self._doubts = self._doubts + 1 if err.verdict == "in_doubt" else 0
-        if self._doubts >= MOST_DOUBTS:
-            message = f"{err}; so it was for {self._doubts} mails one after the other; the others wait"
-            self._run.down = DeliveryError(message, "down", wait_seconds=DOUBTS_WAIT_SECONDS)
+        if self._doubts >= (1 if self._run.circuit.trying else MOST_DOUBTS):
+            some = f"{self._doubts} mails one after the other" if self._doubts > 1 else "the mail that tried the way"
+            self._run.down = DeliveryError(f"{err}; so it was for {some}; the others wait", "down")
 
     def _settle(self, one: Ready, answer: Answer | None) -> None:
         run = self._run
@@ -130,6 +129,8 @@ class Hand:
                 run.move(row, "posting", "queued")
             return
         failure = answer.failure
+        if failure is None or (isinstance(failure, DeliveryError) and failure.verdict in {"later", "failed"}):
+            run.circuit.answered()
         if failure is None:
             run.accept(one.rows, one.mail.mail_id, answer.provider_id, answer.at)
         elif isinstance(failure, DeliveryError):

@@ -54,7 +54,7 @@ def send_again(run: Round, hand: Hand, mails: Sequence[Sequence[OutreachRow]], s
         if no is None:
             mail = run.mail(group, "in_doubt", run.approved(group))
             ready = [Ready(group, mail)] if mail is not None else []
-            if ready and hand.posting(ready, "in_doubt")[0]:
+            if ready and run.allowance.take([group[0]], run.at) == [None] and hand.posting(ready, "in_doubt")[0]:
                 hand.over(ready)
         elif no.state != "held":
             for row in group:

@@ -12,11 +12,15 @@ from engine.errors import TemplateError
 from engine.feedback import Letters, Step
 from engine.instants import SECOND, Instant
 from engine.store import Approval, Move, OutreachRow, Store
+from outreach.allowance import PATIENCE_SECONDS, Allowance
 from outreach.approving import void, words_of
 from outreach.breaker import Guard
 from outreach.channel import Channel, DeliveryError
+from outreach.circuit import Circuit
+from outreach.context import reader_address
 from outreach.gate import Post, judge, person_of, unusable
 from outreach.joining import joined_by, write_mail, writer
+from outreach.limits import Limits
 from outreach.lookups import Lookups
 from outreach.mail import Outgoing
 from outreach.reminding import broken
@@ -24,6 +28,7 @@ from outreach.rendering import Rendered
 from outreach.stops import channel_kind
 from outreach.telling import ended, sent
 
+NO_LIMITS = Limits()
 MANY = 100
 """After so many moves they are written down together."""
 
@@ -66,6 +71,7 @@ class Round:
         by: str,
         live: bool,
         guard: Guard,
+        limits: Limits = NO_LIMITS,
     ) -> None:
         self.store, self.post, self.known, self.channel, self.by, self.guard = store, post, known, channel, by, guard
         self.began, self._since = at, time.monotonic() if live else None
@@ -74,6 +80,8 @@ class Round:
         self.stops, self.kind = store.stops(), channel_kind(channel.name)
         self.approvals: dict[str, Approval] = {}
         """What was approved of the mails that are due, as the run began."""
+        self.circuit = Circuit(store, channel.name, by)
+        self.allowance = Allowance(store, limits, channel=self.kind, sender=post.sender.address, address=self._address)
         self.down: DeliveryError | None = None
         """Why the channel takes nothing any more."""
         self._moves: list[tuple[Move, Callable[[bool], None]]] = []
@@ -82,6 +90,17 @@ class Round:
     def at(self) -> Instant:
         """The run's clock: a server may take seconds for each mail, and what is late by then stays."""
         return self.began if self._since is None else self.began + int((time.monotonic() - self._since) * SECOND)
+
+    def waits(self, until: Instant) -> bool:
+        """Wait for an instant that comes soon; False, at once, when it does not, or the clock of the run stands."""
+        seconds = (until - self.at) / SECOND
+        if self._since is None or seconds > PATIENCE_SECONDS:
+            return False
+        time.sleep(max(0.0, seconds))
+        return True
+
+    def _address(self, row: OutreachRow) -> str:
+        return reader_address(row, self.post.people(row.account_id)) or ""
 
     def report(self) -> SendReport:
         """What was done so far."""

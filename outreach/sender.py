@@ -28,6 +28,7 @@ from outreach.gate import Post, by_rank, too_old
 from outreach.handing import Hand, Ready
 from outreach.joining import join_rows
 from outreach.leftovers import recover, send_again, there
+from outreach.limits import Limits
 from outreach.links import Links, Token, links_of
 from outreach.lookups import Lookups
 from outreach.reminding import remind, tell
@@ -64,6 +65,8 @@ def send_due(  # noqa: PLR0913, each is a choice of its own that only the one wh
     seconds: float = float("inf"),
     stop: Callable[[], bool] = lambda: False,
     doubts: Doubts | None = None,
+    limits: Limits | None = None,
+    patient: bool = False,
 ) -> SendReport:
     """Send what is due at ``at``; ``by`` names this sender in ``outreach_changes``; ``stop`` ends it between two mails.
 
@@ -73,13 +76,18 @@ def send_due(  # noqa: PLR0913, each is a choice of its own that only the one wh
     ``lease_seconds`` have passed. Mails in review expire and never leave; what somebody approved leaves in the words
     that were approved. ``only_to`` are the domains that a channel which leaves this machine may write to (none named:
     all), ``guard`` what is asked of the rule that decided. What providers told is learned from first; ``doubts`` says
-    which mails in doubt are sent again. The bytes of each mail are kept as long as ``sender`` says. Raises
-    ``DeliveryError`` when the channel cannot be used at all; what it did not take waits.
+    which mails in doubt are sent again. The bytes of each mail are kept as long as ``sender`` says. Within ``limits``
+    mails leave by a channel that leaves this machine; those over one wait. Raises ``DeliveryError`` when the channel
+    cannot be used at all; what it did not take waits. With ``patient`` a channel that another run found so is left
+    alone until its time, and then tried by one mail; without, it is tried at once.
     """
     outside = only_to if not channel.local else ()
     known = Lookups(store)
     post = post_of(store, templates, sender, policy or Policy(), only_to=outside, away=not channel.local, known=known)
-    run = Round(store, post, known, channel, at=at, by=by, live=live, guard=guard or Guard())
+    within = limits if limits is not None and not channel.local else Limits()
+    run = Round(store, post, known, channel, at=at, by=by, live=live, guard=guard or Guard(), limits=within)
+    shut = None if channel.local else run.circuit.open(at, at_once=not patient)
+    run.down = shut
     with channel.session(), closing(Hand(run, stop)) as hand:
         store.drop_sent(before=at - sender.keep_sent_days * DAY)
         settle(store, at=at, by=by)
@@ -106,7 +114,7 @@ def send_due(  # noqa: PLR0913, each is a choice of its own that only the one wh
         if run.down is None and not stop():
             tell(store, post, channel, at)
     if run.down is not None:
-        raise run.down
+        raise run.down if run.down is shut or channel.local else run.circuit.broke(run.down, run.at)
     return run.report()
 
 
@@ -185,11 +193,20 @@ def _send(run: Round, hand: Hand, groups: Sequence[Sequence[OutreachRow]], over:
     """Let mails leave batch by batch.
 
     The first batch is one mail, so that a way that leads nowhere is found out by one; each that ends well is followed
-    by one of twice the size, and one that took too long by one of as many as there was time for.
+    by one of twice the size, and one that took too long by one of as many as there was time for. None is larger than
+    what the limits of the channel leave room for: a moment is waited for, what takes longer is for another run.
     """
     size, start = 1, 0
     while start < len(groups) and not over():
-        batch = groups[start : start + size]
+        room, no = run.allowance.room(run.at)
+        if no is not None and not run.waits(no.until):
+            left = sum(map(len, groups[start:]))
+            run.tally["waiting"] += left
+            run.reasons[no.meter.words] += left
+            break
+        if no is not None:
+            continue
+        batch = groups[start : start + (size if room is None else min(size, room))]
         start += len(batch)
         in_time = _leave(run, hand, batch, over)
         size = min(2 * size, MOST) if in_time is None else max(1, in_time)
@@ -202,8 +219,9 @@ def _leave(run: Round, hand: Hand, batch: Sequence[Sequence[OutreachRow]], over:
     """
     until, begun = time.monotonic() + BATCH_SECONDS, 0
     run.known.fetch([row for group in batch for row in group], run.at)
+    run.allowance.fetch([group[0] for group in batch], run.at)
     ready = [one for one in (_ready(run, group) for group in batch) if one is not None]
-    mine = _claimed(run, ready) if ready else []
+    mine = _counted(run, _claimed(run, ready)) if ready else []
     run.flush()
     for number in range(0, len(mine), hand.together):
         group = mine[number : number + hand.together]
@@ -225,7 +243,10 @@ def _leave(run: Round, hand: Hand, batch: Sequence[Sequence[OutreachRow]], over:
 def _ready(run: Round, group: Sequence[OutreachRow]) -> Ready | None:
     """The mail of these rows, as far as they may leave: it must be there before anything is claimed for it."""
     rows = [row for row in group if run.may(row)]
-    mail = run.mail(rows, "", run.approvals) if rows else None
+    over = run.allowance.spent(group[0])  # most of those that wait for a limit are not even written
+    for row in rows if over is not None else ():
+        run.end(row, over.state, over.why)  # type: ignore[union-attr]
+    mail = run.mail(rows, "", run.approvals) if rows and over is None else None
     return Ready(rows, mail) if mail is not None else None
 
 
@@ -240,6 +261,17 @@ def _claimed(run: Round, ready: Sequence[Ready]) -> list[Ready]:
             mail = run.mail(rows, "claimed", approved)
         if rows and mail is not None:
             found.append(Ready(rows, mail))
+    return found
+
+
+def _counted(run: Round, mine: Sequence[Ready]) -> list[Ready]:
+    """Those mails that the limits have counted; another sender may have taken the last places since we looked."""
+    found = []
+    for one, no in zip(mine, run.allowance.take([one.rows[0] for one in mine], run.at), strict=True):
+        if no is None:
+            found.append(one)
+        for row in one.rows if no is not None else ():
+            run.end(row, no.state, no.why, before="claimed")  # type: ignore[union-attr]
     return found
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from outreach.channels.dkim_signing import Signer
     from outreach.context import Sender
     from outreach.doubts import Doubts
+    from outreach.limits import Limits
     from outreach.round import SendReport
 
 EVERY_SECONDS = 2.0
@@ -93,6 +94,17 @@ def doubts_of(book: "Rulebook | None") -> "Doubts":
 def only_to(found: Settings) -> tuple[str, ...]:
     """The domains that mails may go to; empty: all."""
     return tuple(name.strip().lower() for name in found.only_to.split(",") if name.strip())
+
+
+def limits_of(found: Settings) -> "Limits":
+    """How many mails may leave, as the settings say it."""
+    from outreach.limits import Limits, read_per_domain, read_rate, read_warm_up
+
+    return Limits(
+        rate=read_rate(found.rate) if found.rate is not None else (),
+        per_domain=read_per_domain(found.per_domain) if found.per_domain is not None else (),
+        warm_up=read_warm_up(found.warm_up) if found.warm_up is not None else (),
+    )
 
 
 def guard_of(store: "Store", book: "Rulebook | None", at: "Instant") -> "Guard | None":

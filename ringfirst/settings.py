@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
 from email.utils import parseaddr
 from pathlib import Path
@@ -15,6 +15,7 @@ from engine.errors import UsageError
 from outreach.addresses import clean_address
 from outreach.channels.sendgrid_account import Region
 from outreach.channels.smtp_server import Security
+from outreach.limits import read_per_domain, read_rate, read_warm_up
 from streams.settings import KafkaSettings, Mechanism, Topics
 
 PREFIX = "RINGFIRST_"
@@ -96,6 +97,16 @@ def _selector(text: str) -> str:
     return text
 
 
+def _limited(read: Callable[[str], object]) -> Callable[[str], str]:
+    """Make a check of what ``read`` can read; the text stays as it is."""
+
+    def checked(text: str) -> str:
+        read(text)
+        return text
+
+    return checked
+
+
 def _name(text: str) -> str:
     if not _TOPIC.fullmatch(text):
         raise ValueError("Kafka takes no such name; use letters, digits, dot, dash and underscore, at most 249")
@@ -127,6 +138,8 @@ class Settings(BaseModel):
     ``sendgrid_key`` lets SendGrid take them, in the ``sendgrid_region`` of the account; ``sendgrid_url``: elsewhere.
     ``sendgrid_webhook_key`` is the public key by which what SendGrid tells of mails is known to come from it.
     ``only_to`` are the domains that mails may go to, with commas.
+    ``rate`` is how many mails leave (``14 per 1s``), ``per_domain`` how many to each domain (``a.example = 9 per 1h``,
+    ``*`` for each other one), ``warm_up`` how many on each of the first days of a sender's domain (``50, 100, 200``).
     ``host``, ``port`` and ``token`` are the embedded server's; ``allowed_hosts`` are names it answers to, with commas.
     ``health`` is where a worker shows how it is (``host:port``; port 0 takes a free one), ``log`` how all of them log.
     ``web`` is where customers and providers come in (``host:port``), ``public_url`` how links in mails lead there.
@@ -158,6 +171,9 @@ class Settings(BaseModel):
     sendgrid_webhook_key: str | None = None
     sendgrid_url: Annotated[str, AfterValidator(_api)] | None = None
     only_to: str = ""
+    rate: Annotated[str, AfterValidator(_limited(read_rate))] | None = None
+    per_domain: Annotated[str, AfterValidator(_limited(read_per_domain))] | None = None
+    warm_up: Annotated[str, AfterValidator(_limited(read_warm_up))] | None = None
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=MOST_PORTS)] = 8484
     token: SecretStr | None = None

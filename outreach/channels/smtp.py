@@ -112,7 +112,8 @@ class SmtpChannel:
             raise DeliveryError(f"smtp: the connection broke before the mail; {_told(err)}", "down") from err
         if code != _OK:
             self._close()
-            raise DeliveryError(f"smtp: the server does not take our sender's address ({_reply(code, text)})", "down")
+            message = f"smtp: the server does not take our sender's address ({_reply(code, text)})"
+            raise DeliveryError(message, "down", ours=code in _NEVER)
         return connection
 
     def _connected(self) -> smtplib.SMTP:
@@ -135,20 +136,20 @@ class SmtpChannel:
             self._close()
             reply = _reply(err.smtp_code, _bytes(err.smtp_error))
             message = f"smtp: {where} does not let us in ({reply}); look at RINGFIRST_SMTP_USER and its password"
-            raise DeliveryError(message, "down") from err
+            raise DeliveryError(message, "down", ours=err.smtp_code in _NEVER) from err
         except ssl.SSLError as err:
             self._close()
             message = f"smtp: {where} cannot be trusted; {err.reason or 'TLS failed'}; look at RINGFIRST_SMTP_CA"
-            raise DeliveryError(message, "down") from err
+            raise DeliveryError(message, "down", ours=isinstance(err, ssl.SSLCertVerificationError)) from err
         except smtplib.SMTPNotSupportedError as err:
             self._close()
             lacks = str(err).rstrip(".")
             message = f"smtp: {where}: {lacks}; RINGFIRST_SMTP_SECURITY can be tls, or none in a network of your own"
-            raise DeliveryError(message, "down") from err
+            raise DeliveryError(message, "down", ours=True) from err
         except UnicodeError as err:  # smtplib speaks ASCII: not a word of a mail was said yet
             self._close()
             message = f"smtp: {where}: host, RINGFIRST_SMTP_USER or its password has a letter that is not ASCII"
-            raise DeliveryError(message, "down") from err
+            raise DeliveryError(message, "down", ours=True) from err
         except (smtplib.SMTPException, OSError) as err:
             self._close()
             raise DeliveryError(f"smtp: {where} cannot be reached; {_told(err)}", "down") from err

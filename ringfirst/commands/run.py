@@ -79,13 +79,13 @@ def _address(found: "Settings", host: str | None, port: int | None) -> "Address"
 
 def _post(found: "Settings", folder: "Folder", outbox: Path | None) -> "Post":
     from ringfirst.answers import talk
-    from ringfirst.leaving import channel_of, only_to
+    from ringfirst.leaving import channel_of, limits_of, only_to
     from ringfirst.server.lifecycle import Post
 
     sender, ours = sender_of(found)
     if not ours:
         talk(f"no sender is set: the mails carry an example, {sender.address}; set RINGFIRST_SENDER")
-    return Post(folder.sent_templates, channel_of(found, sender, outbox), sender, only_to(found))
+    return Post(folder.sent_templates, channel_of(found, sender, outbox), sender, only_to(found), limits_of(found))
 
 
 def _log(form: "LogFormat") -> None:

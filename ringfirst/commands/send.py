@@ -163,7 +163,7 @@ def _send(
 ) -> "SendReport":
     from outreach.sender import send_due
     from ringfirst.intake import now
-    from ringfirst.leaving import doubts_of, guard_of, only_to
+    from ringfirst.leaving import doubts_of, guard_of, limits_of, only_to
     from ringfirst.owners import owner_name
 
     moment = now() if at is None else at
@@ -177,6 +177,8 @@ def _send(
         policy=book.policy if book else None,
         doubts=doubts_of(book),
         only_to=only_to(found),
+        limits=limits_of(found),
+        patient=live,
         guard=guard_of(store, book, moment),
         live=live or not channel.local,
         seconds=seconds,

@@ -15,6 +15,7 @@ from engine.rulebook.book import Rulebook
 from engine.store import Store
 from outreach.channel import Channel
 from outreach.context import Sender
+from outreach.limits import Limits
 from outreach.templates import Template
 from ringfirst.leaving import doubts_of, guard_of
 from ringfirst.reporting import Rounds
@@ -45,6 +46,7 @@ class Post:
     channel: Channel
     sender: Sender
     only_to: tuple[str, ...] = ()
+    limits: Limits | None = None
 
 
 @dataclass(frozen=True)
@@ -134,6 +136,7 @@ class _Server:
                 policy=book.policy,
                 doubts=doubts_of(book),
                 only_to=post.only_to,
+                limits=post.limits,
                 guard=lambda at: guard_of(store, book, at),
                 reports=Rounds(store, lambda: book),
             )

@@ -12,6 +12,7 @@ from outreach.breaker import Guard
 from outreach.channel import Channel
 from outreach.context import Sender
 from outreach.doubts import Doubts
+from outreach.limits import Limits
 from outreach.sender import send_due
 from outreach.templates import Template
 from ringfirst.intake import now
@@ -45,13 +46,14 @@ class Sending(threading.Thread):
         policy: Policy | None = None,
         doubts: Doubts | None = None,
         only_to: Collection[str] = (),
+        limits: Limits | None = None,
         guard: Callable[[Instant], Guard | None] = lambda _: None,
         reports: Rounds | None = None,
     ) -> None:
         super().__init__(name="sender", daemon=True)
         self._store, self._templates, self._channel, self._sender = store, templates, channel, sender
         self._health, self._metrics, self._policy, self._only_to = health, metrics, policy, only_to
-        self._doubts = doubts
+        self._doubts, self._limits = doubts, limits
         self._guard = guard
         self._reports = reports
         self._stopping = threading.Event()
@@ -87,6 +89,8 @@ class Sending(threading.Thread):
             policy=self._policy,
             doubts=self._doubts,
             only_to=self._only_to,
+            limits=self._limits,
+            patient=True,
             guard=self._guard(at),
             live=True,
             seconds=ROUND_SECONDS,

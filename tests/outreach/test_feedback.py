@@ -352,7 +352,8 @@ def test_where_one_mail_after_the_other_is_in_doubt_the_rest_waits(
     fake.mode = lambda _: "500-before"
     with pytest.raises(DeliveryError, match="3 mails one after the other") as caught:
         sent(store, templates, fake)
-    assert (fake.requests, caught.value.wait_seconds) == (MOST_DOUBTS, 60.0)
+    assert fake.requests == MOST_DOUBTS
+    assert 30 <= (caught.value.wait_seconds or 0) <= 36
     states = [row.state for row in store.outreach()]
     assert (states.count("in_doubt"), states.count("queued")) == (MOST_DOUBTS, 9 - MOST_DOUBTS)
 
