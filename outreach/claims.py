@@ -64,7 +64,7 @@ class _Batch:
 
     def _watch(self, first: OutreachRow) -> Watch | None:
         """What is counted of a rule whose mail nobody has approved."""
-        if first.mode == "review" or first.outreach_id in self._run.approvals:
+        if self._run.needs_word(first):
             return None
         return watch_of(first, self._run.post.policy, self._run.guard, at=self.at)
 

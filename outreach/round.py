@@ -201,9 +201,13 @@ class Round:
 
     def approved(self, rows: Sequence[OutreachRow]) -> dict[str, Approval]:
         """What was approved of a mail in hand: nobody changes that any more. Few mails are asked for it."""
-        if any(row.mode == "review" or row.outreach_id in self.approvals for row in rows):
+        if any(self.needs_word(row) for row in rows):
             return self.store.approvals([row.outreach_id for row in rows])
         return {}
+
+    def needs_word(self, row: OutreachRow) -> bool:
+        """Does a row leave by a word of approval?"""
+        return row.mode == "review" or row.outreach_id in self.approvals
 
     def mail(self, rows: Sequence[OutreachRow], state: str, known: dict[str, Approval]) -> Outgoing | None:
         """The mail of these rows, in the words that were approved if it needs that; None: it does not leave."""

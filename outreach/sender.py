@@ -255,11 +255,11 @@ def _claimed(run: Round, ready: Sequence[Ready]) -> list[Ready]:
     found: list[Ready] = []
     for one, ours in zip(ready, claim(run, [one.rows for one in ready]), strict=True):
         rows = [row for row in ours if not _gone(run, row)]
-        approved = run.approved(rows) if rows else {}
-        mail = one.mail if len(rows) == len(one.rows) and not approved else None
-        if rows and mail is None:
-            mail = run.mail(rows, "claimed", approved)
-        if rows and mail is not None:
+        if not rows:
+            continue
+        same = len(rows) == len(one.rows) and not any(run.needs_word(row) for row in rows)
+        mail = one.mail if same else run.mail(rows, "claimed", run.approved(rows))
+        if mail is not None:
             found.append(Ready(rows, mail))
     return found
 

@@ -107,6 +107,28 @@ def test_nothing_in_review_leaves_and_nothing_that_was_never_approved(store, tem
         assert (only(store).state, only(store).why) == ("in_review", NOT_APPROVED)
 
 
+def test_an_approval_that_is_gone_when_the_mail_is_claimed_lets_nothing_leave(store, templates):
+    """It goes when somebody is forgotten who stands in the words, while a sender is at work."""
+    keep(store, planned(mode="review"))
+    assert approved(store, templates) == [None]
+
+    class Forgetting:
+        """A store in which approvals are gone after they were asked for once."""
+
+        asked = 0
+
+        def __getattr__(self, name):
+            return getattr(store, name)
+
+        def approvals(self, ids):
+            self.asked += 1
+            return store.approvals(ids) if self.asked == 1 else {}
+
+    channel = Remote()
+    sent(Forgetting(), templates, channel)
+    assert (channel.mails, only(store).state, only(store).why) == ([], "in_review", NOT_APPROVED)
+
+
 def test_another_decision_that_joins_a_mail_brings_it_back_into_review(store, templates):
     keep(store, orientation("m1", "2026-03-12T09:00:00Z", mode="review"))
     approved(store, templates)
