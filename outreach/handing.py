@@ -7,6 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
 from typing import NamedTuple
 
+import msgspec
+
 from engine.decision import MailState
 from engine.feedback import Step
 from engine.instants import Instant
@@ -57,6 +59,11 @@ class Hand:
         if self._threads is not None:
             self._threads.shutdown()
 
+    def dated(self, mails: Sequence[Ready]) -> list[Ready]:
+        """The mails with the instant at which they are handed over, which their rows keep: the same bytes again."""
+        at = self._run.at
+        return [Ready(rows, msgspec.structs.replace(mail, dated=at)) for rows, mail in mails]
+
     def posting(self, mails: Sequence[Ready], before: MailState) -> list[bool]:
         """Write down that mails are about to be handed over, each whole or not at all; False: one must not be.
 
@@ -90,7 +97,7 @@ class Hand:
 
         return Move(
             steps=tuple(Step(outreach_id=row.outreach_id, before=(before,), after="posting", why=note) for row in rows),
-            at=run.at,
+            at=run.at if mail.dated is None else mail.dated,
             known={"channel": run.channel.name, "message_id": mail.message_id},
             sent=kept(rows, mail) if run.post.sender.keep_sent_days else None,
             reader=None if first.audience == "staff" else Reader(first.account_id, first.to, traits.get("email")),

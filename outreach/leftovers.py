@@ -3,6 +3,8 @@
 import re
 from collections.abc import Callable, Sequence
 
+import msgspec
+
 from engine.instants import Instant
 from engine.left_behind import WHY
 from engine.store import NOTE, OutreachRow, Standing
@@ -53,7 +55,7 @@ def send_again(run: Round, hand: Hand, mails: Sequence[Sequence[OutreachRow]], s
         no = next(filter(None, (_against(run, row) for row in group)), None)
         if no is None:
             mail = run.mail(group, "in_doubt", run.approved(group))
-            ready = [Ready(group, mail)] if mail is not None else []
+            ready = hand.dated([Ready(group, mail)]) if mail is not None else []
             if ready and run.allowance.take([group[0]], run.at) == [None] and hand.posting(ready, "in_doubt")[0]:
                 hand.over(ready)
         elif no.state != "held":
@@ -78,7 +80,7 @@ def _settle(run: Round, hand: Hand, rows: Sequence[OutreachRow], channel: str, m
             return
         mail = run.mail(rows, "posting", run.approved(rows))
         if mail is not None:
-            hand.over([Ready(rows, mail)])
+            hand.over([Ready(rows, msgspec.structs.replace(mail, dated=rows[0].state_at))])
     else:
         for row in rows:
             run.give_up(row, "in_doubt", WHY)

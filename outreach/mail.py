@@ -23,6 +23,7 @@ class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
 
     ``mail_id`` is its (first) outreach id; ``to`` and ``sender`` are addresses as they go on the wire, and the names
     beside them are harmless in a header. ``headers`` are those beside From, To, Reply-To, Subject, Message-ID and Date.
+    ``dated`` is when it was handed over, as its row says (None: it leaves when it is due): clients sort by that.
     """
 
     mail_id: str
@@ -38,10 +39,11 @@ class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
     text: str
     html: str
     headers: tuple[tuple[str, str], ...] = ()
+    dated: Instant | None = None
 
     @property
     def raw(self) -> bytes:
-        """All of its bytes: text first (flowed), then HTML, quoted-printable, dated ``due_at``; the same each time."""
+        """All of its bytes: text first (flowed), then HTML, quoted-printable; the same each time."""
         return _raw(self)
 
 
@@ -50,7 +52,7 @@ def _raw(mail: Outgoing) -> bytes:
     """Made once for what is kept and what is handed over."""
     head = [
         header("Message-ID", mail.message_id),
-        header("Date", format_datetime(to_datetime(mail.due_at))),
+        header("Date", format_datetime(to_datetime(mail.due_at if mail.dated is None else mail.dated))),
         mailboxes("From", [(mail.sender_name, mail.sender)]),
         mailboxes("To", [(mail.to_name, mail.to)]),
         *([mailboxes("Reply-To", [("", one) for one in mail.reply_to])] if mail.reply_to else []),

@@ -229,6 +229,7 @@ def _leave(run: Round, hand: Hand, batch: Sequence[Sequence[OutreachRow]], over:
             for row in (row for one in mine[number:] for row in one.rows):
                 run.move(row, "claimed", "queued")
             break
+        group = hand.dated(group)
         posted = hand.posting(group, "claimed")
         for one in (one for one, done in zip(group, posted, strict=True) if not done):
             # A stop came in between, the reader has changed or wants no mail, or another sender was faster.

@@ -1,12 +1,18 @@
 """What was sent is kept to the byte, for as long as somebody wants it."""
 
+from email import message_from_bytes
+from email.utils import parsedate_to_datetime
+
+import pytest
 from msgspec.structs import replace
 
-from engine.instants import DAY, MINUTE
+from engine.instants import DAY, HOUR, MINUTE, to_datetime
 from outreach.channel import DeliveryError
+from outreach.channels.file import FileChannel
 from outreach.channels.memory import MemoryChannel
 from outreach.sender import send_due
 from tests.outreach.given import ADA, DUE, POLICY, SENDER, keep, planned
+from tests.outreach.test_sender import Dying, Killed, sent
 
 
 def send(store, templates, channel, *, at=DUE, days=365):
@@ -61,3 +67,25 @@ def test_nothing_is_kept_when_nobody_wants_it(store, templates):
     assert send(store, templates, channel, days=0).mails == 1
     (row,) = store.outreach()
     assert (row.state, store.sent(row.outreach_id)) == ("accepted", None)
+
+
+def test_a_mail_is_dated_when_it_leaves_and_not_when_it_was_due(store, templates):
+    keep(store, planned(expires_at=DUE + 3 * DAY))
+    channel = MemoryChannel()
+    sent(store, templates, channel, at=DUE + 2 * HOUR + 1234)
+    (left,) = channel.mails
+    assert parsedate_to_datetime(message_from_bytes(left.raw)["Date"]) == to_datetime(DUE + 2 * HOUR + 1000)
+    row = store.outreach()[0]
+    posting = next(one for one in store.changes(row.outreach_id) if one.after == "posting")
+    assert left.dated == posting.at
+    assert store.sent(row.outreach_id) == left.raw
+
+
+def test_a_mail_that_a_crash_left_half_done_is_written_again_with_the_date_it_had(store, templates, tmp_path):
+    keep(store, planned(expires_at=DUE + 3 * DAY))
+    with pytest.raises(Killed):
+        sent(Dying(store, 2, after=True), templates, FileChannel(tmp_path), at=DUE + HOUR)
+    sent(store, templates, FileChannel(tmp_path), at=DUE + 2 * HOUR)
+    (file,) = tmp_path.glob("*.eml")
+    assert parsedate_to_datetime(message_from_bytes(file.read_bytes())["Date"]) == to_datetime(DUE + HOUR)
+    assert store.sent(store.outreach()[0].outreach_id) == file.read_bytes()
