@@ -15,6 +15,7 @@ from engine.errors import TemplateError
 from engine.instants import from_datetime, parse_iso
 from engine.zones import Zone, valid_zone, zone
 from outreach.locales import LOCALE, OURS, language
+from outreach.units import lasting_text, short_number_text, unit_text
 from outreach.writing import (
     both_text,
     clock_text,
@@ -125,6 +126,25 @@ def plural(context: Context, value: Any, one: str, many: str | None = None, **fo
 
 
 @pass_context
+def unit(context: Context, value: Any, one: Any) -> str:
+    """Write a number with its unit, given as one of them: ``24 hours``; without a unit the number alone."""
+    _known(one)
+    return unit_text(_exact(value), str(one), _locale(context))
+
+
+@pass_context
+def lasting(context: Context, value: Any, days: bool = True) -> str:  # noqa: FBT001, FBT002 - as templates write it
+    """Write hours as how long something took: ``7 minutes``, ``33.5 hours``, with ``days`` also ``3.5 days``."""
+    return lasting_text(_exact(value), _locale(context), days=days is True)
+
+
+@pass_context
+def short_number(context: Context, value: Any) -> str:
+    """Write a number where there is little room: ``12.3K``."""
+    return short_number_text(_exact(value), _locale(context))
+
+
+@pass_context
 def listed(context: Context, value: Any) -> str:
     """Put a list of texts together as a sentence does: ``Ada, Grace, and Edsger``; at most 1,000 of them."""
     parts = _texts(value, "listed")
@@ -214,6 +234,9 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "money": money,
     "percent": percent,
     "plural": plural,
+    "unit": unit,
+    "lasting": lasting,
+    "short_number": short_number,
     "listed": listed,
     "safe_url": safe_url,
     "join": join,

@@ -1,6 +1,5 @@
 """What the template of a report is told: its figures, with the names of periods in the reader's language."""
 
-from datetime import date
 from functools import lru_cache
 from typing import Any
 
@@ -8,6 +7,7 @@ from engine.errors import UsageError
 from engine.reports.periods import Period, read_period
 from engine.rulebook.words import COMPARISONS
 from engine.zones import date_of
+from outreach.report_blocks import blocks_context
 
 BEFORE = COMPARISONS[0]
 _DAY = len("2026-03-02")
@@ -15,29 +15,48 @@ _SHOWN = 3
 """Values of a mail: it is read in ten seconds, and the rest stands where it can be traced."""
 
 
-def report_context(found: dict[str, Any], locale: str) -> dict[str, Any]:
-    """What a template is told of a report: figures as they were computed, periods with their names in the locale."""
+def report_context(found: dict[str, Any], locale: str, *, link: str | None = None) -> dict[str, Any]:
+    """What a template is told of a report: figures as they were computed, periods with their names in the locale.
+
+    ``link`` leads to the page that says how everything was counted. Raises ``UsageError`` where nothing is known.
+    """
     period = read_period(found["period"]["name"])
     money = found["total"][0] if len(found["total"]) == 1 and found["total"][0]["amount"] > 0 else None
     values = [_value(one, locale) for one in found["values"] if one["amount"] is not None]
     if not values:
         raise UsageError(f"report {found['report']}: none of its values is known for {period.name}; there is no mail")
     price = found["price"] if found["price"] and found["price"]["amount"] is not None else None
+    paid = None if price is None else {"amount": price["amount"], "currency": price["currency"]}
     return {
         "title": found["title"] or found["report"],
         "label": period_label(period, locale, short=False),
+        "before": period_label(period.before(), locale, short=False),
         "first_day": found["period"]["first_day"],
         "last_day": found["period"]["last_day"],
         "since": found["period"]["known_since"][:_DAY],
         "money": money,
+        "times": found["value_to_price"] if money else None,
         "total_ever": [one for one in found["total_ever"] if one["amount"] > 0],
-        "price": price,
-        "assumptions": [
-            *(one["assumption"] for one in found["values"] if one["assumption"]),
-            *unpriced(found["values"]),
-        ],
+        "price": paid,
+        "assumptions": [_assumed(one) for one in found["values"] if one["assumed"]],
+        "unpriced": unpriced(found["values"]),
         "lead": {key: values[0][key] for key in ("label", "unit", "amount")},
         "figures": values[:_SHOWN],
+        **blocks_context(found),
+        "link": link,
+    }
+
+
+def _assumed(one: dict[str, Any]) -> dict[str, Any]:
+    """How the money of a value comes about: a rate of ours, one that the account told, or a sum."""
+    assumed = one["assumed"]
+    return {
+        "label": one["label"],
+        "rate": assumed.get("rate"),
+        "currency": assumed["currency"],
+        "unit": assumed.get("unit"),
+        "told": bool(assumed.get("trait")),
+        "sum": assumed.get("sum", "").replace("_", " ") or None,
     }
 
 
@@ -61,17 +80,34 @@ def period_label(period: Period, locale: str, *, short: bool) -> str:
     """
     from babel.dates import format_skeleton  # noqa: PLC0415 - it takes long to import
 
-    day: date = date_of(period.first)
     if period.unit == "week":
         return period.name
     skeleton = "yQQQ" if period.unit == "quarter" else "yMMM" if short else "yMMMM"
-    return format_skeleton(skeleton, day, locale=locale.replace("-", "_"))
+    return format_skeleton(skeleton, date_of(period.first), locale=locale.replace("-", "_"))
+
+
+@lru_cache(maxsize=1024)
+def bar_label(period: Period, locale: str) -> str:
+    """The name of a period below a narrow bar, without its year.
+
+    >>> [bar_label(read_period(one), "de") for one in ("2026-10", "2026-Q3", "2026-W40")]
+    ['Okt', 'Q3', 'W40']
+    """
+    from babel.dates import format_date  # noqa: PLC0415 - it takes long to import
+
+    if period.unit == "week":
+        return period.name.partition("-")[2]
+    form = "QQQ" if period.unit == "quarter" else "LLL"
+    return format_date(date_of(period.first), form, locale=locale.replace("-", "_"))
 
 
 def _value(one: dict[str, Any], locale: str) -> dict[str, Any]:
     """A known value, its last periods, and the one before; a period of which it is unknown is left out."""
     series = [
-        {"label": period_label(read_period(step["period"]), locale, short=True), "amount": step["amount"]}
+        {
+            "short": bar_label(read_period(step["period"]), locale),
+            "amount": step["amount"],
+        }
         for step in one["series"]
         if step["amount"] is not None
     ]

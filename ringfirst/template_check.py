@@ -10,19 +10,23 @@ from engine.rulebook.reporting import NOTE_TEMPLATE, TEMPLATE
 from engine.rulebook.spec import Measure, Outreach, Rule
 from outreach.examples import check_example
 from outreach.finding import error
+from outreach.report_names import NAMES
 from outreach.template import Template, every_variant
 from outreach.templates import check_template
 from ringfirst.rulebooks import Folder, shipped
 
 ALWAYS = frozenset({"account.id", "why", "title", "owner", "rule", "you.id", "you.email"})
 """Names that every mail gets, whatever its rule."""
+_OF_RULES = frozenset({"why", "title", "owner"})
 
 
 def check_templates(book: Rulebook | None, folder: Folder) -> list[Finding]:
     """Everything found in the templates alone, in their examples, and in them together with each rule of ``book``."""
     templates, found = folder.mail_templates
     examples = [one for template in templates.values() for one in check_example(template)]
-    return [*found, *examples, *(_with_rules(book, templates) if book is not None else ())]
+    if book is None:
+        return [*found, *examples]
+    return [*found, *examples, *_with_rules(book, templates), *_with_reports(book, templates)]
 
 
 def _with_rules(book: Rulebook, templates: Mapping[str, Template]) -> Iterator[Finding]:
@@ -36,6 +40,17 @@ def _with_rules(book: Rulebook, templates: Mapping[str, Template]) -> Iterator[F
         found = check_template(template, names, subject=kind, must_use_plural=must)
         for one in (*found, *_names_people(book, rule, rule.outreach, template)):
             yield msgspec.structs.replace(one, message=f"rule {rule.id}: {one.message}")
+
+
+def _with_reports(book: Rulebook, templates: Mapping[str, Template]) -> Iterator[Finding]:
+    """The template of a report that is only looked at, against what it is given; one that is sent is a rule."""
+    report = next((one for one in book.reports if one.sending is None), None)
+    if report is None or TEMPLATE not in templates:
+        return
+    names = {*ALWAYS, *NAMES, *_person("you", book), *(f"account.{name}" for name in book.account_attributes)}
+    for one in check_template(templates[TEMPLATE], names - _OF_RULES):
+        message = one.message.replace("the rule does not give it to its template", "no report gives it to its template")
+        yield msgspec.structs.replace(one, message=f"report {report.id}: {message}")
 
 
 def _names_people(book: Rulebook, rule: Rule, outreach: Outreach, template: Template) -> Iterator[Finding]:
@@ -83,9 +98,10 @@ def given_names(book: Rulebook, rule: Rule, outreach: Outreach) -> set[str]:
 
 
 def _of_report(outreach: Outreach) -> set[str]:
-    """What a report tells its template, or a note about one: the example of ours holds all of it."""
-    name = TEMPLATE if outreach.audience == "customer" else NOTE_TEMPLATE
-    return set(_within("report", shipped(name)[name].manifest.example["report"]))
+    """What a report tells its template, or a note about one: the example of ours holds all that a note has."""
+    if outreach.audience == "customer":
+        return set(NAMES)
+    return set(_within("report", shipped(NOTE_TEMPLATE)[NOTE_TEMPLATE].manifest.example["report"]))
 
 
 def _within(place: str, value: object) -> Iterator[str]:

@@ -6,11 +6,11 @@ from typing import Any, NamedTuple
 
 from engine.instants import iso
 from engine.numbers import plain
-from engine.reports.figures import Figure, amount_of, figure
+from engine.reports.figures import Figure, Rate, amount_of, figure
 from engine.reports.goals import Goal
 from engine.reports.past import Accounts, Past
 from engine.reports.periods import Period
-from engine.reports.told import amount_json, worth_json
+from engine.reports.told import amount_json, decimal_of, worth_json
 from engine.reports.worths import assumption
 from engine.rulebook.agreed import GOAL
 from engine.rulebook.spec import NamedValue
@@ -92,11 +92,21 @@ def value_json(past: Past, one: Shown) -> dict[str, Any]:
         "amount": amount_json(found.amount),
         "worth": worth_json(found),
         "assumption": assumption(one.value, found.worth.rate if found.worth else None) or None,
+        "assumed": _assumed(one.value, found.worth.rate if found.worth else None),
         "events": len(found.behind),
         "compared": [*(_earlier_json(found, *row) for row in one.earlier), *_against(one)],
         "series": [{"period": period.name, "amount": amount_json(amount)} for period, amount in one.series],
         "ever": {"since": iso(past.since), "amount": amount_json(one.ever.amount), "worth": worth_json(one.ever)},
     }
+
+
+def _assumed(value: NamedValue, rate: Rate | None) -> dict[str, Any] | None:
+    """What ``assumption`` says, in its parts: a rate (``trait``: the account's own), or the property that is summed."""
+    if value.worth is None:
+        return None
+    if rate is None:
+        return {"sum": value.worth.prop, "currency": value.worth.currency or None}
+    return {"rate": decimal_of(rate.amount), "currency": rate.currency, "unit": value.unit, "trait": rate.trait or None}
 
 
 def _against(one: Shown) -> list[dict[str, Any]]:

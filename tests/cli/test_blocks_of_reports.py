@@ -1,18 +1,25 @@
 """What a report says beside its values: adoption, next steps of rules, the contract, and whom to talk to."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from engine.account import in_holdout
+from engine.rulebook.reporting import TEMPLATE
 from engine.rulebook.spec import Rule
+from outreach.report_names import NAMES
+from outreach.reported import report_context
+from outreach.templates import load_templates
 from tests.cli.given import lines
-from tests.cli.test_reports import event
+from tests.cli.test_reports import event, names
 
+ROOT = Path(__file__).resolve().parents[2]
 BOOK = """
 attributes: {account: {modules: list}}
 things:
+  ticket: {id: ticket_id, opened_by: ticket.opened, answered_by: ticket.replied, closed_by: ticket.solved}
   module: {id: feature, each_in: modules, measures: {uses_28d: {count: feature.used, over: 28d}}}
 measures:
   runs: {count: automation.run}
@@ -25,6 +32,9 @@ reports:
   - id: monthly
     period: previous month
     values: [runs, twice]
+    price: mrr
+    compare: [previous period]
+    support: {of: ticket, hours: desk}
     adoption: {people: people, features: module.uses_28d}
     next_steps: {from_rules: [idle, buy-more, never, seats-idle], at_most: 3}
 rules:
@@ -46,11 +56,14 @@ rules:
   - {id: seats-idle, owner: o@ours.example, status: draft, holdout: 50%, when: [seats > 1], next_step: Invite somebody.}
 policy:
   timezone: Europe/Berlin
+  calendars: {desk: {days: mon-fri}}
   staff: {domains: [ours.example], names: {mara@ours.example: Mara Lind}}
 """
 EVENTS = [
     event("l", "account.updated", "2025-12-01T00:00:00Z", None, "other"),
-    event("a", "account.updated", "2026-01-10T09:00:00Z", None, seats=8, owner="mara@ours.example", currency="EUR"),
+    event(
+        "a", "account.updated", "2026-01-10T09:00:00Z", None, seats=8, owner="mara@ours.example", currency="EUR", mrr=9
+    ),
     event("m", "account.updated", "2026-01-10T09:00:01Z", None, modules=["reports", "forecasts", "audits"]),
     event("s", "user.updated", "2026-01-10T09:00:02Z", "s1", email="ann@ours.example"),
     event("r0", "automation.run", "2026-01-12T09:00:00Z"),
@@ -65,6 +78,8 @@ EVENTS = [
     event("f5", "feature.used", "2026-03-03T09:00:00Z", "u1", feature="forecasts"),
     event("r4", "automation.run", "2026-03-10T09:00:00Z", "u1"),
     event("t", "account.updated", "2026-03-20T09:00:00Z", None, modules=["reports", "forecasts"], seats=10),
+    event("g", "goal.set", "2026-01-10T09:00:05Z", None, metric="runs", baseline=0, target=5, due="2026-12-31"),
+    event("o1", "ticket.opened", "2026-03-10T09:00:01Z", "u1", ticket_id="t1"),
     event("z", "account.updated", "2026-04-02T09:00:00Z", None, plan="pro"),
 ]
 
@@ -169,6 +184,28 @@ def test_the_owner_is_named_and_nobody_of_another_house(ask, place):
     )
     ask("import", "more.jsonl")
     assert report(ask)["contact"] is None
+
+
+def test_the_template_is_given_the_names_that_check_knows_and_no_other(ask):
+    told = names(report_context(report(ask, "2026-03"), "en"), "report")
+    assert {one for one in told if not any(other.startswith(f"{one}.") for other in told)} == NAMES
+    example = load_templates(ROOT / "templates")[0][TEMPLATE].manifest.example["report"]
+    assert names(example, "report") <= told
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("{{ report.title }}", "{{ report.titel }}", "unknown name 'report.titel'; no report gives it to its template"),
+        ("{{ step.short }}", "{{ step.shrot }}", "did you mean 'report.figures.series.short'?"),
+        ("{{ report.title }}", "{{ why }}", "report monthly: unknown name 'why'"),
+    ],
+)
+def test_a_template_that_reads_what_no_report_gives_is_found_by_check(run, place, old, new, said):
+    shutil.copytree(ROOT / "templates", place / "templates")
+    body = place / "templates" / TEMPLATE / "body.txt"
+    body.write_text(body.read_text().replace(old, new))
+    assert said in " ".join(run("check", "--rules", ".", code=1).stdout.split())
 
 
 def test_a_person_reads_it_in_lines(run):
