@@ -126,7 +126,7 @@ class Account:
         if recorded.event.type == "account.updated" and self.wanted_zone() is not self.zone:
             self.build(history, at)
         if recorded.event.type == "outreach.sent":
-            self.left(recorded.event, at)
+            self.left(recorded.event.properties.get("outreach_id"), at)
         return self.look(at, happening)
 
     def advance(self, until: Instant) -> list[Fact]:
@@ -653,9 +653,8 @@ class Account:
         for rule_id in [rule_id for rule_id in self.truths if rule_id not in kept]:
             self.truths.pop(rule_id)
 
-    def left(self, event: Event, at: Instant) -> None:
-        """A mail is out: it can no longer be taken back."""
-        gone = event.properties.get("outreach_id")
+    def left(self, gone: object, at: Instant) -> None:
+        """The mail with this id is out, or on its way: it can no longer be taken back."""
         for rule_open in self.open.values():
             for planned in rule_open.values():
                 for mail in planned.mails:

@@ -50,13 +50,17 @@ class Feedback(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):
-    """A mail moves from one of the states ``before`` to ``after``; ``inbox`` (account id, kind, body) goes with it."""
+    """A mail moves from one of the states ``before`` to ``after``; ``inbox`` (account id, kind, body) goes with it.
+
+    ``planned_at`` is the instant of the decision as it was read: of one that was decided anew since then nothing moves.
+    """
 
     outreach_id: str
     before: tuple[MailState, ...]
     after: MailState
     why: str | None = None
     inbox: Letters = ()
+    planned_at: Instant | None = None
 
 
 class MailFact(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,6 +7,7 @@ from engine.account import PORTFOLIO, Account, History
 from engine.decision import Fact
 from engine.going_live import RELEASED, note
 from engine.instants import Instant
+from engine.left_behind import LEAVING
 from engine.log import EngineEntry, Entry, Recorded
 from engine.parts import Parts
 from engine.program import Program
@@ -121,6 +122,9 @@ class Lane:
         if entry.kind in ENDED:
             account.position = entry.position
             account.ended(entry.body)
+        elif entry.kind == LEAVING:
+            account.position = entry.position
+            account.left(entry.body["outreach_id"], entry.recorded_at)
         elif entry.kind == RELEASED:
             account.position = entry.position
             note(account, entry.body)

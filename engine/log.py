@@ -47,6 +47,7 @@ class EngineEntry(msgspec.Struct, frozen=True, gc=False):
     kind and body:
     ``rulebook.activated`` {fingerprint}; ``portfolio.measured`` {at, values: {name: number | null}, things};
     ``outreach.withdrawn`` ``outreach.expired`` ``outreach.rejected`` {decision_id, outreach_id} with an account;
+    ``outreach.leaving`` with the same, once a mail is being handed over that the lane might still take back;
     ``rule.released`` {rule, subject_kind, subject_id, at} with an account, see ``engine.going_live``;
     ``source.late`` {source, why, since}, ``source.well`` {source}. ``account_id`` is None for what concerns the whole
     lane.

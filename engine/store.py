@@ -222,7 +222,8 @@ class Batch(msgspec.Struct):
     ``facts`` are applied in order: a new ``Decision`` is inserted with its mails; one whose id exists is replaced (a
     revival: its mails go back to their first state if still ``withdrawn`` or ``expired``; or a withdrawal: the outcome
     and ``withdrawn_at`` change). ``Ended`` moves one mail from an open state to ``withdrawn`` or ``expired``, ``Held``
-    to ``held``, ``Released`` to its first state; if it is on its way or gone, ``Conflict`` is raised and nothing is
+    to ``held``, ``Released`` to its first state, also one that a sender has claimed: it finds that before it hands the
+    mail over. If it is being handed over or gone, ``Conflict`` is raised and nothing is
     written; one that was ``suppressed``, has ``failed`` or is ``in_doubt`` stays as it is. Mails are made for
     ``planned`` decisions only: ``held``, or ``in_review`` or ``queued`` by their mode. While one is held, the end of
     the hold stands as its ``due_at`` and ``expires_at``, so that no sender lets it leave. With ``history`` true, after
@@ -526,7 +527,8 @@ class Move(msgspec.Struct, frozen=True, kw_only=True):
     ``known`` sets ``channel``, ``message_id`` or ``provider_id`` of them all; ``sent`` is kept with it, in place of
     what was kept of the same mail before. ``reader`` is whom it was written to: then nothing moves when that person has
     another address by now, or was forgotten. ``may`` is asked what the reader of the address with the key ``person``
-    wishes, and nothing moves if it says no; no wish comes or goes meanwhile.
+    wishes, and nothing moves if it says no; no wish comes or goes meanwhile. With ``still`` nothing moves either when
+    the engine has taken a decision in it back: of a mail in doubt the mail itself does not say so.
     """
 
     steps: tuple[Step, ...]
@@ -536,6 +538,7 @@ class Move(msgspec.Struct, frozen=True, kw_only=True):
     reader: Reader | None = None
     person: str = ""
     may: Callable[[Wishes], bool] | None = None
+    still: bool = False
 
 
 class Forgotten(msgspec.Struct, frozen=True):

@@ -68,7 +68,7 @@ class Hand:
         """Write down that mails are about to be handed over, each whole or not at all; False: one must not be.
 
         Asked in the same transaction: the stop switch, whether the reader is still the one whom the mail was written
-        to, and what the reader of the address wishes by now.
+        to, what the reader of the address wishes by now, and whether the decisions are still those that it tells of.
         """
         moves = [self._posting(*one, before) for one in mails]
         return self._run.store.move_mails(moves, at=self._run.at, by=self._run.by, unless_stopped=self._run.kind)
@@ -96,13 +96,17 @@ class Hand:
             return unwanted(first, wishes, run.post.policy, traits) is None
 
         return Move(
-            steps=tuple(Step(outreach_id=row.outreach_id, before=(before,), after="posting", why=note) for row in rows),
+            steps=tuple(
+                Step(outreach_id=row.outreach_id, before=(before,), after="posting", why=note, planned_at=row.at)
+                for row in rows
+            ),
             at=run.at if mail.dated is None else mail.dated,
             known={"channel": run.channel.name, "message_id": mail.message_id},
             sent=kept(rows, mail) if run.post.sender.keep_sent_days else None,
             reader=None if first.audience == "staff" else Reader(first.account_id, first.to, traits.get("email")),
             person=person_of(first, run.post),
             may=wanted,
+            still=before == "in_doubt",
         )
 
     def _given(self, mail: Outgoing) -> Answer:

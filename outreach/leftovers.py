@@ -14,6 +14,7 @@ from outreach.policy import No
 from outreach.round import Round
 from outreach.stops import stopped
 
+GONE = "its reason was gone before it was known whether it had left"
 _POSTED = re.compile(r"by (\S+) as (\S+)")
 
 
@@ -90,8 +91,10 @@ def _against(run: Round, row: OutreachRow) -> No | None:
     """What stands against sending a mail in doubt again."""
     known = run.store.decisions(account_id=row.account_id, rule=row.rule)
     if not any(one.decision_id == row.decision_id and one.outcome == "planned" for one in known):
-        return No("suppressed", "its reason was gone before it was known whether it had left")
+        return No("suppressed", GONE)
     at: Instant = run.at
+    if run.guard.still is not None and run.guard.still(row, at) is not None:
+        return No("suppressed", GONE)  # the engine was told that it is leaving, and takes it back no more
     no = stopped(row, run.stops, run.kind, approved=True) or judge(row, run.post, at=at)
     past = run.store.contacts(row.account_id, person_of(row, run.post), since=at - looks_back(run.post.policy))
     human = [one for one in past if one.channel not in {"mail", NOTE}]

@@ -432,7 +432,7 @@ class ColumnLane(Lane):
         if event.type == "account.updated" and account.wanted_zone() is not account.zone:
             return None
         if event.type == "outreach.sent":
-            account.left(event, happening.now)
+            account.left(event.properties.get("outreach_id"), happening.now)
         late = (
             happening.time < seat.sheet.start
             or first != account.state.first_event

@@ -20,8 +20,8 @@ TAKEN_BACK: frozenset[str] = frozenset({"withdrawn", "expired"})
 """The ends from which a revived decision brings its mail back."""
 UNTOLD: frozenset[str] = frozenset({"suppressed", "failed", "in_doubt"})
 """Ends of a mail of which the engine hears nothing: it may go on holding, or take back, what has come to one."""
-WITH_SENDER: frozenset[str] = frozenset({"claimed", "posting"})
-"""A sender has the mail in hand, or stopped over it: nobody else knows whether it is out."""
+HERE = OPEN_STATES | {"claimed"}
+"""Nothing of the mail is out. Who has claimed it hands over only what is claimed still, and as it was read."""
 ENGINE = "engine"
 _CHUNK = 1_000
 _DUE = (
@@ -146,10 +146,10 @@ class _Desk:
         row = self.mails.get(outreach_id)
         if row is not None and row.state in UNTOLD:
             return None
-        if row is None or row.state not in OPEN_STATES:
+        if row is None or row.state not in HERE:
             found = "is not there" if row is None else f"is {row.state}"
             then = "load the lane again"
-            if row is not None and row.state in WITH_SENDER:
+            if row is not None and row.state == "posting":
                 then = f"{then} when it is settled: by a sender, or within five minutes"
             msg = f"outreach {outreach_id}: it cannot be taken back; it {found}; {then}"
             raise Conflict(msg)

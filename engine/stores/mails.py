@@ -17,7 +17,7 @@ _FIELDS = OutreachRow.__struct_fields__
 _CHANGE = "outreach_id", "seq", "at", "before", "after", "why", "by"
 _CHANGED = sa.insert(outreach_changes)
 _LOCKED = (
-    sa.select(*outreach.c["outreach_id", "state", "steps", "due_at"])
+    sa.select(*outreach.c["outreach_id", "state", "steps", "due_at", "at", "decision_id"])
     .where(outreach.c.outreach_id.in_(sa.bindparam("the_ids", expanding=True)))
     .order_by(outreach.c.outreach_id)
     .with_for_update()

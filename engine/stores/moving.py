@@ -1,14 +1,17 @@
 """Moving many mails in one transaction: each whole, or not at all."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import sqlalchemy as sa
 
+from engine.feedback import Step
 from engine.instants import Instant
 from engine.store import Move
 from engine.stores import arrivals, mails, persons, sent, stops
 from engine.stores.claiming import about
 from engine.stores.driver import Driver
+from engine.stores.tables import decisions
 
 Packed = Mapping[str, Mapping[str, object]]
 """What is to be kept of mails that leave, by the id of the mail."""
@@ -46,6 +49,9 @@ def move(
     there = mails.lock(connection, ids)  # who forgets a person holds these too
     readers = [one.reader for one in moves if one.reader is not None]
     emails = persons.emails_of(connection, ((one.account_id, one.user_id) for one in readers)) if readers else {}
+    taken_back = _taken_back(
+        connection, [there[step.outreach_id] for step in _still(moves) if step.outreach_id in there]
+    )
 
     def goes(one: Move) -> bool:
         reader = one.reader
@@ -53,7 +59,13 @@ def move(
             return False
         if one.may is not None and not one.may(wishes[one.person]):
             return False
-        return all(step.outreach_id in there and there[step.outreach_id].state in step.before for step in one.steps)
+        return all(
+            (row := there.get(step.outreach_id)) is not None
+            and row.state in step.before
+            and step.planned_at in {None, row.at}
+            and row.decision_id not in taken_back
+            for step in one.steps
+        )
 
     done = [is_free and goes(one) for is_free, one in zip(free, moves, strict=True)]
     moved = [(number, one) for number, one in enumerate(moves) if done[number]]
@@ -71,6 +83,18 @@ def move(
     if letters:
         arrivals.put_inbox(connection, driver, letters, lanes=lanes, at=at)
     return done
+
+
+def _still(moves: Sequence[Move]) -> list[Step]:
+    return [step for one in moves if one.still for step in one.steps]
+
+
+def _taken_back(connection: sa.Connection, rows: Sequence["sa.Row[Any]"]) -> frozenset[str]:
+    """The decisions of these mails that are planned no more; whoever takes one back holds its mails before that."""
+    c = decisions.c
+    ids = {row.decision_id for row in rows}
+    query = sa.select(c.decision_id).where(c.decision_id.in_(ids), c.outcome != "planned")
+    return frozenset(connection.execute(query).scalars()) if ids else frozenset()
 
 
 def _not_stopped(

@@ -191,16 +191,33 @@ def test_a_mail_that_is_out_is_not_taken_back_by_older_events(store: Store) -> N
     assert replay.verify(store) == {"events": 5, "decisions": 1, "missing": 0, "extra": 0, "different": 0}
 
 
-def test_a_mail_that_somebody_is_sending_stops_the_batch_whole(store: Store) -> None:
+def test_a_mail_that_somebody_has_claimed_is_taken_back_before_it_is_handed_over(store: Store) -> None:
     at = MONDAY + 12 * HOUR
     live(store, [champion(), *uses(2, at)])
     (mail,) = store.outreach()
     assert store.move(mail.outreach_id, ["queued"], "claimed", at=WALL, by="test")
+    live(store, [event("t1", "ticket.opened", at + HOUR, ticket_id="t1")])
+    assert (outcomes(store), store.outreach()[0].state) == ([("busy", "withdrawn")], "withdrawn")
+    assert not store.move(mail.outreach_id, ["claimed"], "posting", at=WALL, by="test"), "its sender finds that"
+    assert replay.verify(store)["different"] == 0
+
+
+def test_a_mail_that_is_just_being_handed_over_stops_its_lane_for_no_longer_than_loading_it_takes(
+    store: Store,
+) -> None:
+    at = MONDAY + 12 * HOUR
+    live(store, [champion(), *uses(2, at)])
+    (mail,) = store.outreach()
     keeper = Keeper(store, book_of(BOOK), "test", at=WALL)
+    assert store.move(mail.outreach_id, ["queued"], "posting", at=WALL, by="test")
     with pytest.raises(Conflict):
         keeper.take([event("t1", "ticket.opened", at + HOUR, ticket_id="t1")], at=WALL)
     keeper.abandon()
     assert store.count_events() == 3
+    live(store, [event("t1", "ticket.opened", at + HOUR, ticket_id="t1")])
+    assert (outcomes(store), store.outreach()[0].state) == ([("busy", "planned")], "posting")
+    for plain in (False, True):
+        assert replay.verify(store, plain=plain)["different"] == 0
 
 
 def test_a_rejected_mail_gives_its_occasion_back_and_is_not_asked_for_again(store: Store) -> None:

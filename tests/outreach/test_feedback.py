@@ -5,13 +5,15 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
 import pytest
 
 from engine.instants import DAY, HOUR, MINUTE, SECOND
 from engine.lanes import lane_of
 from engine.rulebook.spec import Topics
-from engine.store import ALL_TOPICS
+from engine.store import ALL_TOPICS, Stop
 from outreach.addresses import address_key
+from outreach.breaker import Guard
 from outreach.channel import DeliveryError
 from outreach.channels.sendgrid import SendGridChannel
 from outreach.channels.sendgrid_account import SendGridAccount
@@ -21,7 +23,7 @@ from outreach.feedback import by_topic, settle, stopping, suppressing
 from outreach.handing import MOST_DOUBTS
 from outreach.sender import send_due
 from tests.fakes.sendgrid import KEY, FakeSendGrid, serving
-from tests.outreach.given import ADA, DUE, POLICY, SENDER, keep, only, planned
+from tests.outreach.given import ADA, DUE, POLICY, SENDER, Deciding, keep, only, planned
 
 LATER = DUE + WAIT
 
@@ -320,17 +322,51 @@ def test_what_is_sent_again_is_asked_again_whether_it_may(
     in_doubt(store, templates, fake, "500-before", fact)
     at = DUE + 10 * HOUR if change == "night" else LATER
     if change == "gone":
-        import msgspec
-
         keep(store, msgspec.structs.replace(fact, outcome="withdrawn", withdrawn_at=DUE))
     if change == "address":
         store.suppress(address_key(store.key, ADA["email"]), reason="complained", at=DUE)
     if change == "stopped":
-        from engine.store import Stop
-
         store.stop(Stop("all", "", DUE, "ann", "x"))
     sent(store, templates, fake, at=at, doubts=Doubts(rules={"orientation-tomorrow": "resend"}))
     assert (only(store).state, fake.ids()) == (state, [])
+
+
+def person(store: Any) -> str:
+    return address_key(store.key, ADA["email"])
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        pytest.param(lambda store, _: store.suppress(person(store), reason="complained", at=DUE), id="suppressed"),
+        pytest.param(
+            lambda store, _: store.choose(person(store), {ALL_TOPICS: "out"}, at=DUE, by="page"), id="unsubscribed"
+        ),
+        pytest.param(lambda store, _: store.stop(Stop("all", "", DUE, "ann", "x")), id="stopped"),
+        pytest.param(
+            lambda store, _: keep(store, people={"u1": {"email": "b@acme.example"}}, accounts=["acme"]), id="moved"
+        ),
+        pytest.param(
+            lambda store, fact: keep(store, msgspec.structs.replace(fact, outcome="withdrawn", withdrawn_at=DUE)),
+            id="taken back",
+        ),
+    ],
+)
+def test_a_door_that_closes_right_before_a_mail_is_sent_again_keeps_it_here(
+    store: Any, templates: Any, fake: FakeSendGrid, act: Any
+) -> None:
+    fact = planned(expires_at=DUE + 2 * DAY)
+    in_doubt(store, templates, fake, "500-before", fact)
+    doubts = Doubts(rules={"orientation-tomorrow": "resend"})
+    sent(Deciding(store, 1, lambda: act(store, fact)), templates, fake, at=LATER, doubts=doubts)
+    assert (only(store).state, fake.ids()) == ("in_doubt", [])
+
+
+def test_a_mail_in_doubt_whose_reason_is_gone_is_not_sent_again(store: Any, templates: Any, fake: FakeSendGrid) -> None:
+    in_doubt(store, templates, fake, "500-before", planned(expires_at=DUE + 2 * DAY))
+    doubts, guard = Doubts(rules={"orientation-tomorrow": "resend"}), Guard(still=lambda _row, _at: "no longer true")
+    sent(store, templates, fake, at=LATER, doubts=doubts, guard=guard)
+    assert (only(store).state, fake.ids()) == ("suppressed", [])
 
 
 def test_word_of_a_mail_that_was_sent_again_comes_too_late_to_send_it_a_third_time(

@@ -21,6 +21,7 @@ from engine.lanes import lane_of
 from engine.store import (
     ALL_TOPICS,
     Chosen,
+    Move,
     Note,
     Offset,
     Share,
@@ -487,7 +488,7 @@ def test_a_revival_leaves_alone_what_the_sender_has_ended_otherwise(store: Store
     assert states == {"u1": ("accepted", 3), "u2": ("queued", 0), "u3": ("queued", 0)}
 
 
-@pytest.mark.parametrize("state", ["claimed", "posting", "accepted", "past", "withdrawn"])
+@pytest.mark.parametrize("state", ["posting", "accepted", "past", "withdrawn"])
 def test_a_mail_on_its_way_cannot_be_taken_back_and_nothing_of_the_batch_stays(store: Store, state: Any) -> None:
     planned = decision()
     claim = committed(store, claimed(store), facts=[planned])
@@ -546,7 +547,7 @@ def test_a_mail_that_is_born_held_waits_and_history_does_not_let_it_pass(store: 
     assert [(row.state, row.due_at) for row in store.outreach()] == [("queued", T0 + 3 * DAY)]
 
 
-@pytest.mark.parametrize("state", ["claimed", "posting", "accepted", "past"])
+@pytest.mark.parametrize("state", ["posting", "accepted", "past"])
 def test_a_mail_on_its_way_cannot_be_held(store: Store, state: Any) -> None:
     planned = decision()
     name = planned.mails[0].outreach_id
@@ -554,7 +555,46 @@ def test_a_mail_on_its_way_cannot_be_held(store: Store, state: Any) -> None:
     store.move(name, ["queued"], state, at=T0 + 1, by="sender")
     with pytest.raises(Conflict, match=f"it is {state}") as refused:
         committed(store, claim, facts=[Held(planned.decision_id, name, T0 + 1, "source a is late", T0 + DAY)])
-    assert ("within five minutes" in str(refused.value)) == (state in {"claimed", "posting"})
+    assert ("within five minutes" in str(refused.value)) == (state == "posting")
+
+
+def test_a_mail_that_is_only_claimed_is_held_or_taken_back_and_whoever_claimed_it_finds_that(store: Store) -> None:
+    plans = [decision("held"), decision("ended"), decision("anew")]
+    names = [one.mails[0].outreach_id for one in plans]
+    claim = committed(store, claimed(store), facts=plans)
+    for name in names:
+        store.move(name, ["queued"], "claimed", at=T0 + 1, by="sender")
+    held = Held(plans[0].decision_id, names[0], T0 + 1, "source a is late", T0 + DAY)
+    claim = committed(
+        store,
+        claim,
+        facts=[held, *(fact for one in plans[1:] for fact in (ended(one, T0 + 1), withdrawn(one, T0 + 1)))],
+    )
+    anew = msgspec.structs.replace(plans[2], at=T0 + 2)
+    committed(store, claim, facts=[anew])
+    store.move(names[2], ["queued"], "claimed", at=T0 + 3, by="another sender")
+    for name, plan in zip(names, plans, strict=True):
+        step = Step(outreach_id=name, before=("claimed",), after="posting", planned_at=plan.at)
+        assert not store.move_mail([step], at=T0 + 4, by="sender"), "not even the one that another has claimed since"
+    step = Step(outreach_id=names[2], before=("claimed",), after="posting", planned_at=anew.at)
+    assert store.move_mail([step], at=T0 + 4, by="another sender")
+    assert {row.rule: row.state for row in store.outreach()} == {
+        "held": "held",
+        "ended": "withdrawn",
+        "anew": "posting",
+    }
+
+
+def test_a_mail_in_doubt_whose_decision_is_taken_back_is_not_handed_over_again(store: Store) -> None:
+    plan = decision()
+    claim = committed(store, claimed(store), facts=[plan])
+    name = plan.mails[0].outreach_id
+    store.move(name, ["queued"], "in_doubt", at=T0 + 1, by="sender")
+    again = Move(steps=(Step(outreach_id=name, before=("in_doubt",), after="posting"),), still=True)
+    claim = committed(store, claim, facts=[ended(plan, T0 + 1), withdrawn(plan, T0 + 1)])
+    assert store.move_mails([again], at=T0 + 2, by="sender") == [False]
+    committed(store, claim, facts=[msgspec.structs.replace(plan, at=T0 + 3)])
+    assert store.move_mails([again], at=T0 + 4, by="sender") == [True]
 
 
 @pytest.mark.parametrize("state", ["suppressed", "failed", "in_doubt"])
@@ -736,7 +776,8 @@ def test_an_owner_and_a_sender_at_once_never_both_have_a_mail(durable: Store) ->
     def send() -> None:
         start.wait()
         mails = [plan.mails[0].outreach_id for plan in plans]
-        sent.extend(one for one in mails if store.move(one, ["queued"], "claimed", at=T0, by="sender"))
+        mine = [one for one in mails if store.move(one, ["queued"], "claimed", at=T0, by="sender")]
+        sent.extend(one for one in mine if store.move(one, ["claimed"], "posting", at=T0, by="sender"))
 
     sender = threading.Thread(target=send)
     sender.start()
@@ -747,7 +788,7 @@ def test_an_owner_and_a_sender_at_once_never_both_have_a_mail(durable: Store) ->
         try:
             claim = committed(store, claim, facts=[ended(plan, T0), withdrawn(plan, T0)])
         except Conflict:
-            assert store.outreach(outreach_id=mail)[0].state == "claimed"
+            assert store.outreach(outreach_id=mail)[0].state == "posting"
         else:
             taken.append(mail)
     sender.join()

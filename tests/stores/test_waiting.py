@@ -56,18 +56,18 @@ def _moving(mail: str, after: MailState) -> Callable[[Any], bool]:
     return lambda connection: mails.move(connection, mail, ["queued"], after, at=T0, by="sender", why=None)
 
 
-def test_a_mail_that_is_claimed_meanwhile_cannot_be_taken_back(durable: Store) -> None:
+def test_a_mail_that_is_handed_over_meanwhile_cannot_be_taken_back(durable: Store) -> None:
     plan = decision()
     claim = committed(durable, claimed(durable), facts=[plan])
     taking = [ended(plan, T0), withdrawn(plan, T0)]
     late = _second(
         durable,
-        _moving(plan.mails[0].outreach_id, "claimed"),
+        _moving(plan.mails[0].outreach_id, "posting"),
         lambda: committed(durable, claim, facts=taking),
     )
     assert isinstance(late.exception(), Conflict)
-    assert "it is claimed" in str(late.exception())
-    assert durable.outreach()[0].state == "claimed"
+    assert "it is posting" in str(late.exception())
+    assert durable.outreach()[0].state == "posting"
     assert durable.decisions() == [plan]
 
 
