@@ -854,6 +854,17 @@ class Store(Protocol):
         """The approvals that stand under these outreach ids, also of mails that left long ago."""
         ...
 
+    def revoke(self, account_id: str, report: str, period: str, *, note: Note) -> bool:
+        """Take back the links to a report in mails that were decided by the note's instant, and keep the note.
+
+        Returns False, and keeps nothing, where that was done already.
+        """
+        ...
+
+    def revoked(self, account_id: str, report: str, period: str) -> Instant | None:
+        """Until when mails were decided whose links to this report were taken back; None: none were."""
+        ...
+
     def put_reminders(self, new: Sequence[Reminder]) -> None:
         """Keep what our people are to be told; what is known by its id stays as it is."""
 

@@ -81,6 +81,8 @@ def context_of(rows: Sequence[OutreachRow], post: Post, links: Links | None = No
     if report is not None:
         told = report_context if rows[0].audience == "customer" else note_context
         context["report"] = told(report, format_locale(context[LOCALE], variant_for(template, context).locale))
+        if links is not None and rows[0].audience == "customer":
+            context["report"]["link"] = links.report
     return context
 
 

@@ -33,17 +33,22 @@ class Token(msgspec.Struct, frozen=True):
 class Links(msgspec.Struct, frozen=True):
     """The links of one mail: ``page`` shows the choices, a POST to ``one_click`` stops the topic (RFC 8058).
 
-    ``mailto`` does the same by mail, None where no mailbox is read for it.
+    ``mailto`` does the same by mail, None where no mailbox is read for it. ``report`` opens the report that a mail is.
     """
 
     page: str
     one_click: str
     mailto: str | None = None
+    report: str | None = None
 
 
 TRIAL_TOPIC = "ringfirst-test"
 """What a link of a test mail stands for: there are no mails of it, and its page says so."""
-EXAMPLE = Links("https://mail.example.com/p/example", "https://mail.example.com/u/example")
+EXAMPLE = Links(
+    "https://mail.example.com/p/example",
+    "https://mail.example.com/u/example",
+    report="https://mail.example.com/r/example",
+)
 """Stands in mails that nobody gets: rehearsals and previews."""
 
 

@@ -32,6 +32,7 @@ from outreach.limits import Limits
 from outreach.links import Links, Token, links_of
 from outreach.lookups import Lookups
 from outreach.reminding import remind, tell
+from outreach.report_links import report_path
 from outreach.round import Round, SendReport
 from outreach.stops import stopped
 from outreach.templates import Template
@@ -299,7 +300,10 @@ def _links(store: Store, sender: Sender, policy: Policy, known: Lookups) -> Call
         transactional = row.mail_class == "transactional"
         topic = ALL_TOPICS if transactional else topic_of(policy.topics, row.rule, row.kind).name
         token = Token(mail_id, known.key(address), topic)
-        return links_of(token, store.key, public_url=sender.public_url, mailto=sender.unsubscribe_to)
+        found = links_of(token, store.key, public_url=sender.public_url, mailto=sender.unsubscribe_to)
+        if not row.frozen.get("report"):
+            return found
+        return msgspec.structs.replace(found, report=sender.public_url + report_path(row, store.key))
 
     return links
 

@@ -32,6 +32,7 @@ WHOLE = (
     tables.touches,
     tables.suppressions,
     tables.stops,
+    tables.revoked,
     tables.paces,
     tables.outages,
     tables.reminders,

@@ -66,6 +66,7 @@ from engine.stores import (
     paces,
     persons,
     reminders,
+    revoked,
     stops,
     tables,
     watched,
@@ -452,6 +453,19 @@ class SqlStore:
         """The approvals that stand under these outreach ids."""
         with self._driver.reading() as connection:
             return approvals.read(connection, mail_ids)
+
+    def revoke(self, account_id: str, report: str, period: str, *, note: Note) -> bool:
+        """Take back the links to a report, and keep the note."""
+        with self._driver.writing() as connection:
+            done = revoked.put(connection, self._driver, account_id, report, period, note.at)
+            if done:
+                persons.note(connection, note)
+            return done
+
+    def revoked(self, account_id: str, report: str, period: str) -> Instant | None:
+        """Until when mails were decided whose links to this report were taken back."""
+        with self._driver.reading() as connection:
+            return revoked.read(connection, account_id, report, period)
 
     def put_reminders(self, new: Sequence[Reminder]) -> None:
         """Keep what our people are to be told."""

@@ -305,6 +305,16 @@ reminders = sa.Table(
 )
 
 # What a person stopped; with ``per_hour``, what goes on again, slowly.
+# Until when mails were decided whose links to a report open nothing any more.
+revoked = sa.Table(
+    "revoked",
+    metadata,
+    sa.Column("account_id", TEXT, primary_key=True),
+    sa.Column("report", TEXT, primary_key=True),
+    sa.Column("period", TEXT, primary_key=True),
+    _must("at", BIG),
+)
+
 stops = sa.Table(
     "stops",
     metadata,

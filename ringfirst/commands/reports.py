@@ -16,6 +16,7 @@ from ringfirst.commands.options import (
     store_option,
 )
 from ringfirst.commands.reporting import send
+from ringfirst.commands.revoking import revoke
 
 
 @click.group(short_help="Show what customers got, period by period, and the events behind it.")
@@ -24,6 +25,7 @@ def reports() -> None:
 
 
 reports.add_command(send)
+reports.add_command(revoke)
 
 
 @reports.command("list")

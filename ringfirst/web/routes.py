@@ -7,6 +7,7 @@ from engine.store import Store
 from ringfirst.commands.options import active_book, sender_of
 from ringfirst.settings import Settings
 from ringfirst.web.choices import Choices
+from ringfirst.web.reports import Reports
 from ringfirst.web.sendgrid import sendgrid_routes
 from ringfirst.web.told import told_routes
 
@@ -18,5 +19,6 @@ def routes_of(store: Store, found: Settings) -> list[BaseRoute]:
         book = active_book(store)
         return book.policy if book is not None else Policy()
 
-    pages = Choices(store, sender_of(found)[0], policy).routes()
+    sender = sender_of(found)[0]
+    pages = [*Choices(store, sender, policy).routes(), *Reports(store, sender).routes()]
     return [*pages, *sendgrid_routes(store, found, policy), *told_routes(store, found)]

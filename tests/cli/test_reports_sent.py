@@ -74,3 +74,12 @@ def test_the_figures_of_what_was_issued_do_not_fill_the_timeline(ask):
 )
 def test_wrong_words_are_said(run, words, expected):
     assert expected in run("reports", "send", *words, code=2).stderr
+
+
+def test_the_links_of_what_was_sent_are_taken_back_once(ask, run):
+    ask("reports", "send", "--account", "acme")
+    assert "no report was sent for 2026-02" in run("reports", "revoke", "acme", "2026-02", code=2).stderr
+    assert "no report other was sent" in run("reports", "revoke", "acme", "2026-03", "other", code=2).stderr
+    found = ask("reports", "revoke", "acme", "2026-03", "--by", "ann")
+    assert found == {"account_id": "acme", "period": "2026-03", "reports": ["monthly"], "revoked": 2}
+    assert "the links in 2 mails open nothing" in run("reports", "revoke", "acme", "2026-03").stderr
