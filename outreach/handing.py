@@ -10,6 +10,7 @@ from typing import NamedTuple
 import msgspec
 
 from engine.decision import MailState
+from engine.errors import StoreError
 from engine.feedback import Step
 from engine.instants import Instant
 from engine.store import Move, OutreachRow, Reader, Wishes
@@ -22,6 +23,8 @@ from outreach.wishes import unwanted
 
 MOST_DOUBTS = 3
 """After so many mails in doubt one after the other a run ends, before they all are."""
+TRIES, PAUSE_SECONDS = 3, 0.5
+"""How often what came of mails is written down before the run gives up, and how long it waits in between."""
 _AFTER: dict[Verdict, MailState] = {"later": "queued", "failed": "failed", "in_doubt": "in_doubt", "down": "queued"}
 _log = logging.getLogger("outreach.sender")
 
@@ -83,8 +86,23 @@ class Hand:
         answers = [begin(one) for one in mails] if self._threads is None else list(self._threads.map(begin, mails))
         for one, answer in zip(mails, answers, strict=True):
             self._settle(one, answer)
-        self._run.flush()
+        self._write_down()
         return sum(answer is not None for answer in answers)
+
+    def _write_down(self) -> None:
+        """Write down what came of mails. They are out: a store that fails once must not leave them in doubt.
+
+        To write it twice changes nothing, should only the answer have been lost.
+        """
+        for left in reversed(range(TRIES)):
+            try:
+                return self._run.flush()
+            except StoreError as err:
+                if not left:
+                    raise
+                _log.warning("what came of mails could not be written down; it is tried again: %s", err)
+                time.sleep(PAUSE_SECONDS)
+        return None
 
     def _posting(self, rows: Sequence[OutreachRow], mail: Outgoing, before: MailState) -> Move:
         run, first = self._run, rows[0]

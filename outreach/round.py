@@ -115,9 +115,10 @@ class Round:
 
     def flush(self) -> None:
         """Write down what has moved, in one transaction."""
-        moves, self._moves = self._moves, []
+        moves = list(self._moves)
         if moves:
             done = self.store.move_mails([move for move, _ in moves], at=self.at, by=self.by)
+            self._moves = []  # not before: where the store failed, somebody may try once more
             for (_, then), moved in zip(moves, done, strict=True):
                 then(moved)
 

@@ -5,6 +5,7 @@ not being handed over already leaves any more.
 """
 
 from collections.abc import Collection, Sequence
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -16,6 +17,23 @@ from engine.stores.tables import outreach, stops
 
 SWITCH = "stop switch"
 _FIELDS = Stop.__struct_fields__
+
+_ORDER = stops.c.at, stops.c.scope, stops.c.name
+_RULES: "sa.BindParameter[Any]" = sa.bindparam("the_rules", expanding=True)
+_ACCOUNTS: "sa.BindParameter[Any]" = sa.bindparam("the_accounts", expanding=True)
+_AGAINST = (
+    sa.select(*(stops.c[name] for name in _FIELDS))
+    .where(
+        sa.or_(
+            stops.c.scope == "all",
+            sa.and_(stops.c.scope == "channel", stops.c.name == sa.bindparam("the_channel")),
+            sa.and_(stops.c.scope.in_(("rule", "review")), stops.c.name.in_(_RULES)),
+            sa.and_(stops.c.scope == "account", stops.c.name.in_(_ACCOUNTS)),
+        )
+    )
+    .order_by(*_ORDER)
+)
+"""Made once: it is asked in every transaction in which mails are claimed or handed over."""
 
 
 def put(connection: sa.Connection, driver: Driver, one: Stop) -> bool:
@@ -45,7 +63,7 @@ def lift(connection: sa.Connection, driver: Driver, one: Stop) -> Stop | None:
 def read(connection: sa.Connection, conditions: Sequence["sa.ColumnElement[bool]"] = ()) -> list[Stop]:
     """What is stopped or goes on slowly, the oldest first."""
     query = sa.select(*(stops.c[name] for name in _FIELDS)).where(*conditions)
-    return [Stop(*row) for row in connection.execute(query.order_by(stops.c.at, stops.c.scope, stops.c.name))]
+    return [Stop(*row) for row in connection.execute(query.order_by(*_ORDER))]
 
 
 def against(
@@ -53,14 +71,8 @@ def against(
 ) -> list[Stop]:
     """What concerns mails of these rules to these accounts by a channel; the switch stays so until we are done."""
     driver.share(connection, SWITCH)
-    named = (
-        ("all", [""]),
-        ("channel", [channel]),
-        ("rule", sorted(rules)),
-        ("review", sorted(rules)),
-        ("account", sorted(accounts)),
-    )
-    return read(connection, [sa.or_(*(sa.and_(stops.c.scope == scope, stops.c.name.in_(of)) for scope, of in named))])
+    named = {"the_channel": channel, "the_rules": sorted(rules), "the_accounts": sorted(accounts)}
+    return [Stop(*row) for row in connection.execute(_AGAINST, named)]
 
 
 def concerns(one: Stop, *, accounts: Collection[str], rules: Collection[str], channel: str) -> bool:

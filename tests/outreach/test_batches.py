@@ -6,6 +6,7 @@ from contextlib import nullcontext
 
 import pytest
 
+from engine.errors import StoreError
 from engine.instants import HOUR
 from engine.rulebook.spec import ContactPolicy, Policy
 from engine.store import Stop
@@ -126,6 +127,30 @@ def test_a_crash_leaves_no_more_than_a_handful_in_doubt(store, templates):
         sent(store, templates, Away(act, together=5))
     assert states(store)["posting"] <= 5
     assert sent(store, templates, Away(), at=DUE + HOUR).in_doubt <= 5
+
+
+@pytest.mark.parametrize("written", [False, True], ids=["it failed", "only its answer was lost"])
+def test_a_store_that_fails_once_leaves_nothing_in_doubt_that_was_handed_over(store, templates, monkeypatch, written):
+    monkeypatch.setattr("outreach.handing.PAUSE_SECONDS", 0.0)
+    many(store, 3)
+    calls = []
+
+    class Failing:
+        def __getattr__(self, name):
+            return getattr(store, name)
+
+        def move_mails(self, moves, **more):
+            calls.append(moves[0].steps[0].after)
+            fails = calls[-1] == "accepted" and calls.count("accepted") == 1
+            done = store.move_mails(moves, **more) if written or not fails else []
+            if fails:
+                raise StoreError("the database did not do it")
+            return done
+
+    channel = Away()
+    report = sent(Failing(), templates, channel)
+    assert (report.mails, len(channel.mails), states(store)) == (3, 3, {"accepted": 3})
+    assert sum(len(store.inbox(lane, after=0)) for lane in range(store.lanes)) == 3
 
 
 def test_when_the_channel_goes_down_the_others_of_its_handful_are_as_if_nobody_had_tried(store, templates):
