@@ -16,6 +16,9 @@ from outreach.policy import Asked, No, verdict
 from outreach.templates import Template
 from outreach.wishes import unwanted
 
+NO_ADDRESS = "no address"
+"""Why a mail is held whose reader has none; the owner of its rule hears of it."""
+
 
 def _well(_: str) -> Wishes:
     """Say nothing against an address."""
@@ -65,7 +68,7 @@ def judge(row: OutreachRow, post: Post, *, at: Instant) -> No | None:
         return no
     address = reader_address(row, post.people(row.account_id))
     if address is None:
-        return No("held", "no address")
+        return No("held", NO_ADDRESS)
     template = post.templates.get(row.template)
     no = _wrong_reader(row, template, staff=is_staff(address, post.policy.staff_domains))
     no = no or _excluded(row, address, post.policy) or _gone(row, post, at)

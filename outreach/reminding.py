@@ -13,7 +13,7 @@ from outreach.addresses import clean_address, is_staff
 from outreach.channel import Channel, DeliveryError
 from outreach.context import sender_words
 from outreach.filters import ZONE
-from outreach.gate import Post
+from outreach.gate import NO_ADDRESS, Post
 from outreach.mail import build_mail
 from outreach.rendering import render
 
@@ -23,6 +23,7 @@ MORNING = 9 * HOUR
 SOON = 4 * HOUR
 """So long before mails expire their owner hears of it, once a day."""
 KEPT = 7 * DAY
+UNREACHABLE = "no address of its reader is known"
 _log = logging.getLogger("outreach.reminding")
 
 
@@ -40,9 +41,11 @@ def reminders(rows: Iterable[OutreachRow], policy: Policy, at: Instant) -> list[
     return found
 
 
-def remind(store: Store, rows: Iterable[OutreachRow], policy: Policy, at: Instant) -> None:
-    """Keep what owners are to be told."""
-    store.put_reminders(reminders(rows, policy, at))
+def remind(
+    store: Store, rows: Iterable[OutreachRow], policy: Policy, at: Instant, *, held: Iterable[OutreachRow] = ()
+) -> None:
+    """Keep what owners are to be told of mails in review, and of those that are ``held``."""
+    store.put_reminders([*reminders(rows, policy, at), *unreachable(held, policy, at)])
 
 
 def tripped(row: OutreachRow, why: str, policy: Policy, at: Instant) -> list[Reminder]:
@@ -57,6 +60,20 @@ def broken(rows: Sequence[OutreachRow], why: str, policy: Policy, at: Instant) -
     body = _body("held", rows, policy) | {"because": why}
     owners = _by_owner(rows, policy)
     return [Reminder(f"held:{rows[0].template}:{owner}:{day}", owner, at, body) for owner in owners]
+
+
+def unreachable(rows: Iterable[OutreachRow], policy: Policy, at: Instant) -> list[Reminder]:
+    """What the owner of a rule is to be told of mails whose readers have no address: once a day for each rule."""
+    day = zone(policy.timezone).day(at)
+    piles: dict[tuple[str, str], list[OutreachRow]] = {}
+    lost = [row for row in rows if (row.state, row.why) == ("held", NO_ADDRESS)]
+    for owner, mine in _by_owner(lost, policy).items():
+        for row in mine:
+            piles.setdefault((owner, row.rule), []).append(row)
+    return [
+        Reminder(f"address:{rule}:{owner}:{day}", owner, at, _body("held", mine, policy) | {"because": UNREACHABLE})
+        for (owner, rule), mine in sorted(piles.items())
+    ]
 
 
 def ends_at(row: OutreachRow, policy: Policy) -> Instant:

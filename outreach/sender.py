@@ -98,7 +98,7 @@ def send_due(  # noqa: PLR0913, each is a choice of its own that only the one wh
         run.approvals = store.approvals([row.outreach_id for row in rows])
         asking_for = [row for row in store.outreach(states=["in_review"]) if not _tired(run, row)]
         run.flush()
-        remind(store, asking_for, post.policy, at)
+        remind(store, asking_for, post.policy, at, held=rows)
         groups = fold(join_rows(_asked(run, rows, clocks, stop), post), templates)
         end = time.monotonic() + seconds
 

@@ -3,6 +3,7 @@
 import threading
 from email import message_from_bytes
 from email.policy import default
+from typing import Any
 
 import pytest
 
@@ -165,3 +166,24 @@ def test_nobody_outside_hears_of_a_broken_template(store):
     channel = MemoryChannel()
     sent(store, channel, NOON + HOUR)
     assert channel.mails == []
+
+
+def test_an_owner_hears_of_readers_without_an_address_once_a_day_for_each_rule(store):
+    at = MORNING + HOUR
+    more: dict[str, Any] = {"due_at": at, "expires_at": at + 9 * DAY, "frozen": MARA}
+    mails = [
+        planned(account=f"{rule}-{n}", rule=rule, **more) for rule in ("usage-dropped", "we-miss-you") for n in (1, 2)
+    ]
+    keep(store, *mails, people={"u1": {"name": "Ada"}})
+    channel = MemoryChannel()
+    for after in (0, MINUTE, HOUR):
+        sent(store, channel, at + after)
+    assert {(row.state, row.why) for row in store.outreach()} == {("held", "no address")}
+    rules = ["usage-dropped", "we-miss-you"]
+    assert read(channel) == [(f"A mail of {rule} cannot be written", "mara@ringfirst.example") for rule in rules]
+    text = " ".join(part_of(channel.mails[0].raw).split())
+    assert "no address of its reader is known" in text
+    assert "2 mails" in text
+    assert "ringfirst outreach list --state held --rule usage-dropped" in text
+    sent(store, channel, at + DAY)
+    assert len(channel.mails) == 4, "and again the day after, as long as they wait"
