@@ -437,7 +437,8 @@ class OutreachRow(msgspec.Struct, frozen=True):
 
     A sender writes ``mail_id`` (rows joined in one mail share it) and ``person``, the key of its address, when it
     claims the mail; ``channel`` and ``message_id`` when it hands it over; ``provider_id``, the other side's own, after.
-    ``state_at`` is by the clock of whoever moved it, ``stored_at`` by the store's.
+    ``state_at`` is by the clock of whoever moved it, ``stored_at`` by the store's. ``tries`` is how often in a row the
+    channel did not take it for now.
     """
 
     outreach_id: str
@@ -468,6 +469,7 @@ class OutreachRow(msgspec.Struct, frozen=True):
     message_id: str | None = None
     provider_id: str | None = None
     stored_at: Instant | None = None
+    tries: int | None = None
 
     def age(self, at: Instant) -> int:
         """How long, in milliseconds, it has stood as it does; ``at`` is now by the store's clock."""

@@ -16,7 +16,7 @@ from engine.instants import DAY, MINUTE, SECOND, Instant
 from engine.rulebook.spec import Policy
 from engine.rulebook.topics import topic_of
 from engine.store import ALL_TOPICS, OutreachRow, Store
-from outreach.approving import FRESH
+from outreach.backoff import again_at
 from outreach.breaker import Guard
 from outreach.channel import Channel
 from outreach.claims import claim
@@ -39,8 +39,6 @@ from outreach.templates import Template
 
 BEHIND = 5 * MINUTE
 """How far a lane's clock may stand behind the sender's before its mails wait."""
-AGAIN = 5 * MINUTE
-"""How long a mail waits that its channel did not take for now; some servers make every stranger come twice."""
 ASKED = 200
 """How many mails are asked at once whether they may leave."""
 MOST = 50
@@ -171,7 +169,7 @@ def _ask(run: Round, row: OutreachRow, clocks: Mapping[int, Instant | None] | No
     at = run.at
     clock = at if clocks is None else clocks.get(row.lane)
     behind = clock is None or clock < max(run.began - BEHIND, row.due_at)
-    if behind or (row.state == "queued" and row.why not in FRESH and at < row.state_at + AGAIN):
+    if behind or at < (again_at(row) or 0):
         run.tally["waiting"] += 1
         return False
     # It is asked again when the mail is claimed, and handed over.

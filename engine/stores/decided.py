@@ -301,7 +301,7 @@ def _mail_row(lane: int, row: _Mail, fact: Decision, mail: Mail) -> tuple[Any, .
         encode(fact.values),
         encode(fact.frozen),
         row.steps,
-        *[None] * 6,  # which mail, to whom, by which channel, and when: a sender's to say
+        *[None] * 7,  # which mail, to whom, by which channel, when and how often: a sender's to say
     )
 
 

@@ -17,7 +17,7 @@ _FIELDS = OutreachRow.__struct_fields__
 _CHANGE = "outreach_id", "seq", "at", "before", "after", "why", "by"
 _CHANGED = sa.insert(outreach_changes)
 _LOCKED = (
-    sa.select(*outreach.c["outreach_id", "state", "steps", "due_at", "at", "decision_id"])
+    sa.select(*outreach.c["outreach_id", "state", "steps", "due_at", "at", "decision_id", "tries"])
     .where(outreach.c.outreach_id.in_(sa.bindparam("the_ids", expanding=True)))
     .order_by(outreach.c.outreach_id)
     .with_for_update()
@@ -97,6 +97,7 @@ def write(connection: sa.Connection, moves: Sequence[Written], *, by: str) -> No
     for one in moves:
         beside = {f"new_{name}": value for name, value in one.known.items()}
         cells = {"the_id": one.row.outreach_id, "new_state": one.after, "new_why": one.why, "new_state_at": one.at}
+        cells["new_tries"] = _tries(one)
         alike.setdefault(tuple(one.known), []).append({**cells, "new_steps": one.row.steps + 1, **beside})
     for known, rows in alike.items():
         connection.execute(_moving(known), rows)
@@ -105,9 +106,16 @@ def write(connection: sa.Connection, moves: Sequence[Written], *, by: str) -> No
         connection.execute(_CHANGED, [dict(zip(_CHANGE, change, strict=True)) for change in changes])
 
 
+def _tries(one: Written) -> int | None:
+    """How often the channel did not take it: one more when it comes back with a reason, none when it is out."""
+    if one.row.state == "posting" and one.after == "queued" and one.why is not None:
+        return (one.row.tries or 0) + 1
+    return None if one.after == "accepted" else one.row.tries
+
+
 @lru_cache(maxsize=16)
 def _moving(known: tuple[str, ...]) -> sa.Update:
-    names = "state", "why", "state_at", "steps", *known
+    names = "state", "why", "state_at", "steps", "tries", *known
     here = outreach.c.outreach_id == sa.bindparam("the_id")
     cells: dict[str, Any] = {name: sa.bindparam(f"new_{name}") for name in names}
     return sa.update(outreach).where(here).values({**cells, "stored_at": StoreClock(cells["state_at"])})

@@ -197,6 +197,8 @@ outreach = sa.Table(
     _may("provider_id", TEXT),
     # When a sender moved it there, by the store's clock; ``state_at`` is by the sender's.
     _may("stored_at", BIG),
+    # How often in a row its channel did not take it for now; none: never.
+    _may("tries", sa.Integer()),
     sa.Index(None, "mail_id"),
     sa.Index(None, "message_id"),
     sa.Index(None, "provider_id"),

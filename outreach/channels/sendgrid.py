@@ -152,7 +152,8 @@ def _refusal(answer: urllib3.BaseHTTPResponse) -> DeliveryError:
         field = f"; it names {errors[0]}" if errors and errors[0] else ""
         return DeliveryError(f"sendgrid: it refused the mail ({status}){field}", "failed")
     if status == _NOT_YET and errors is not None:
-        return DeliveryError("sendgrid: it is not available (503)", "down", over_it=True)
+        asked = _reset(answer) if "Retry-After" in answer.headers else None
+        return DeliveryError("sendgrid: it is not available (503)", "down", over_it=True, wait_seconds=asked)
     return DeliveryError(f"sendgrid: an answer that is neither yes nor no ({status})", "in_doubt")
 
 
@@ -160,10 +161,11 @@ def _reset(answer: urllib3.BaseHTTPResponse) -> float:
     """Seconds until the limit is lifted, and a little more, so that several senders do not come back as one.
 
     ``X-RateLimit-Reset`` is an instant (Unix seconds) in SendGrid's pages; a small number is taken for seconds to wait.
+    ``Retry-After`` (RFC 9110) is what a proxy on the way says.
     """
     import time  # noqa: PLC0415
 
-    told = answer.headers.get("X-RateLimit-Reset", "")
+    told = answer.headers.get("X-RateLimit-Reset") or answer.headers.get("Retry-After", "")
     if not re.fullmatch(r"\d{1,12}", told):
         return 30.0 + random.uniform(0, 30)  # noqa: S311, it spreads senders, nothing hangs on it
     seconds = int(told) - time.time() if int(told) > LONGEST_SECONDS else float(told)

@@ -72,6 +72,8 @@ class FakeSendGrid:
         self.mode: Callable[[int], Mode] = lambda _: "ok"
         self.slow_seconds = 1.0
         self.reset = ""
+        self.reset_by = "X-RateLimit-Reset"
+        """The header that says when a limit is lifted."""
         self.signer = Signer()
         self.webhook: Callable[[bytes, Mapping[str, str]], int] | None = None
         self.lost, self.twice, self.mixed = 0.0, False, False
@@ -243,7 +245,7 @@ def serving(fake: FakeSendGrid) -> Iterator[FakeSendGrid]:
             elif mode in {"500-after", "500-before"}:
                 self._plain(500)
             elif mode == "429":
-                self._say(429, {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": fake.reset})
+                self._say(429, {"X-RateLimit-Remaining": "0", fake.reset_by: fake.reset})
             elif mode in {"502", "504"}:
                 self._plain(int(mode))
             else:

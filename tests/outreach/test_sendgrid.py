@@ -121,6 +121,11 @@ def test_a_limit_is_waited_for_as_it_says_and_never_for_long(fake: FakeSendGrid,
     assert 600 <= (refused(fake).wait_seconds or 0) <= 720
 
 
+def test_a_proxy_that_says_when_to_come_back_is_heard(fake: FakeSendGrid) -> None:
+    fake.mode, fake.reset, fake.reset_by = (lambda _: "429"), "90", "Retry-After"
+    assert 90 <= (refused(fake).wait_seconds or 0) <= 108
+
+
 def test_what_a_refusal_names_is_told_without_its_words(fake: FakeSendGrid) -> None:
     found = refused(fake, msgspec.structs.replace(a_mail(), subject=""))
     assert (found.verdict, str(found)) == ("failed", "sendgrid: it refused the mail (400); it names subject")
@@ -190,7 +195,7 @@ def test_a_channel_that_takes_nothing_costs_no_mail_and_is_asked_once(
     assert fake.requests == 1
     assert {row.state for row in store.outreach()} == {"queued"}
     fake.mode = lambda _: "ok"
-    later = DUE + 5 * MINUTE
+    later = DUE + 6 * MINUTE
     keep(store, accounts=["acme", "bolt", "corn"], clock=later)
     assert sent(store, templates, fake, at=later).mails == 3
     assert len(fake.ids()) == len(set(fake.ids())) == 3
