@@ -7,7 +7,9 @@ import sqlalchemy as sa
 
 from engine.decision import Subject
 from engine.feedback import Feedback, Learned, MailFact, Step
-from engine.store import Approval, Heartbeat, Reminder, Sent, Stop, Store
+from engine.instants import DAY, HOUR
+from engine.pacing import Meter
+from engine.store import Approval, Heartbeat, Note, Outage, Reminder, Sent, Stop, Store
 from engine.stores import open_store
 from engine.stores.sql import SqlStore
 from engine.stores.tables import metadata, settings, tombstones
@@ -46,6 +48,11 @@ def _live(store: Store) -> None:
     store.choose("k", {"tips": "in"}, at=T0 + 1, by="page")
     store.audit(at=T0, who="ann", what="approve", detail={"n": 1})
     store.stop(Stop("rule", "r2", T0, "ann", "why"))
+    store.pace([[Meter("hourly", HOUR, 3, "3 per 1h"), Meter("warm-up", DAY, 0, "", (2, 3))]] * 3, at=T0)
+    away = Outage(channel="é", since=T0, until=T0 + MINUTE, why="away", ours=True, failures=1, by="s")
+    assert store.revoke(ACME, "é", "2026-02", note=Note(T0, "ann", "revoke", {"n": 1}))
+    store.put_outage(away)
+    assert store.try_channel(away, until=T0 + 2 * MINUTE)
     store.put_reminders([Reminder("morning:a", "a@b.example", T0, {"n": 1})])
     (row,) = store.outreach(rule="r2", account_id=ACME)
     words = {"subject": "s", "text": "t", "html": "h", "preview": ""}
