@@ -2,7 +2,7 @@
 
 _BLOCKS = {
     "report": (
-        "title label before first_day last_day since times unpriced goals_first link "
+        "title label before first_day last_day since times unpriced goals_first link corrects "
         "money.amount money.currency price.amount price.currency total_ever.amount total_ever.currency "
         "lead.label lead.unit lead.amount contact.name contact.address"
     ),
@@ -17,6 +17,7 @@ _BLOCKS = {
         "answer_working_hours_before solve_working_hours_before"
     ),
     "report.next_steps": "text about",
+    "report.changes": "label period was is",
     "report.contract": "from whole total.amount total.currency",
 }
 NAMES = frozenset(f"{place}.{name}" for place, names in _BLOCKS.items() for name in names.split())

@@ -44,6 +44,8 @@ def report_context(found: dict[str, Any], locale: str, *, link: str | None = Non
         "figures": values[:_SHOWN],
         **blocks_context(found),
         "link": link,
+        "corrects": (found.get("number") or 1) > 1,
+        "changes": [_change(one, locale) for one in found.get("changes") or []],
     }
 
 
@@ -58,6 +60,12 @@ def _assumed(one: dict[str, Any]) -> dict[str, Any]:
         "told": bool(assumed.get("trait")),
         "sum": assumed.get("sum", "").replace("_", " ") or None,
     }
+
+
+def _change(one: dict[str, Any], locale: str) -> dict[str, Any]:
+    """What is different by now in a period that was reported; what became unknown is told as 0."""
+    label = period_label(read_period(one["period"]), locale, short=False)
+    return {"label": one["label"], "period": label, "was": one["was"] or 0, "is": one["is"] or 0}
 
 
 def note_context(found: dict[str, Any], locale: str) -> dict[str, Any]:

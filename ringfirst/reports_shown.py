@@ -3,11 +3,13 @@
 from typing import Any
 
 from engine.errors import UsageError
+from engine.reports.kept import answer, issued_in, newest
 from engine.reports.past import Accounts
 from engine.reports.periods import Period, period_before, read_period
 from engine.rulebook.book import Rulebook
 from engine.rulebook.findings import listed, suggestion
 from engine.rulebook.spec import NamedValue, Report
+from engine.stored import stored_book
 from outreach.reported import unpriced
 from ringfirst.answers import plural, shown
 from ringfirst.report_blocks_shown import blocks_of, money_text
@@ -42,6 +44,35 @@ def period_of(accounts: Accounts, account_id: str, report: Report, text: str | N
     return period
 
 
+def issued_as(
+    accounts: Accounts, account_id: str, report: Report, period: Period, number: int | None
+) -> dict[str, Any] | None:
+    """The report as it was issued, for the ``number``-th time or the last one; None: it was not.
+
+    Raises ``UsageError`` when it was not issued so often.
+    """
+    kept = issued_in(accounts.recorded(account_id))
+    last = newest(kept, report.id, period.name)
+    if last is None and number is None:
+        return None
+    found = [one for one in kept if (one.report, one.period) == (report.id, period.name)]
+    one = last if number is None else next((one for one in found if one.number == number), None)
+    if one is None or last is None:
+        times = plural(len(found), "time")
+        raise UsageError(f"--number {number}: {report.id} of {period.name} was issued {times} to {account_id[:60]}")
+    return answer(one, last)
+
+
+def issued_by(accounts: Accounts, account_id: str, period: Period, name: str) -> Accounts | None:
+    """The account as it was known, and the rulebook it was counted by, when a report with that value was issued."""
+    kept = [one for one in issued_in(accounts.recorded(account_id)) if one.period == period.name]
+    last = next((one for one in reversed(kept) if name in one.properties.get("value", {})), None)
+    mark = last.properties.get("rulebook") if last is not None else None
+    if last is None or not isinstance(mark, str):
+        return None
+    return Accounts(accounts.store, stored_book(accounts.store, mark), last.closed)
+
+
 def heading(title: str, found: dict[str, Any]) -> str:
     """Whose, and which days."""
     period = found["period"]
@@ -52,6 +83,13 @@ def heading(title: str, found: dict[str, Any]) -> str:
 def notes_of(found: dict[str, Any]) -> list[str]:
     """What a reader should know of the period before relying on a figure."""
     period, notes = found["period"], []
+    issued = found.get("issued")
+    if issued is not None:
+        notes.append(f"these are the figures as they were issued ({issued['closed']}); --anew computes them now")
+        if issued["corrected_by"] is not None:
+            notes.append(f"it was corrected since: number {issued['corrected_by']} counts")
+        elif issued["why"]:
+            notes.append(f"number {issued['number']} corrects what was issued before: {issued['why']}")
     if not period["over"]:
         notes.append("the period is not over: these are the figures so far")
     elif not period["closed"]:
@@ -84,6 +122,7 @@ def lines_of(found: dict[str, Any]) -> tuple[list[str], list[list[Any]], list[st
     for word in dict.fromkeys(compared):
         below += _not_compared(found["values"], word)
     below += unpriced(found["values"])
+    below += [_changed(one) for one in found.get("changes") or []]
     below.append(f"{'Would go' if found['would_go'] else 'Would not go'}: {found['because']}")
     return columns, rows, below, notes_of(found)
 
@@ -106,6 +145,13 @@ def _change(compared: dict[str, Any]) -> str:
     sign = "+" if compared["change"] > 0 else ""
     percent = "" if compared["percent"] is None else f", {sign}{shown(compared['percent'])} %"
     return f"{shown(compared['amount'])} ({sign}{shown(compared['change'])}{percent})"
+
+
+def _changed(one: dict[str, Any]) -> str:
+    return (
+        f"Changed since it was issued: {one['label']} of {one['period']} is {shown(one['is'])}, and was "
+        f"{shown(one['was'])}; {one['why']}"
+    )
 
 
 def _not_compared(values: list[dict[str, Any]], word: str) -> list[str]:

@@ -1,6 +1,6 @@
 """Which reports are still to be issued, for a process that goes on: accounts are looked at when their period closes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from engine.instants import Instant
 from engine.reports.issuing import AT_ONCE, Issued, Issuer, clock_of, walk
@@ -39,15 +39,24 @@ class Agenda:
         key = (report.id, period.name)
         if key not in self._todo:
             self._todo[key] = dict.fromkeys(self._issuer.store.accounts(), 0)
-        todo, put = self._todo[key], 0
+        todo, put, some = self._todo[key], 0, list[Issued]()
         ready = [account_id for account_id, closes in todo.items() if closes < clock]
-        for start in range(0, len(ready), AT_ONCE):
-            if over():
-                break
-            some, found = ready[start : start + AT_ONCE], list[Issued]()
-            found += walk(self._issuer, report, period, some, clock=clock)
-            put += self._issuer.put(found, at=max(wall, clock))
-            for account_id in some:
-                todo.pop(account_id)
-            todo.update((one.account_id, one.closes) for one in found if one.outcome == "waits")
+        for one in walk(self._issuer, report, period, ready, clock=clock):
+            some.append(one)
+            if len(some) == AT_ONCE:
+                put += self._done(todo, some, max(wall, clock))
+                some = []
+                if over():
+                    return put
+        put += self._done(todo, some, max(wall, clock))
+        for account_id in ready:
+            if todo.get(account_id, clock) < clock:  # it had the report already
+                del todo[account_id]
+        return put
+
+    def _done(self, todo: dict[str, Instant], some: Sequence[Issued], at: Instant) -> int:
+        put = self._issuer.put(some, at=at)
+        for one in some:
+            del todo[one.account_id]
+        todo.update((one.account_id, one.closes) for one in some if one.outcome == "waits")
         return put

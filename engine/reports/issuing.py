@@ -5,25 +5,30 @@ the same one, with the same id. So it may be made twice, by two processes or aft
 becomes of it is decided by the owner of the lane.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 import msgspec
 
 from engine.errors import UsageError
+from engine.events import encode_properties
 from engine.instants import Instant, iso
 from engine.reports import made
+from engine.reports.changes import changes_of
+from engine.reports.kept import issued_in, marks_of, newest
 from engine.reports.past import Accounts
-from engine.reports.periods import Period
+from engine.reports.periods import Period, period_before
 from engine.reports.schedule import closing, due
 from engine.rulebook.book import Rulebook
 from engine.rulebook.reporting import LATE_BY, REPORTED
 from engine.rulebook.spec import Report, Sending
 from engine.store import Store
-from engine.zones import zone
+from engine.zones import Zone, zone
 
 AT_ONCE = 100
 """So many accounts are asked together whether they have their report already."""
+FEW = 20
+"""So many accounts are read one by one; more of them with the rest of the log."""
 _INSTANTS = 4
 """Closings kept at hand: those of the zones that accounts of one sweep live in, most of them in one."""
 _encode = msgspec.json.Encoder(order="sorted", decimal_format="number").encode
@@ -64,6 +69,31 @@ def clock_of(store: Store) -> Instant | None:
     return min(known) if known else None
 
 
+class Waiting(NamedTuple):
+    """A report that is due and cannot be issued: lanes stand before the instant at which its period is closed."""
+
+    report: str
+    period: str
+    due: Instant
+    closes: Instant
+    lanes: tuple[int, ...]
+
+
+def overdue(book: Rulebook, clocks: Mapping[int, Instant], at: Instant) -> list[Waiting]:
+    """The reports that wait though they are due at ``at``, by the policy's zone; ``clocks`` are those of the lanes."""
+    where, found = zone(book.policy.timezone), []
+    for report in book.reports:
+        sending = report.sending
+        if sending is None or not clocks:
+            continue
+        period = period_before(report.unit, where.day(at))
+        leaves, closes = due(sending.schedule, period, where, book.policy.hours), closing(period, where)
+        behind = tuple(lane for lane, clock in sorted(clocks.items()) if clock <= closes)
+        if max(leaves, closes) <= at and behind:
+            found.append(Waiting(report.id, period.name, leaves, closes, behind))
+    return found
+
+
 class Issuer:
     """Makes the reports of a rulebook for the accounts of a store. Nothing is written until ``put``."""
 
@@ -82,25 +112,53 @@ class Issuer:
         sending = report.sending
         if sending is None:
             raise UsageError(f"report {report.id}: it is not sent; give it schedule and to")
-        first = closing(period, zone(self.book.policy.timezone))
-        closes, found = first, None
-        try:
-            found = self._preview(report, period, account_id, min(first, clock))
-            closes = closing(period, zone(found["period"]["zone"]))
-            if closes != first and closes < clock:
-                found = self._preview(report, period, account_id, closes)
-        except UsageError as err:
-            return Issued(account_id, report.id, period.name, "none", str(err), closes)
-        leaves = due(sending.schedule, period, zone(found["period"]["zone"]), self.book.policy.hours)
         told = (account_id, report.id, period.name)
-        if not found["concerned"] and closes < clock:
-            return Issued(*told, "none", found["because"], closes, leaves)
+        where, closes = self.closes(period, account_id, clock)
+        leaves = due(sending.schedule, period, where, self.book.policy.hours)
         if closes >= clock:
             return Issued(*told, "waits", f"{period.title} is closed at {iso(closes)}", closes, leaves)
         if leaves + LATE_BY < clock and not past:
             return Issued(*told, "not due", f"it was due {iso(leaves)}, which is too long ago", closes, leaves)
-        body = event(report, found, closes, leaves, mark=self.book.fingerprint)
+        accounts = self.accounts(closes)
+        try:
+            found = made.preview(accounts, account_id, report, period)
+        except UsageError as err:
+            return Issued(*told, "none", str(err), closes, leaves)
+        if not found["concerned"]:
+            return Issued(*told, "none", found["because"], closes, leaves)
+        found["changes"] = changes_of(accounts, account_id, report, period)
+        body = event(report, found, closes, leaves, self.book)
         return Issued(*told, "issued" if found["would_go"] else "kept back", found["because"], closes, leaves, body)
+
+    def correct(self, report: Report, period: Period, account_id: str, *, clock: Instant, why: str) -> Issued:
+        """A report that was issued already, once more with what is known at ``clock``; its number says so.
+
+        Raises ``UsageError`` when it was not issued, or when its figures are still the same.
+        """
+        accounts = self.accounts(clock)
+        last = newest(issued_in(accounts.recorded(account_id)), report.id, period.name)
+        if last is None:
+            raise UsageError(f"report {report.id}: {period.name} was not issued to {account_id[:60]}; send it first")
+        found = made.preview(accounts, account_id, report, period)
+        if _told(found) == _told(last.figures):
+            raise UsageError(f"report {report.id}: the figures of {period.name} are those that were issued")
+        found["changes"] = []
+        body = event(report, found, clock, clock, self.book, number=last.number + 1, correction=why)
+        outcome: Outcome = "issued" if found["would_go"] else "kept back"
+        return Issued(account_id, report.id, period.name, outcome, found["because"], clock, clock, body)
+
+    def closes(self, period: Period, account_id: str, clock: Instant) -> tuple[Zone, Instant]:
+        """The zone of an account at the end of a period, as far as it is known, and when the period is closed in it.
+
+        The zone is read as of the closing where the policy says, so that most accounts are read once.
+        """
+        usual = zone(self.book.policy.timezone)
+        first = closing(period, usual)
+        try:
+            where = self.accounts(min(first, clock)).zone_of(account_id, period)
+        except UsageError:  # nobody knew it by then
+            return usual, first
+        return where, closing(period, where)
 
     def put(self, made: Sequence[Issued], *, at: Instant) -> int:
         """Put what was issued into the lanes' inboxes; ``at`` is the wall clock. Gives how many there were."""
@@ -114,30 +172,54 @@ class Issuer:
         asked = [(account_id, event_id(report.id, period.name)) for account_id in accounts]
         return frozenset(account_id for account_id, _ in self.store.existing(asked))
 
-    def _preview(self, report: Report, period: Period, account_id: str, at: Instant) -> dict[str, Any]:
+    def accounts(self, at: Instant) -> Accounts:
+        """What is known as of an instant; the same for all who ask in one sweep."""
         if at not in self._accounts:
             while len(self._accounts) > _INSTANTS:
                 self._accounts.pop(next(iter(self._accounts)))
             self._accounts[at] = Accounts(self.store, self.book, at)
-        return made.preview(self._accounts[at], account_id, report, period)
+        return self._accounts[at]
+
+
+def _told(found: dict[str, Any]) -> Any:
+    """What a report shows of the period, as plain JSON."""
+    shown = ("values", "total", "price", "goals", "support", "adoption")
+    return msgspec.json.decode(encode_properties({key: found.get(key) for key in shown}))
 
 
 def walk(
     issuer: Issuer, report: Report, period: Period, accounts: Sequence[str], *, clock: Instant, past: bool = False
 ) -> Iterator[Issued]:
-    """The report of a period for each of these accounts, in turn; without those that have it already."""
+    """The report of a period for each of these accounts; without those that have it already.
+
+    Many are made in one reading of the log, by their ids' bytes.
+    """
+    todo: dict[str, None] = {}
     for start in range(0, len(accounts), AT_ONCE):
         some = accounts[start : start + AT_ONCE]
         known = issuer.known(report, period, some)
-        for account_id in some:
-            if account_id not in known:
-                yield issuer.make(report, period, account_id, clock=clock, past=past)
+        todo.update(dict.fromkeys(account_id for account_id in some if account_id not in known))
+    usual = min(closing(period, zone(issuer.book.policy.timezone)), clock)
+    for account_id in issuer.accounts(usual).each() if len(todo) > FEW else list(todo):
+        if todo.pop(account_id, "") is None:
+            yield issuer.make(report, period, account_id, clock=clock, past=past)
+    for account_id in todo:  # nobody knew them by then
+        yield issuer.make(report, period, account_id, clock=clock, past=past)
 
 
-def event(report: Report, found: dict[str, Any], at: Instant, leaves: Instant, *, mark: str, number: int = 1) -> bytes:
+def event(
+    report: Report,
+    found: dict[str, Any],
+    at: Instant,
+    leaves: Instant,
+    book: Rulebook,
+    *,
+    number: int = 1,
+    correction: str | None = None,
+) -> bytes:
     """The event that issues a report: what was found, frozen whole, and what its conditions will ask of it.
 
-    ``at`` is when it happens, ``mark`` the fingerprint of the rulebook that it was made by.
+    ``at`` is when it happens, ``book`` the rulebook that it was made by; ``correction`` says why it is issued again.
     """
     review = [one["line"] for one in found["review_if"] if one["truth"] != "no"]
     properties = {
@@ -152,7 +234,9 @@ def event(report: Report, found: dict[str, Any], at: Instant, leaves: Instant, *
         "value": {one["value"]: one["amount"] for one in found["values"]},
         "value_total": found["value_total"],
         "value_to_price": found["value_to_price"],
-        "rulebook": mark,
+        "rulebook": book.fingerprint,
+        "counted": marks_of(report, book),
+        "correction": correction,
         "figures": found,
     }
     return _encode(

@@ -169,6 +169,15 @@ class Accounts:
         """Had the account cancelled when the question was asked?"""
         return self._known(account_id).cancelled
 
+    def recorded(self, account_id: str) -> list[Recorded]:
+        """The account's events by the instant of the question, in the order of time."""
+        return [one for _, _, one in self._known(account_id).ordered]
+
+    def zone_of(self, account_id: str, period: Period) -> Zone:
+        """The zone whose days a period of the account is made of, without computing anything else."""
+        known = self._known(account_id)
+        return known.zone_at(self._end(known, period), self._program.zone)
+
     def _known(self, account_id: str) -> Known:
         if self._held is None or self._held.account_id != account_id:
             events = events_of(self.store, account_id, self.asked)

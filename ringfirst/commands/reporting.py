@@ -1,4 +1,4 @@
-"""``ringfirst reports send``: reports of closed periods are issued, and their lanes decide what leaves."""
+"""``ringfirst reports send`` and ``correct``: reports are issued, and their lanes decide what leaves."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -8,6 +8,8 @@ from ringfirst.commands.options import At, active_book, json_option, opened, sto
 
 if TYPE_CHECKING:
     from engine.reports.issuing import Issued
+    from engine.rulebook.book import Rulebook
+    from engine.store import Store
 
 SHOWN = ("issued", "kept back", "waits")
 
@@ -48,9 +50,7 @@ def send(
     if period is not None and since is not None:
         raise UsageError("reports send: --period is one period, --since many; leave one of them out")
     with opened(store_url) as store:
-        book = active_book(store)
-        if book is None:
-            raise UsageError("store: there are no events yet; import some first: ringfirst import FILE")
+        book = _active(store)
         reports = [book.report(report_id)] if report_id is not None else [one for one in book.reports if one.sending]
         if not any(one.sending for one in reports):
             what = f"report {report_id}" if report_id is not None else "the rulebook"
@@ -85,6 +85,69 @@ def send(
     _say(answer, dry_run=dry_run)
     if taken is False:
         talk("the lanes have an owner, which takes them in")
+
+
+@click.command(short_help="Issue a report once more, with what is known of its period by now.")
+@click.argument("account_id", metavar="ACCOUNT")
+@click.argument("period", metavar="PERIOD")
+@click.argument("report_id", metavar="[REPORT]", required=False)
+@click.option("--why", required=True, metavar="TEXT", help="Why: it stands in the audit and beside what was issued.")
+@click.option("--who", metavar="NAME", help="Who corrects it.  [USER@HOST]")
+@store_option
+@json_option
+def correct(
+    account_id: str,
+    period: str,
+    report_id: str | None,
+    why: str,
+    who: str | None,
+    store_url: str | None,
+    *,
+    as_json: bool,
+) -> None:
+    """Issue the report of an account and PERIOD (2026-10, 2026-Q3, 2026-W40) once more, with what is known by now.
+
+    What was issued before stays as it was, and says that it was corrected; its mails that have not left are taken back.
+    The new one is decided like any report, review included. With --json: {"account_id", "report", "period", "outcome",
+    "because", "closes", "due", "taken_back", "taken_in"}.
+    """
+    from engine.questions import now_of
+    from engine.reports.issuing import Issuer
+    from engine.reports.periods import read_period
+    from ringfirst.answers import plural, print_json, talk
+    from ringfirst.intake import now
+    from ringfirst.owners import person_name
+    from ringfirst.reporting import taken_in
+    from ringfirst.reports_issued import take_back
+    from ringfirst.reports_shown import report_of
+
+    asked = read_period(period)
+    with opened(store_url) as store:
+        book, person = _active(store), who or person_name()
+        issuer = Issuer(store, book)
+        one = issuer.correct(report_of(book, report_id), asked, account_id, clock=now_of(store, None), why=why)
+        detail = {"account_id": account_id, "report": one.report, "period": period, "why": why}
+        store.audit(at=now(), who=person, what="reports.correct", detail=detail)
+        taken = take_back(store, one, at=now(), who=person)
+        issuer.put([one], at=now())
+        answer = {**_answer(one), "taken_back": taken, "taken_in": taken_in(store, book)}
+    if as_json:
+        print_json(answer)
+        return
+    click.echo(f"{one.outcome}: {one.report} of {period} for {account_id}, once more")
+    if taken:
+        talk(f"taken back: {plural(len(taken), 'mail')} of what was issued before")
+    if not answer["taken_in"]:
+        talk("the lanes have an owner, which takes it in")
+
+
+def _active(store: "Store") -> "Rulebook":
+    from engine.errors import UsageError
+
+    book = active_book(store)
+    if book is None:
+        raise UsageError("store: there are no events yet; import some first: ringfirst import FILE")
+    return book
 
 
 def _answer(one: "Issued") -> dict[str, Any]:

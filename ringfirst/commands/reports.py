@@ -15,7 +15,7 @@ from ringfirst.commands.options import (
     settings,
     store_option,
 )
-from ringfirst.commands.reporting import send
+from ringfirst.commands.reporting import correct, send
 from ringfirst.commands.revoking import revoke
 
 
@@ -25,22 +25,29 @@ def reports() -> None:
 
 
 reports.add_command(send)
+reports.add_command(correct)
 reports.add_command(revoke)
 
 
 @reports.command("list")
+@click.option("--account", "account_id", metavar="ACCOUNT", help="What became of those of this account.")
 @store_option
 @other_rules_option
 @json_option
-def list_(store_url: str | None, rules: Path | None, *, as_json: bool) -> None:
-    """List the reports of the rulebook, and the values it knows.
+def list_(account_id: str | None, store_url: str | None, rules: Path | None, *, as_json: bool) -> None:
+    """List the reports of the rulebook, what became of those that were issued, and which wait for their period.
 
-    With --json: {"reports": [{"report", "title", "period", "audience", "values", "price", "compare"}], "values":
-    [{"value", "label", "measure", "unit", "priced"}]}.
+    With --json: {"reports": [{"report", "title", "period", "audience", "values", "price", "compare", "sent"}],
+    "values": [{"value", "label", "measure", "unit", "priced"}], "issued": [{"report", "period", "number", "outcome",
+    "accounts", "because", "mails"}], "waiting": [{"report", "period", "due", "closes", "lanes"}]}.
     """
+    from engine.questions import now_of
     from ringfirst.answers import print_json, print_table, talk
+    from ringfirst.reports_issued import issued_rows, waiting_rows
 
-    with questioned(store_url, rules) as (_, book):
+    with questioned(store_url, rules) as (store, book):
+        sent = issued_rows(store, book, account_id)
+        waiting = waiting_rows(store, book, now_of(store, None)) if store.count_events() else []
         found = [
             {
                 "report": one.id,
@@ -50,6 +57,7 @@ def list_(store_url: str | None, rules: Path | None, *, as_json: bool) -> None:
                 "values": list(one.values),
                 "price": one.price or None,
                 "compare": list(one.compare),
+                "sent": one.sending is not None,
             }
             for one in book.reports
         ]
@@ -64,7 +72,7 @@ def list_(store_url: str | None, rules: Path | None, *, as_json: bool) -> None:
             for one in book.values.values()
         ]
     if as_json:
-        print_json({"reports": found, "values": values})
+        print_json({"reports": found, "values": values, "issued": sent, "waiting": waiting})
         return
     if not found:
         talk("the rulebook has no reports; add a section reports: to it")
@@ -73,6 +81,26 @@ def list_(store_url: str | None, rules: Path | None, *, as_json: bool) -> None:
         ["report", "period", "audience", "values"],
         [[one["report"], one["period"], one["audience"], one["values"]] for one in found],
     )
+    if sent:
+        click.echo()
+        print_table(
+            ["issued", "period", "outcome", "accounts", "mails", "because"],
+            [
+                [_name(one), one["period"], one["outcome"], one["accounts"], _counts(one["mails"]), one["because"]]
+                for one in sent
+            ],
+        )
+    for one in waiting:
+        lanes = ", ".join(str(lane) for lane in one["lanes"])
+        talk(f"{one['report']} of {one['period']}, due {one['due']}, waits until lanes {lanes} pass {one['closes']}")
+
+
+def _name(one: dict[str, Any]) -> str:
+    return one["report"] if one["number"] == 1 else f"{one['report']} ({one['number']})"
+
+
+def _counts(mails: dict[str, int]) -> str:
+    return ", ".join(f"{count:,} {state}" for state, count in mails.items())
 
 
 @reports.command()
@@ -93,35 +121,46 @@ def list_(store_url: str | None, rules: Path | None, *, as_json: bool) -> None:
     type=click.Path(path_type=Path, dir_okay=False),
     help="Also write it as a PDF to forward, with every value and its chart.",
 )
+@click.option("--anew", is_flag=True, help="Compute it from what is known now, though it was issued.")
+@click.option("--number", type=click.IntRange(1), metavar="N", help="What was issued for the N-th time.  [the last]")
 @question_options
-def preview(
+def preview(  # noqa: PLR0913, each is an option
     account_id: str,
     report_id: str | None,
     period: str | None,
+    number: int | None,
     page: Path | None,
     paper: Path | None,
     at: int | None,
     store_url: str | None,
     rules: Path | None,
     *,
+    anew: bool,
     as_json: bool,
 ) -> None:
     """Show the report of an account: each value of the period, what it is worth, and whether the report would go.
+
+    What was issued is shown as it was issued, whatever is known of the period since.
 
     With --json: {"account_id", "report", "title", "period", "as_of", "values", "total", "total_ever", "price",
     "value_to_price", "left_out", "audience", "send_if", "unless", "would_go", "because"}; each of "values" is {"value",
     "label", "unit", "amount", "worth", "assumption", "events", "compared", "series", "ever"}.
     """
+    from engine.errors import UsageError
     from engine.reports import made
     from engine.reports.past import Accounts
     from ringfirst.answers import print_json, talk
-    from ringfirst.reports_shown import lines_of, period_of, report_of
+    from ringfirst.reports_shown import issued_as, lines_of, period_of, report_of
+
+    if number is not None and (anew or rules is not None):
+        raise UsageError("reports preview: --number shows what was issued; leave out --anew and --rules, or --number")
 
     with questioned(store_url, rules) as (store, book):
         report = report_of(book, report_id)
         accounts = Accounts(store, book, at)
         asked = period_of(accounts, account_id, report, period)
-        found = made.preview(accounts, account_id, report, asked)
+        was = issued_as(accounts, account_id, report, asked, number) if not anew and rules is None else None
+        found = was or {**made.preview(accounts, account_id, report, asked), "issued": None}
         traits = accounts.past(account_id, asked).ledger.traits if page or paper else {}
     if page is not None:
         from ringfirst.report_mail import write_mail
@@ -145,6 +184,7 @@ def preview(
 @click.argument("account_id", metavar="ACCOUNT")
 @click.argument("period", metavar="PERIOD")
 @click.argument("name", metavar="VALUE")
+@click.option("--anew", is_flag=True, help="From what is known now, though a report of it was issued.")
 @question_options
 def trace(
     account_id: str,
@@ -154,9 +194,12 @@ def trace(
     store_url: str | None,
     rules: Path | None,
     *,
+    anew: bool,
     as_json: bool,
 ) -> None:
     """List the events behind one figure: VALUE of ACCOUNT in PERIOD (2026-10, 2026-Q3, 2026-W40), and the formula.
+
+    Of what was issued: those that were known when it was, counted as it was then.
 
     With --json: {"account_id", "value", "label", "unit", "measure", "period", "as_of", "amount", "formula", "worth",
     "events": [{"id", "type", "time", "counted", "money"}], "left_out"}.
@@ -166,11 +209,13 @@ def trace(
     from engine.reports.tracing import trace as traced
     from ringfirst.answers import plural, print_json, print_table, shown, talk
     from ringfirst.report_blocks_shown import money_text
-    from ringfirst.reports_shown import heading, notes_of, value_of
+    from ringfirst.reports_shown import heading, issued_by, notes_of, value_of
 
     asked = read_period(period)
     with questioned(store_url, rules) as (store, book):
-        found = traced(Accounts(store, book, at), account_id, asked, value_of(book, name))
+        accounts = Accounts(store, book, at)
+        then = issued_by(accounts, account_id, asked, name) if not anew and rules is None else None
+        found = traced(then or accounts, account_id, asked, value_of((then or accounts).book, name))
     if as_json:
         print_json(found)
         return

@@ -63,6 +63,48 @@ def test_the_figures_of_what_was_issued_do_not_fill_the_timeline(ask):
     assert "figures" not in issued["detail"]
 
 
+def late(ask, place: Path) -> None:
+    rows = [event("n", "tick", "2026-04-02T06:40:00Z"), saved("late", "2026-03-30T09:00:00Z", 60)]
+    (place / "late.jsonl").write_bytes(b"".join(encode_event(one.event) + b"\n" for one in rows))
+    ask("import", "late.jsonl")
+
+
+def test_what_was_issued_is_shown_and_traced_as_it_was(ask, place):
+    ask("reports", "send")
+    late(ask, place)
+    found = ask("reports", "preview", "acme", "--period", "2026-03")
+    assert (found["total"][0]["amount"], found["issued"]["number"]) == (112.5, 1)
+    assert ask("reports", "preview", "acme", "--period", "2026-03", "--anew")["total"][0]["amount"] == 157.5
+    assert [one["id"] for one in ask("reports", "trace", "acme", "2026-03", "hours")["events"]] == ["r1"]
+    assert ask("reports", "trace", "acme", "2026-03", "hours", "--anew")["amount"] == 3.5
+
+
+def test_the_trace_of_what_was_issued_counts_as_it_was_counted_then(ask, place):
+    ask("reports", "send")
+    (place / "rules" / "all.yml").write_text(BOOK.replace("times: 1/60", "times: 1/30"))
+    late(ask, place)
+    assert ask("reports", "trace", "acme", "2026-03", "hours")["amount"] == 2.5
+    assert ask("reports", "trace", "acme", "2026-03", "hours", "--anew")["amount"] == 7
+
+
+def test_a_correction_takes_back_what_has_not_left_and_says_who_and_why(ask, run, place):
+    ask("reports", "send")
+    late(ask, place)
+    found = ask("reports", "correct", "acme", "2026-03", "--why", "an event was stuck", "--who", "bo@ours.example")
+    assert (found["outcome"], len(found["taken_back"]), found["taken_in"]) == ("issued", 2, True)
+    listed = {(one["number"], one["outcome"]): one["mails"] for one in ask("reports", "list")["issued"]}
+    assert listed[2, "planned"] == {"queued": 2}
+    assert listed[1, "planned"] == {"in_review": 2, "withdrawn": 2}
+    assert ask("reports", "preview", "acme", "--period", "2026-03", "--number", 1)["issued"]["corrected_by"] == 2
+    assert "number 2 corrects what was issued before: an event was stuck" in (
+        run("reports", "preview", "acme", "--period", "2026-03").stderr
+    )
+    run("send", "--simulate", "--outbox", "out")
+    texts = [path.read_text() for path in (place / "out").glob("*.eml")]
+    assert sum("This corrects the figures that you got before." in text for text in texts) == 2
+    assert ask("replay", "--verify")["different"] == 0
+
+
 @pytest.mark.parametrize(
     ("words", "expected"),
     [

@@ -1,0 +1,79 @@
+"""What was issued, as it was: the figures that somebody was sent stay, whatever is known of the period since."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+from engine.instants import Instant, iso
+from engine.log import Recorded
+from engine.questions import events_of
+from engine.reports.periods import Period
+from engine.rulebook.book import Rulebook
+from engine.rulebook.reporting import REPORTED
+from engine.rulebook.spec import Report, fingerprint
+from engine.store import Store
+
+
+class Kept(NamedTuple):
+    """One report that was issued: of which period, for the how-manieth time, and the event's properties."""
+
+    event_id: str
+    report: str
+    period: str
+    number: int
+    closed: Instant
+    properties: dict[str, Any]
+
+    @property
+    def figures(self) -> dict[str, Any]:
+        """The report as it was issued, in the shape of a preview."""
+        found: dict[str, Any] = self.properties["figures"]
+        return found
+
+
+def issued_in(events: Iterable[Recorded]) -> list[Kept]:
+    """The reports among an account's events, in the order of the log."""
+    found = [one.event for one in events if one.event.type == REPORTED]
+    return [
+        Kept(one.id, str(told["report"]), str(told["period"]), int(told["number"]), one.time, dict(told))
+        for one in found
+        for told in [one.properties]
+        if {"report", "period", "number", "figures"} <= told.keys()
+    ]
+
+
+def issued_to(store: Store, account_id: str, until: Instant) -> list[Kept]:
+    """The reports that were issued to an account, as recorded by ``until``; none of an unknown one."""
+    return issued_in(events_of(store, account_id, until))
+
+
+def newest(kept: Sequence[Kept], report: str, period: str) -> Kept | None:
+    """The last that was issued of a period: what counts of it."""
+    found = [one for one in kept if (one.report, one.period) == (report, period)]
+    return max(found, key=lambda one: one.number, default=None)
+
+
+def answer(one: Kept, last: Kept) -> dict[str, Any]:
+    """What was issued as a preview tells it, with ``issued`` beside it; ``last`` is the newest of that period."""
+    return {
+        **one.figures,
+        "issued": {
+            "number": one.number,
+            "closed": iso(one.closed),
+            "due": one.properties.get("due"),
+            "why": one.properties.get("correction"),
+            "corrected_by": last.number if last.number > one.number else None,
+        },
+    }
+
+
+def marks_of(report: Report, book: Rulebook) -> dict[str, str]:
+    """How each value is counted and priced, as a mark that differs when that does."""
+    values = [book.values[name] for name in report.values]
+    return {one.name: fingerprint(f"{book.measures[one.measure].fingerprint} {one.worth!r}") for one in values}
+
+
+def before(kept: Sequence[Kept], report: str, period: Period, most: int) -> list[Kept]:
+    """The newest of each of the last ``most`` periods before this one that were issued, oldest first."""
+    names = sorted({one.period for one in kept if one.report == report and one.period < period.name})
+    found = [newest(kept, report, name) for name in names[-most:]]
+    return [one for one in found if one is not None]

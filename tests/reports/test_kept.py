@@ -1,0 +1,117 @@
+"""What was issued stays as it was: later events, other prices and corrections come beside it."""
+
+import pytest
+
+from engine import replay
+from engine.errors import UsageError
+from engine.instants import iso
+from engine.reports import kept, made
+from engine.reports.issuing import Issuer, overdue, walk
+from engine.reports.past import Accounts
+from engine.reports.periods import read_period
+from engine.store import Store
+from tests.reports.given import BOOK, MARCH, WALL, book_of, customer, event, instant, issue, run, take
+
+APRIL = "2026-04-02T06:30:00Z"
+MAY = "2026-05-02T06:30:00Z"
+LATE = run("late", "2026-03-30T09:00:00Z", 60)
+
+
+def march(store: Store) -> None:
+    """March is issued: two and a half hours."""
+    take(store, [*customer(), run("r1", "2026-03-10T09:00:00Z", 150)], until=APRIL)
+    issue(store)
+    take(store, [], until="2026-04-02T06:45:00Z")
+
+
+def shown(store: Store) -> kept.Kept:
+    """The last report of March that was issued."""
+    found = kept.newest(kept.issued_to(store, "acme", WALL), "monthly", "2026-03")
+    assert found is not None
+    return found
+
+
+def april(store: Store, book: str = BOOK) -> list[dict[str, object]]:
+    """What April's report says of earlier periods."""
+    take(store, [run("r2", "2026-04-20T09:00:00Z", 90)], until=MAY, book=book_of(book))
+    issuer = Issuer(store, book_of(book))
+    report = book_of(book).reports[0]
+    (one,) = walk(issuer, report, read_period("2026-04"), ["acme"], clock=instant(MAY))
+    issuer.put([one], at=WALL)
+    take(store, [], until="2026-05-02T06:45:00Z", book=book_of(book))
+    found = kept.newest(kept.issued_to(store, "acme", WALL), "monthly", "2026-04")
+    assert found is not None
+    changes: list[dict[str, object]] = found.figures["changes"]
+    return changes
+
+
+def test_a_late_event_leaves_what_was_issued_and_stands_in_the_next_report(store: Store):
+    march(store)
+    take(store, [event("n", "tick", "2026-04-03T09:00:00Z"), LATE], until="2026-04-03T09:00:00Z")
+    before = shown(store).figures["values"][0]["amount"]
+    now = made.preview(Accounts(store, book_of(), None), "acme", book_of().reports[0], MARCH)
+    assert (before, now["values"][0]["amount"]) == (2.5, 3.5)
+    (change,) = april(store)
+    assert {key: change[key] for key in ("period", "value", "was", "is", "why")} == {
+        "period": "2026-03",
+        "value": "hours",
+        "was": 2.5,
+        "is": 3.5,
+        "why": "events that came late",
+    }
+    assert shown(store).figures["values"][0]["amount"] == 2.5
+
+
+def test_what_nothing_came_for_is_not_mentioned(store: Store):
+    march(store)
+    assert april(store) == []
+
+
+def test_another_way_of_counting_leaves_what_was_issued_and_is_said_in_the_next_report(store: Store):
+    march(store)
+    (change,) = april(store, BOOK.replace("times: 1/60", "times: 1/30"))
+    assert (change["was"], change["is"], change["why"]) == (2.5, 5, "it is counted otherwise now")
+    assert shown(store).figures["values"][0]["amount"] == 2.5
+
+
+def test_a_change_is_told_once(store: Store):
+    march(store)
+    take(store, [event("n", "tick", "2026-04-03T09:00:00Z"), LATE], until="2026-04-03T09:00:00Z")
+    assert len(april(store)) == 1
+    take(store, [run("r3", "2026-05-20T09:00:00Z", 90)], until="2026-06-02T06:30:00Z")
+    issuer = Issuer(store, book_of())
+    clock = instant("2026-06-02T06:30:00Z")
+    (one,) = walk(issuer, book_of().reports[0], read_period("2026-05"), ["acme"], clock=clock)
+    assert b'"changes":[]' in one.body
+
+
+def test_a_correction_is_issued_beside_what_it_corrects(store: Store):
+    march(store)
+    take(store, [event("n", "tick", "2026-04-03T09:00:00Z"), LATE], until="2026-04-03T09:00:00Z")
+    issuer, clock = Issuer(store, book_of()), instant("2026-04-03T09:00:00Z")
+    one = issuer.correct(book_of().reports[0], MARCH, "acme", clock=clock, why="stuck")
+    issuer.put([one], at=WALL)
+    take(store, [], until="2026-04-03T09:10:00Z")
+    first, second = kept.issued_to(store, "acme", WALL)
+    assert [one.number for one in (first, second)] == [1, 2]
+    assert kept.answer(first, second)["issued"]["corrected_by"] == 2
+    assert kept.answer(second, second)["issued"]["why"] == "stuck"
+    assert (first.figures["value_total"], second.figures["value_total"]) == (112.5, 157.5)
+    assert len({one.occasion for one in store.decisions() if one.rule == "monthly"}) == 2
+    assert replay.verify(store)["different"] == 0
+    with pytest.raises(UsageError, match="are those that were issued"):
+        Issuer(store, book_of()).correct(book_of().reports[0], MARCH, "acme", clock=clock, why="again")
+
+
+def test_what_was_not_issued_cannot_be_corrected(store: Store):
+    take(store, [*customer(), run("r1", "2026-03-10T09:00:00Z", 150)], until=APRIL)
+    with pytest.raises(UsageError, match="was not issued to acme"):
+        Issuer(store, book_of()).correct(book_of().reports[0], MARCH, "acme", clock=instant(APRIL), why="x")
+
+
+def test_what_is_due_and_waits_for_a_lane_is_told():
+    at, behind = instant("2026-04-02T08:00:00Z"), instant("2026-04-01T21:00:00Z")
+    (one,) = overdue(book_of(), {0: at, 1: behind}, at)
+    assert (one.report, one.period, one.lanes, iso(one.closes)) == ("monthly", "2026-03", (1,), "2026-04-01T22:00:00Z")
+    assert overdue(book_of(), {0: at, 1: at}, at) == []
+    assert overdue(book_of(), {0: behind}, instant("2026-04-02T06:00:00Z")) == [], "before it is due nobody waits"
