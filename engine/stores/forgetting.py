@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from engine.instants import Instant
 from engine.store import Forgotten
-from engine.stores import sent, tables
+from engine.stores import sent, tables, typed
 from engine.stores.codec import decode, encode, mentions, renamed
 from engine.stores.driver import Driver
 
@@ -24,6 +24,7 @@ def account(connection: sa.Connection, driver: Driver, key: Key, account_id: str
     stones = tables.tombstones
     connection.execute(sa.update(stones).where(stones.c.account_id == account_id).values(account_id=None))
     _drop_strays(connection, account_id)
+    typed.redact(connection, account_id, [account_id, *_names_in(connection, account_id)], "forgotten")
     _rename_audit(connection, account_id, "forgotten")
     gone = {
         table.name: connection.execute(sa.delete(table).where(table.c.account_id == account_id)).rowcount
@@ -60,6 +61,7 @@ def person(
     sent.drop_mentioning(connection, account_id, user_id, names)
     swap.drop(tables.approvals)  # their words hold names; what waits is shown to somebody once more
     swap.beside()
+    typed.redact(connection, account_id, [user_id, *names], pseudonym)
     _rename_audit(connection, user_id, pseudonym)
     return done
 
@@ -109,6 +111,13 @@ def _names_of(connection: sa.Connection, account_id: str, user_id: str) -> list[
     texts = [one for one in found.values() if isinstance(one, str)]
     parts = str(found.get("name") or "").split()
     return [*texts, *parts[:1], *parts[-1:]]
+
+
+def _names_in(connection: sa.Connection, account_id: str) -> list[str]:
+    """What the people of an account are called by."""
+    column = tables.people.c.user_id
+    ids = connection.execute(sa.select(column).where(tables.people.c.account_id == account_id).distinct()).scalars()
+    return [name for user_id in ids.all() for name in _names_of(connection, account_id, user_id)]
 
 
 class _Swap:

@@ -15,8 +15,8 @@ import sqlalchemy as sa
 from engine.decision import Subject
 from engine.errors import Fenced
 from engine.feedback import Step
-from engine.store import Claim, Forgotten, Reader, Sent, Snapshot, Store, Touch, Trait, Wishes
-from engine.stores import open_store
+from engine.store import Claim, Forgotten, Reader, Sent, Snapshot, Stop, Store, Touch, Trait, Wishes
+from engine.stores import open_store, tables
 from engine.stores.sql import SqlStore
 from engine.stores.tables import metadata
 from tests.stores.made import (
@@ -280,3 +280,62 @@ def test_a_mail_is_not_handed_over_to_whom_it_was_not_written(store: Store) -> N
     assert not handed_over(ADDRESS)
     assert (store.outreach()[0].state, store.sent(name)) == ("claimed", None)
     assert _holding(store, ADDRESS, PERSON) == set()
+
+
+FIRST, FULL = "Zoë", "Zoë Quist"
+
+
+def _typed(store: Store) -> dict[str, str]:
+    """What people typed about mails, stops and the audit, by where they typed it."""
+    mails = {f"mail of {row.account_id == GONE}": row.why or "" for row in store.outreach() if row.state == "rejected"}
+    changes = [one.why or "" for row in store.outreach() for one in store.changes(row.outreach_id)]
+    stops = {f"{one.scope} {one.name == GONE}": one.why for one in store.stops()}
+    assert isinstance(store, SqlStore)
+    with store._driver.reading() as connection:
+        notes = connection.execute(sa.select(*tables.audit.c["what", "detail"]).order_by(tables.audit.c.seq)).all()
+    audit = {f"{number} {row.what}": msgspec.json.decode(row.detail)["why"] for number, row in enumerate(notes)}
+    return {**mails, "changes": " | ".join(one for one in changes if one), **stops, **audit}
+
+
+def _type(store: Store) -> dict[str, str]:
+    """People give reasons that name the person, and one that names somebody of the same first name."""
+    whys = f"{FIRST} rang", f"{FULL} <{ADDRESS}> rang", f"ask zoë, not Zoës aunt, nor {PERSON}"
+    claim = claimed(store)
+    plans = [decision("a", GONE), decision("b", OTHER)]
+    traits = [Trait(GONE, PERSON, name, value, T0, 1) for name, value in (("name", FULL), ("email", ADDRESS))]
+    committed(store, claim, facts=plans, traits=traits)
+    for plan, why in zip(plans, (whys[2], whys[0]), strict=True):
+        (row,) = store.outreach(decision_id=plan.decision_id)
+        store.move(row.outreach_id, ["queued"], "rejected", at=T0, by="ann", why=why)
+        store.audit(at=T0, who="ann", what="rejected", detail={"mails": [row.outreach_id], "why": why})
+    store.stop(Stop("rule", "zoë", T0, "ann", whys[1]))
+    store.stop(Stop("account", GONE, T0, "ann", whys[0]))
+    return _typed(store)
+
+
+def test_words_that_people_typed_name_a_forgotten_person_no_more(store: Store) -> None:
+    before = _type(store)
+    (claim,) = [claimed(store, take_over=True)]
+    store.forget_person(claim, GONE, PERSON, properties=[], at=T0)
+    name, after = store.pseudonyms([(GONE, PERSON)])[GONE, PERSON], _typed(store)
+    mine, other = f"ask {name}, not Zoës aunt, nor {name}", f"{FIRST} rang"
+    rule, account = f"{name} <{name}> rang", f"{name} rang"
+    assert after == {
+        "mail of True": mine,
+        "mail of False": other,  # another account's: its Zoë is somebody else
+        "changes": " | ".join(after[one] for one in before if one.startswith("mail")),
+        "rule False": rule,
+        "account True": account,
+        "0 rejected": mine,
+        "1 rejected": other,
+        "2 stop": rule,
+        "3 stop": account,
+    }
+    assert [one.name for one in store.stops()].count("zoë") == 1, "a rule of that name keeps it"
+
+
+def test_words_that_people_typed_name_nobody_of_a_forgotten_account(store: Store) -> None:
+    _type(store)
+    store.forget_account(claimed(store, take_over=True), GONE, at=T0)
+    assert _holding(store, GONE, PERSON, FULL, ADDRESS) == set()
+    assert _typed(store)["mail of False"] == f"{FIRST} rang"
