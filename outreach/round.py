@@ -29,6 +29,10 @@ from outreach.stops import channel_kind
 from outreach.telling import ended, sent
 
 NO_LIMITS = Limits()
+LANES_STAND = (
+    "nothing moves the clock of their lane: start 'ringfirst worker' or 'ringfirst run', or import what came since"
+)
+"""Why mails wait beside no worker: what happened since they were planned may have taken their reason away."""
 MANY = 100
 """After so many moves they are written down together."""
 
@@ -38,7 +42,7 @@ class SendReport(msgspec.Struct, frozen=True, kw_only=True):
 
     ``waiting``: lane behind, or not taken a moment ago; ``later``: the channel did not take it, it will be tried again;
     ``elsewhere``: another sender was faster; ``recovered``: left half done by an earlier run and settled; ``reasons``:
-    why rows did not leave.
+    why rows did not leave, ``LANES_STAND`` if nothing has moved their lane for minutes.
     """
 
     mails: int = 0

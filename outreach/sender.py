@@ -33,7 +33,7 @@ from outreach.links import Links, Token, links_of
 from outreach.lookups import Lookups
 from outreach.reminding import remind, tell
 from outreach.report_links import report_path
-from outreach.round import Round, SendReport
+from outreach.round import LANES_STAND, Round, SendReport
 from outreach.stops import stopped
 from outreach.templates import Template
 
@@ -168,9 +168,10 @@ def _ask(run: Round, row: OutreachRow, clocks: Mapping[int, Instant | None] | No
     """
     at = run.at
     clock = at if clocks is None else clocks.get(row.lane)
-    behind = clock is None or clock < max(run.began - BEHIND, row.due_at)
-    if behind or at < (again_at(row) or 0):
+    stands = clock is None or clock < run.began - BEHIND
+    if stands or (clock is not None and clock < row.due_at) or at < (again_at(row) or 0):
         run.tally["waiting"] += 1
+        run.reasons.update([LANES_STAND] if stands else [])
         return False
     # It is asked again when the mail is claimed, and handed over.
     stop = stopped(row, run.stops, run.kind, approved=row.outreach_id in run.approvals)

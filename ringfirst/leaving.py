@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.errors import RingfirstError, StoreError
-from engine.instants import HOUR
+from engine.instants import HOUR, MINUTE
 from ringfirst.intake import now
 from ringfirst.settings import Settings
 
@@ -34,6 +34,8 @@ REST_SECONDS = 60.0
 ROUND_SECONDS = 30.0
 """How long mails are handed over before somebody looks anew for what is due, and for what should wait by now."""
 AFTER_FAILURE_SECONDS = 30.0
+LOOK_SECONDS = 60.0
+"""How often a sender looks whether what its provider tells still comes."""
 _counted: "dict[tuple[str, str, int], tuple[Mapping[str, int], int]]" = {}
 _programs: "dict[str, Program]" = {}
 """What was counted, and the program that was made, of the rulebook that is active: the next round needs it again."""
@@ -172,16 +174,30 @@ def keep_sending(
         stopping.wait(pause)
 
 
-def watch(once: "Callable[[Instant], SendReport]", stopping: threading.Event) -> None:
-    """Send by the wall clock until told to stop; what Ringfirst refuses is said once, and tried again later."""
-    said = ""
+def watch(
+    once: "Callable[[Instant], SendReport]",
+    stopping: threading.Event,
+    trouble: "Callable[[Instant], str | None]" = lambda _: None,
+) -> None:
+    """Send by the wall clock until told to stop; what Ringfirst refuses is said once, and tried again later.
+
+    ``trouble`` says what somebody should look at though mails leave; it is asked once a minute.
+    """
+    said, asked, heard = "", float("-inf"), _Once()
 
     def sent() -> int:
-        nonlocal said
-        report = once(now())
+        nonlocal said, asked
+        from outreach.round import LANES_STAND
+
+        at = now()
+        report = once(at)
         if said:
             _log.info("going on")
         said = ""
+        heard.say("lanes", f"mails wait; {LANES_STAND}" if LANES_STAND in report.reasons else None)
+        if time.monotonic() >= asked + LOOK_SECONDS:
+            asked = time.monotonic()
+            heard.say("provider", trouble(at))
         return report.mails
 
     def failed(err: Exception) -> float:
@@ -189,8 +205,35 @@ def watch(once: "Callable[[Instant], SendReport]", stopping: threading.Event) ->
         if not isinstance(err, RingfirstError):
             raise err
         if said != str(err):
-            _log.error("%s; it is tried again", err)
+            ours = getattr(err, "ours", False)
+            _log.error("%s; %s", err, "nothing leaves until somebody mends that" if ours else "it is tried again")
         said = str(err)
         return EVERY_SECONDS if isinstance(err, StoreError) else pause_after(err)
 
     keep_sending(sent, failed, stopping, _log)
+
+
+class _Once:
+    """Says each trouble when it begins, and when it is over."""
+
+    def __init__(self) -> None:
+        self._there: dict[str, str] = {}
+
+    def say(self, kind: str, words: str | None) -> None:
+        if words is None:
+            was = self._there.pop(kind, None)
+            if was is not None:
+                _log.info("that is over: %s", was)
+        elif kind not in self._there:
+            _log.error("%s", words)
+            self._there[kind] = words
+
+
+def unheard(store: "Store", channel: "Channel", at: "Instant") -> str | None:
+    """What to say of a provider that tells nothing of the mails that leave by it; None: it does, or need not."""
+    from outreach.doubts import SENDGRID, silent
+
+    minutes = silent(store, SENDGRID, at) // MINUTE if channel.name == SENDGRID else 0
+    if not minutes:
+        return None
+    return f"SendGrid has told nothing of the mails of the last {minutes} minutes; look at its Event Webhook"

@@ -196,7 +196,7 @@ def _watch(
 
     from engine.stored import stored_book
     from ringfirst.commands.options import active_mark
-    from ringfirst.leaving import ROUND_SECONDS, watch
+    from ringfirst.leaving import ROUND_SECONDS, unheard, watch
     from ringfirst.logs import log_to_stderr
     from ringfirst.reporting import Rounds
 
@@ -231,7 +231,7 @@ def _watch(
         return report
 
     logging.getLogger("ringfirst.leaving").info("sending by %s", channel.name)
-    watch(once, stopping)
+    watch(once, stopping, lambda at: unheard(store, channel, at))
 
 
 def _policy(store: "Store") -> "Policy | None":

@@ -1,7 +1,7 @@
 """What a worker's /metrics shows, drawn from its tally when somebody looks. Labels are bounded: never an account."""
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from importlib.metadata import version
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector, generate_latest
@@ -15,10 +15,10 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 from engine.instants import SECOND, Instant
-from engine.store import Outage
 from ringfirst.intake import now
 from ringfirst.oncall.health import WorkerHealth
 from ringfirst.oncall.herald import Stock
+from ringfirst.oncall.outages import away
 from streams.held import HeldLanes
 from streams.tally import Spread, Tally
 
@@ -147,15 +147,6 @@ class WorkerMetrics(Collector):
         words = "For how long mails have left by SendGrid without a word of any from its webhook; 0: it tells of them"
         yield GaugeMetricFamily(f"{PREFIX}webhook_silent_seconds", words, value=stock.unheard_seconds)
         yield away(stock.outages)
-
-
-def away(outages: Iterable[Outage]) -> Metric:
-    """For how long each channel has taken no mail, and whether that is for our settings; nothing where all are well."""
-    gauge = _gauge("channel_down_seconds", "For how long a channel has taken no mail", "channel", "cause")
-    for one in outages:
-        cause = "settings" if one.ours else "away"
-        gauge.add_metric([one.channel, cause], max(0, now() - one.since) / SECOND)
-    return gauge
 
 
 def _counter(name: str, words: str, *labels: str) -> CounterMetricFamily:

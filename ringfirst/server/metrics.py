@@ -1,6 +1,6 @@
 """What /metrics shows. Labels are bounded: never an account, a person or an address."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
 
 from prometheus_client import (
@@ -19,7 +19,9 @@ from prometheus_client.registry import Collector
 
 from engine.instants import SECOND
 from engine.keeper import Taken
+from engine.store import Outage
 from ringfirst.intake import now
+from ringfirst.oncall.outages import away
 from ringfirst.server.health import Health
 from ringfirst.server.waiting import WaitingRoom
 
@@ -51,6 +53,8 @@ class Metrics:
         self.sent = Counter("ringfirst_mails_sent", "Mails that left", registry=home)
         self.sender_failures = Counter("ringfirst_sender_failures", "Runs of the sender that failed", registry=home)
         self.mails: Mapping[str, int] = {}
+        self.outages: Sequence[Outage] = ()
+        """Channels that take nothing now."""
         Info("ringfirst_build", "This program", registry=home).info({"version": version("ringfirst")})
         home.register(_Now(self, health, room))
         ProcessCollector(registry=home)
@@ -104,3 +108,4 @@ class _Now(Collector):
         for state, count in sorted(self._metrics.mails.items()):
             mails.add_metric([state], count)
         yield mails
+        yield away(self._metrics.outages)

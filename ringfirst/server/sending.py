@@ -3,6 +3,7 @@
 import logging
 import threading
 from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 
 from engine.errors import RingfirstError
 from engine.instants import MINUTE, Instant
@@ -10,6 +11,7 @@ from engine.rulebook.spec import Policy
 from engine.store import Store
 from outreach.breaker import Guard
 from outreach.channel import Channel
+from outreach.circuit import standing
 from outreach.context import Sender
 from outreach.doubts import Doubts
 from outreach.limits import Limits
@@ -69,6 +71,7 @@ class Sending(threading.Thread):
     def _sent(self) -> int:
         mails = self._round()
         self._metrics.mails = self._store.mail_counts()
+        self._metrics.outages = standing(self._store.outages(), now())
         return mails
 
     def _round(self) -> int:
@@ -103,6 +106,8 @@ class Sending(threading.Thread):
     def _failed(self, err: Exception) -> float:
         """A failing sender never stops the intake: whatever it was, it is said and tried again."""
         self._metrics.sender_failures.inc()
+        with suppress(RingfirstError):  # it may be the store that fails
+            self._metrics.outages = standing(self._store.outages(), now())
         said = told(err) if isinstance(err, RingfirstError) else f"the sender failed; {told(err)}"
         if self._health.sender != said:
             _log.error("%s; it is tried again in %.0f s", said, pause_after(err))

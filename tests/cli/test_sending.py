@@ -6,6 +6,7 @@ import threading
 import time
 from contextlib import closing
 from email import message_from_bytes
+from types import SimpleNamespace
 
 import pytest
 
@@ -14,9 +15,10 @@ from engine.instants import DAY, MINUTE, iso, parse_instant
 from engine.stores import open_store
 from outreach.channel import DeliveryError
 from outreach.channels.sendgrid import SendGridChannel
-from outreach.round import SendReport
+from outreach.round import LANES_STAND, SendReport
+from ringfirst import leaving
 from ringfirst.intake import now
-from ringfirst.leaving import channel_of, pause_after, watch
+from ringfirst.leaving import channel_of, pause_after, unheard, watch
 from ringfirst.settings import read_settings
 from tests.cli.given import BOOK, START, company, lines
 from tests.fakes.sendgrid import KEY, FakeSendGrid, serving
@@ -254,6 +256,49 @@ def test_what_goes_wrong_is_said_once_and_that_it_goes_on(monkeypatch, caplog):
         "2 mails left",
         "smtp: it cannot be reached; it is tried again",
     ]
+
+
+def test_a_watching_sender_says_what_keeps_mails_here_when_it_begins_and_when_it_is_over(caplog, monkeypatch):
+    monkeypatch.setattr(leaving, "EVERY_SECONDS", 0.0)
+    monkeypatch.setattr(leaving, "RESTS", 0)
+    monkeypatch.setattr(leaving, "LOOK_SECONDS", 0.0)
+    caplog.set_level("INFO")
+    stopping, stands = threading.Event(), SendReport(waiting=1, reasons={LANES_STAND: 1})
+    ours = DeliveryError("sendgrid: 401", "down", wait_seconds=0.0, ours=True)
+    turns = [stands, stands, SendReport(), ours, SendReport()]
+    troubles = iter(["no word of them", "still no word", None, None, None])
+
+    def once(at):
+        turn = turns.pop(0)
+        if not turns:
+            stopping.set()
+        if isinstance(turn, Exception):
+            raise turn
+        return turn
+
+    watch(once, stopping, lambda _: next(troubles))
+    assert [record.getMessage() for record in caplog.records] == [
+        f"mails wait; {LANES_STAND}",
+        "no word of them",
+        f"that is over: mails wait; {LANES_STAND}",
+        "that is over: no word of them",
+        "sendgrid: 401; nothing leaves until somebody mends that",
+        "going on",
+    ]
+
+
+def test_mails_that_wait_beside_no_worker_say_so_and_what_to_do(run, sends):
+    at = now() - 20 * MINUTE
+    keep(sends, planned(rule="later", account="bolt", at=at, due_at=at, expires_at=at + DAY), clock=at)
+    said = run("send").stdout
+    assert "waiting          1" in said
+    assert "start 'ringfirst worker' or 'ringfirst run', or import what came since" in said
+
+
+def test_a_provider_that_is_silent_is_told_of_by_its_own_channel_alone(sends, monkeypatch):
+    monkeypatch.setattr("outreach.doubts.silent", lambda store, name, at: 40 * MINUTE if name == "sendgrid" else 0)
+    assert unheard(sends, SimpleNamespace(name="smtp"), now()) is None
+    assert "the last 40 minutes" in (unheard(sends, SimpleNamespace(name="sendgrid"), now()) or "")
 
 
 def test_a_fault_of_ours_is_not_swallowed():
