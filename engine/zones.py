@@ -54,6 +54,12 @@ class Zone:
         self._days[bucket] = (self.start(day), self.start(day + 1), day)
         return day
 
+    def day_around(self, at: Instant) -> tuple[Instant, Instant, Day]:
+        """The local day an instant belongs to, between its first instant and that of the next."""
+        day = self.day(at)
+        found = self._days.get(at // DAY)
+        return found if found is not None and found[2] == day else (self.start(day), self.start(day + 1), day)
+
     def next_midnight(self, at: Instant) -> Instant:
         """The first start of a local day after ``at``."""
         return self.start(self.day(at) + 1)

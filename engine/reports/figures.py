@@ -113,19 +113,23 @@ class Counted:
     def amount(self, part: slice) -> Fraction | None:
         """What a stretch of the rows comes to, exactly; None where it is unknown."""
         if self._verb == "count":
-            return len(self.rows[part]) * self._times
+            return self._scaled(len(self.rows[part]))
         if self._verb == "sum":
-            total: int = self._brought[part.stop] - self._brought[part.start]
-            return Fraction(total, MILLION) * self._times
+            return self._scaled(self._brought[part.stop] - self._brought[part.start], MILLION)
         if self._verb in ADDED:
-            return len(set(self._brought[part])) * self._times
+            return self._scaled(len(set(self._brought[part])))
         return self._read(part)
+
+    def _scaled(self, number: int, divisor: int = 1) -> Fraction:
+        # One fraction made of whole numbers costs half as much as two that are multiplied.
+        return Fraction(number * self._times.numerator, divisor * self._times.denominator)
 
     def money(self, worth: Worth, traits: Mapping[str, object], part: slice) -> list[tuple[int, str] | str]:
         """What each row of a stretch holds of money, in millionths of a currency, or why there is none."""
         found = self._money.get(worth)
         if found is None:
-            found = self._money[worth] = [_held(worth, row.event, traits) for row in self.rows]
+            path = tuple(worth.prop.split("."))
+            found = self._money[worth] = [_held(worth, path, row.event, traits) for row in self.rows]
         return found[part]
 
     def _read(self, part: slice) -> Fraction | None:
@@ -192,12 +196,12 @@ def currency_in(properties: Mapping[str, object]) -> str:
 
 def money_of(worth: Worth, event: Event, traits: Mapping[str, object]) -> tuple[Fraction, str] | str:
     """The money that one event holds: (exact amount, currency), or why there is none."""
-    found = _held(worth, event, traits)
+    found = _held(worth, tuple(worth.prop.split(".")), event, traits)
     return found if isinstance(found, str) else (Fraction(found[0], MILLION), found[1])
 
 
-def _held(worth: Worth, event: Event, traits: Mapping[str, object]) -> tuple[int, str] | str:
-    amount = millionths(nested(event.properties, tuple(worth.prop.split("."))))
+def _held(worth: Worth, path: tuple[str, ...], event: Event, traits: Mapping[str, object]) -> tuple[int, str] | str:
+    amount = millionths(nested(event.properties, path))
     if amount is None:
         return f"no number in {worth.prop}"
     currency = currency_in(event.properties) or worth.currency or currency_in(traits)

@@ -20,7 +20,7 @@ from engine.rulebook.agreed import GOAL
 from engine.rulebook.book import Rulebook
 from engine.rulebook.expressions import parse
 from engine.rulebook.spec import Line, Policy, Report, Rule, Test
-from engine.state import Shape
+from engine.state import AccountState, Shape
 from engine.store import Store
 from engine.values import Value
 from engine.views import AccountView
@@ -77,7 +77,7 @@ class NotYetKnown(UsageError):
 class Known:
     """What the store has of one account by the instant of the question: read once, whatever is asked of it."""
 
-    __slots__ = ("_rows", "_turns", "account_id", "cancelled", "ordered", "pasts", "people")
+    __slots__ = ("_rows", "_turns", "account_id", "cancelled", "mark", "ordered", "pasts", "people", "state")
 
     def __init__(
         self, account_id: str, events: Sequence[Recorded], people: Mapping[str, Mapping[str, Any]], *, cancelled: bool
@@ -91,6 +91,9 @@ class Known:
         self.pasts: dict[Period, Past] = {}
         self._rows: dict[str, list[Happening]] = {}
         self._turns: dict[str, list[Happening]] = {}
+        self.state: AccountState | None = None
+        """What was folded last, and in which zone of how many events: mostly nothing happened since the period."""
+        self.mark: tuple[str, int, bool] | None = None
 
     def rows(self, zone: Zone) -> list[Happening]:
         """All its events in the order of time, with their days in a zone."""
@@ -222,11 +225,15 @@ class Accounts:
         """The account as of ``at`` (or ``end``), of its events up to ``end``."""
         at, shape = end if at is None else at, self._program.shape
         where = known.zone_at(end, self._program.zone)
-        state = shape.fresh()
-        for row in _until(known.turns(where, shape), end):
-            shape.fold(state, row)
+        rows = _until(known.turns(where, shape), end)
         first = known.ordered[0][0]
-        state.first_event = first if first <= end else None
+        state = known.state if known.state is not None and known.mark == (where.key, len(rows), first <= end) else None
+        if state is None:
+            state = shape.fresh()
+            for row in rows:
+                shape.fold(state, row)
+            state.first_event = first if first <= end else None
+            known.state, known.mark = state, (where.key, len(rows), first <= end)
         began = self._began.get(lane_of(known.account_id, self.store.lanes))
         moment = Moment(at, where.day(at), where)
         totals = self._totals_at(known.account_id, at) if self._program.whole else {}
@@ -244,8 +251,7 @@ def _with_days(ordered: Iterable[tuple[Instant, int, Recorded]], zone: Zone) -> 
     day, until = 0, LONG_AGO
     for time, position, one in ordered:
         if time >= until:
-            day = zone.day(time)
-            until = zone.start(day + 1)
+            _, until, day = zone.day_around(time)
         yield Happening(time, position, one.event, day, LONG_AGO)
 
 
