@@ -104,15 +104,16 @@ def _counts(mails: dict[str, int]) -> str:
 
 
 @reports.command()
-@click.argument("account_id", metavar="ACCOUNT")
-@click.argument("report_id", metavar="[REPORT]", required=False)
+@click.argument("words", metavar="ACCOUNT [REPORT]", nargs=-1)
+@click.option("--all", "every", is_flag=True, help="All accounts instead, on one page: reports preview --all [REPORT].")
+@click.option("--open", "look", is_flag=True, help="Open that page in the browser.")
 @click.option("--period", metavar="PERIOD", help="2026-10, 2026-Q3 or 2026-W40.  [the newest that is over]")
 @click.option(
     "--html",
     "page",
     metavar="FILE",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Also write it as the mail that a reader would get.",
+    help="Also write it as the mail that a reader would get; with --all, where to.  [reports.html]",
 )
 @click.option(
     "--pdf",
@@ -125,8 +126,7 @@ def _counts(mails: dict[str, int]) -> str:
 @click.option("--number", type=click.IntRange(1), metavar="N", help="What was issued for the N-th time.  [the last]")
 @question_options
 def preview(  # noqa: PLR0913, each is an option
-    account_id: str,
-    report_id: str | None,
+    words: tuple[str, ...],
     period: str | None,
     number: int | None,
     page: Path | None,
@@ -136,6 +136,8 @@ def preview(  # noqa: PLR0913, each is an option
     rules: Path | None,
     *,
     anew: bool,
+    every: bool,
+    look: bool,
     as_json: bool,
 ) -> None:
     """Show the report of an account: each value of the period, what it is worth, and whether the report would go.
@@ -144,7 +146,8 @@ def preview(  # noqa: PLR0913, each is an option
 
     With --json: {"account_id", "report", "title", "period", "as_of", "values", "total", "total_ever", "price",
     "value_to_price", "left_out", "audience", "send_if", "unless", "would_go", "because"}; each of "values" is {"value",
-    "label", "unit", "amount", "worth", "assumption", "events", "compared", "series", "ever"}.
+    "label", "unit", "amount", "worth", "assumption", "events", "compared", "series", "ever"}. With --all and --json:
+    {"report", "period", "page", "count", "shown": [{"account_id", "would_go", "because"}]}.
     """
     from engine.errors import UsageError
     from engine.reports import made
@@ -155,6 +158,10 @@ def preview(  # noqa: PLR0913, each is an option
     if number is not None and (anew or rules is not None):
         raise UsageError("reports preview: --number shows what was issued; leave out --anew and --rules, or --number")
 
+    account_id, report_id = _asked_for(words, every=every, look=look, paper=paper)
+    if every:
+        _gallery(report_id, period, page or Path("reports.html"), at, store_url, rules, look=look, as_json=as_json)
+        return
     with questioned(store_url, rules) as (store, book):
         report = report_of(book, report_id)
         accounts = Accounts(store, book, at)
@@ -235,6 +242,59 @@ def trace(
     for note in notes_of(found):
         talk(shown(note))
     talk(f"{plural(len(found['events']), 'event')} behind it")
+
+
+def _asked_for(words: tuple[str, ...], *, every: bool, look: bool, paper: Path | None) -> tuple[str, str | None]:
+    """The account and the report that are named; with ``every`` no account."""
+    from engine.errors import UsageError
+
+    if every and paper is not None:
+        raise UsageError("reports preview: --pdf is of one account, --all of all; leave one of them out")
+    if look and not every:
+        raise UsageError("reports preview: --open goes with --all; write one report with --html and open that")
+    names = ("", *words) if every else words
+    if not 1 <= len(names) <= len(("account", "report")):
+        takes = "--all takes at most a report" if every else "takes an account, or --all"
+        raise UsageError(f"reports preview: {takes}; found {' '.join(words)[:80] or 'neither'}; see --help")
+    return names[0], names[1] if len(names) > 1 else None
+
+
+def _gallery(
+    report_id: str | None,
+    period: str | None,
+    page: Path,
+    at: int | None,
+    store_url: str | None,
+    rules: Path | None,
+    *,
+    look: bool,
+    as_json: bool,
+) -> None:
+    from engine.errors import UsageError
+    from engine.reports.past import Accounts
+    from engine.reports.periods import read_period
+    from ringfirst.answers import print_json, talk
+    from ringfirst.commands.importing import counting
+    from ringfirst.report_gallery import cards, newest_over, told, write_page
+    from ringfirst.reports_shown import report_of
+
+    with questioned(store_url, rules) as (store, book):
+        report = report_of(book, report_id)
+        accounts = Accounts(store, book, at)
+        asked = newest_over(accounts, report) if period is None else read_period(period)
+        if asked.unit != report.unit:
+            raise UsageError(f"report {report.id}: is about a {report.unit}; found {asked.name}; name one of those")
+        with counting(store.count_accounts(), "reports") as tell:
+            made = cards(accounts, report, asked, folder_of(rules), sender_of(settings())[0], tell=tell)
+    write_page(page, made, report, asked)
+    if as_json:
+        shown = [{"account_id": one.account_id, "would_go": one.would_go, "because": one.because} for one in made.shown]
+        print_json({"report": report.id, "period": asked.name, "page": str(page), "count": made.total, "shown": shown})
+    else:
+        click.echo(page)
+    talk(told(made))
+    if look:
+        click.launch(page.absolute().as_uri())
 
 
 def _money(told: Any) -> str:

@@ -352,3 +352,47 @@ def test_json_keeps_every_digit_of_money(run):
     said = run("reports", "preview", "acme", "monthly", "--period", "2026-02", "--at", "2026-03-02", "--json").stdout
     assert '"amount": 67.50' in said
     assert json.loads(said)["total"] == [{"amount": 67.5, "currency": "EUR"}]
+
+
+NOTHING = "it would show nothing: each of its values is 0 or unknown"
+
+
+# -- all of them -------------------------------------------------------------------------------------------------------
+def test_all_reports_are_one_page_that_loads_nothing(ask, run, place: Path):
+    found = ask("reports", "preview", "--all", "monthly", "--period", "2026-02", "--at", "2026-03-02")
+    told = found["report"], found["period"], found["page"], found["count"]
+    assert told == ("monthly", "2026-02", "reports.html", 2)
+    assert found["shown"] == [
+        {"account_id": "acme", "would_go": True, "because": "nothing speaks against it"},
+        {"account_id": "other", "would_go": False, "because": NOTHING},
+    ]
+    page = (place / "reports.html").read_text()
+    assert page.count('<iframe sandbox=""') == 2
+    assert "What you got, February 2026" in page.replace("<bdi>", "").replace("</bdi>", "")
+    assert "default-src 'none'" in page
+    said = run("reports", "preview", "--all", "monthly", "--period", "2026-02", "--html", "all.html")
+    assert said.stdout == "all.html\n"
+    assert "2 reports, " in said.stderr
+
+
+def test_a_page_of_very_many_shows_the_first_and_says_so(run, place: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("ringfirst.report_gallery.MOST", 1)
+    said = run("reports", "preview", "--all", "monthly", "--period", "2026-02", "--at", "2026-03-02")
+    assert "2 reports, 1 would go; the first 1 are shown" in said.stderr
+    assert (place / "reports.html").read_text().count("<iframe") == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ((), "takes an account, or --all; found neither"),
+        (("--all", "monthly", "acme"), "--all takes at most a report; found monthly acme"),
+        (("acme", "monthly", "x"), "takes an account, or --all; found acme monthly x"),
+        (("--all", "monthly", "--pdf", "a.pdf"), "--pdf is of one account"),
+        (("acme", "monthly", "--open"), "--open goes with --all"),
+        (("--all", "monthly", "--period", "2026-Q1"), "is about a month; found 2026-Q1"),
+        (("--all", "monthly", "--html", "nowhere/all.html"), "nowhere/all.html: cannot be written"),
+    ],
+)
+def test_what_all_does_not_go_with_is_said(run, words, expected):
+    assert expected in run("reports", "preview", *words, code=2).stderr
