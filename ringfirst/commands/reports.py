@@ -155,8 +155,9 @@ def preview(  # noqa: PLR0913, each is an option
     from ringfirst.answers import print_json, talk
     from ringfirst.reports_shown import issued_as, lines_of, period_of, report_of
 
-    if number is not None and (anew or rules is not None):
-        raise UsageError("reports preview: --number shows what was issued; leave out --anew and --rules, or --number")
+    if number is not None and (anew or every or rules is not None):
+        message = "--number shows what was issued; leave out --all, --anew and --rules, or --number"
+        raise UsageError(f"reports preview: {message}")
 
     account_id, report_id = _asked_for(words, every=every, look=look, paper=paper)
     if every:
