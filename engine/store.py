@@ -789,8 +789,8 @@ class Store(Protocol):
     ) -> list[bool]:
         """Move many mails in one transaction, each whole or not at all; says of each whether it moved.
 
-        ``unless_stopped`` names the channel by which they are to leave: then none of those moves that somebody has
-        stopped; a stop that is put meanwhile comes before this or after it.
+        ``unless_stopped`` names the channel by which those leave that go to ``posting``: then none of these moves that
+        somebody has stopped; a stop that is put meanwhile comes before this or after it.
         """
         ...
 

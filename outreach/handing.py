@@ -73,11 +73,17 @@ class Hand:
         Asked in the same transaction: the stop switch, whether the reader is still the one whom the mail was written
         to, what the reader of the address wishes by now, and whether the decisions are still those that it tells of.
         """
-        moves = [self._posting(*one, before) for one in mails]
-        return self._run.store.move_mails(moves, at=self._run.at, by=self._run.by, unless_stopped=self._run.kind)
+        try:
+            return self._run.flush([self._posting(*one, before) for one in mails])
+        except StoreError:
+            self.write_down()  # what came of the mails before these must not be lost with them
+            raise
 
     def over(self, mails: Sequence[Ready], until: float = float("inf")) -> int:
-        """Hand over what is ``posting``; gives how many were begun. What is not begun by ``until`` goes back."""
+        """Hand over what is ``posting``; gives how many were begun. What is not begun by ``until`` goes back.
+
+        What came of them is written down with the next ones that are ``posting``, or by ``write_down``.
+        """
 
         def begin(one: Ready) -> Answer | None:
             late = time.monotonic() >= until and one is not mails[0]  # a clock that jumped must not keep all of them
@@ -86,23 +92,22 @@ class Hand:
         answers = [begin(one) for one in mails] if self._threads is None else list(self._threads.map(begin, mails))
         for one, answer in zip(mails, answers, strict=True):
             self._settle(one, answer)
-        self._write_down()
         return sum(answer is not None for answer in answers)
 
-    def _write_down(self) -> None:
+    def write_down(self) -> None:
         """Write down what came of mails. They are out: a store that fails once must not leave them in doubt.
 
         To write it twice changes nothing, should only the answer have been lost.
         """
         for left in reversed(range(TRIES)):
             try:
-                return self._run.flush()
+                self._run.flush()
+                return
             except StoreError as err:
                 if not left:
                     raise
                 _log.warning("what came of mails could not be written down; it is tried again: %s", err)
                 time.sleep(PAUSE_SECONDS)
-        return None
 
     def _posting(self, rows: Sequence[OutreachRow], mail: Outgoing, before: MailState) -> Move:
         run, first = self._run, rows[0]

@@ -32,7 +32,7 @@ def recover(run: Round, hand: Hand, lease: int) -> None:
             posted.setdefault(_posted(row), []).append(row)
     for (channel, mail_id), rows in posted.items():
         _settle(run, hand, rows, channel, mail_id)
-    run.flush()
+    hand.write_down()
 
 
 def there(run: Round, mail: Sequence[OutreachRow]) -> bool:
@@ -59,6 +59,7 @@ def send_again(run: Round, hand: Hand, mails: Sequence[Sequence[OutreachRow]], s
             ready = hand.dated([Ready(group, mail)]) if mail is not None else []
             if ready and run.allowance.take([group[0]], run.at) == [None] and hand.posting(ready, "in_doubt")[0]:
                 hand.over(ready)
+                hand.write_down()
         elif no.state != "held":
             for row in group:
                 run.end(row, no.state, no.why)

@@ -117,14 +117,19 @@ class Round:
         if len(self._moves) >= MANY:
             self.flush()
 
-    def flush(self) -> None:
-        """Write down what has moved, in one transaction."""
-        moves = list(self._moves)
-        if moves:
-            done = self.store.move_mails([move for move, _ in moves], at=self.at, by=self.by)
-            self._moves = []  # not before: where the store failed, somebody may try once more
-            for (_, then), moved in zip(moves, done, strict=True):
-                then(moved)
+    def flush(self, posting: Sequence[Move] = ()) -> list[bool]:
+        """Write down what has moved, in one transaction, and with it mails that are about to be handed over.
+
+        Says of each of ``posting`` whether it moved; one that somebody has stopped does not.
+        """
+        moves = [*(move for move, _ in self._moves), *posting]
+        if not moves:
+            return []
+        done = self.store.move_mails(moves, at=self.at, by=self.by, unless_stopped=self.kind if posting else None)
+        counts, self._moves = [then for _, then in self._moves], []  # not before: where it failed, it is tried again
+        for then, moved in zip(counts, done, strict=False):
+            then(moved)
+        return done[len(counts) :]
 
     def move(
         self,

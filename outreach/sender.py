@@ -237,7 +237,7 @@ def _leave(run: Round, hand: Hand, batch: Sequence[Sequence[OutreachRow]], over:
             for row in one.rows:
                 run.move(row, "claimed", "queued")
         begun += hand.over([one for one, done in zip(group, posted, strict=True) if done], until)
-    run.flush()
+    hand.write_down()
     return begun if time.monotonic() >= until else None
 
 

@@ -39,9 +39,7 @@ def move(
 ) -> list[bool]:
     """Move those mails against which nothing stands."""
     ids = [step.outreach_id for one in moves for step in one.steps]
-    free = (
-        [True] * len(moves) if unless_stopped is None else _not_stopped(connection, driver, moves, ids, unless_stopped)
-    )
+    free = [True] * len(moves) if unless_stopped is None else _not_stopped(connection, driver, moves, unless_stopped)
     asked = [one for one in moves if one.may is not None]
     if asked:
         persons.hold(connection, driver, *(one.person for one in asked))
@@ -97,20 +95,18 @@ def _taken_back(connection: sa.Connection, rows: Sequence["sa.Row[Any]"]) -> fro
     return frozenset(connection.execute(query).scalars()) if ids else frozenset()
 
 
-def _not_stopped(
-    connection: sa.Connection, driver: Driver, moves: Sequence[Move], ids: Sequence[str], channel: str
-) -> list[bool]:
+def _not_stopped(connection: sa.Connection, driver: Driver, moves: Sequence[Move], channel: str) -> list[bool]:
+    """Of each whether it may leave; only those that are about to are asked."""
+    leaving = [any(step.after == "posting" for step in one.steps) for one in moves]
+    ids = [step.outreach_id for one, leaves in zip(moves, leaving, strict=True) if leaves for step in one.steps]
     known = about(connection, ids)
-    rows = [[known[step.outreach_id] for step in one.steps if step.outreach_id in known] for one in moves]
     accounts, rules = {row.account_id for row in known.values()}, {row.rule for row in known.values()}
     found = stops.against(connection, driver, accounts=accounts, rules=rules, channel=channel)
     on = [one for one in found if one.per_hour is None and one.scope != "review"]
-    return [
-        not any(
-            stops.concerns(
-                one, accounts={row.account_id for row in mine}, rules={row.rule for row in mine}, channel=channel
-            )
-            for one in on
-        )
-        for mine in rows
-    ]
+
+    def stopped(one: Move) -> bool:
+        rows = [known[step.outreach_id] for step in one.steps if step.outreach_id in known]
+        named = {row.account_id for row in rows}, {row.rule for row in rows}
+        return any(stops.concerns(stop, accounts=named[0], rules=named[1], channel=channel) for stop in on)
+
+    return [not (leaves and stopped(one)) for one, leaves in zip(moves, leaving, strict=True)]

@@ -130,9 +130,11 @@ def test_a_crash_leaves_no_more_than_a_handful_in_doubt(store, templates):
 
 
 @pytest.mark.parametrize("written", [False, True], ids=["it failed", "only its answer was lost"])
-def test_a_store_that_fails_once_leaves_nothing_in_doubt_that_was_handed_over(store, templates, monkeypatch, written):
+@pytest.mark.parametrize("failing", [["accepted"], ["accepted", "posting"]], ids=["alone", "with the next ones"])
+def test_a_store_that_fails_once_leaves_nothing_in_doubt_that_was_handed_over(
+    store, templates, monkeypatch, written, failing
+):
     monkeypatch.setattr("outreach.handing.PAUSE_SECONDS", 0.0)
-    many(store, 3)
     calls = []
 
     class Failing:
@@ -140,17 +142,24 @@ def test_a_store_that_fails_once_leaves_nothing_in_doubt_that_was_handed_over(st
             return getattr(store, name)
 
         def move_mails(self, moves, **more):
-            calls.append(moves[0].steps[0].after)
-            fails = calls[-1] == "accepted" and calls.count("accepted") == 1
+            calls.append(sorted({step.after for move in moves for step in move.steps}))
+            fails = calls[-1] == failing and calls.count(failing) == 1
             done = store.move_mails(moves, **more) if written or not fails else []
             if fails:
                 raise StoreError("the database did not do it")
             return done
 
-    channel = Away()
-    report = sent(Failing(), templates, channel)
-    assert (report.mails, len(channel.mails), states(store)) == (3, 3, {"accepted": 3})
-    assert sum(len(store.inbox(lane, after=0)) for lane in range(store.lanes)) == 3
+    many(store, 7)
+    channel = Away(together=2)  # batches of 1, 2 and 4 mails: the last one has two handfuls
+    try:
+        report = sent(Failing(), templates, channel)
+    except StoreError:
+        assert len(failing) == 2, "the run ends, for the next ones could not be written down"
+        assert (len(channel.mails), states(store)["accepted"]) == (5, 5)
+    else:
+        assert (report.mails, len(channel.mails), states(store)) == (7, 7, {"accepted": 7})
+    assert any(call == failing for call in calls)
+    assert sum(len(store.inbox(lane, after=0)) for lane in range(store.lanes)) == len(channel.mails)
 
 
 def test_when_the_channel_goes_down_the_others_of_its_handful_are_as_if_nobody_had_tried(store, templates):

@@ -131,6 +131,17 @@ def test_each_mail_of_a_batch_is_asked_for_its_own_stop_reader_and_wishes(store:
     assert [row.rule for row in store.outreach(states=["posting"])] == ["four"]
 
 
+def test_a_stop_does_not_keep_what_is_out_from_being_settled(store: Store) -> None:
+    out, next_one = rows_of(store, "one", "two")
+    store.move(out, ["queued"], "posting", at=T0, by="s")
+    store.stop(Stop("all", "", T0, "ann", "x"))
+    moves = [
+        Move(steps=(Step(outreach_id=out, before=("posting",), after="accepted"),)),
+        Move(steps=(Step(outreach_id=next_one, before=("queued",), after="posting"),)),
+    ]
+    assert store.move_mails(moves, at=T0, by="s", unless_stopped="x") == [True, False]
+
+
 def test_many_accounts_and_addresses_are_looked_up_as_one_by_one(store: Store) -> None:
     store.suppress("a", reason="bounced", at=T0)
     store.choose("b", {"tips": "out"}, at=T0, by="x")
