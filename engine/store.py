@@ -277,7 +277,7 @@ class Contact(msgspec.Struct, frozen=True):
 
     ``kind`` is the rule of a mail, the event's type of all else; ``person`` the key of a mail's address, ``user_id``
     whom it was with. An APPOINTMENT is a meeting, and ``at`` when it begins. A note to one of us has ``channel`` NOTE;
-    of several rules' notes in one mail one is named.
+    of several notes in one mail one rule and one account are named.
     """
 
     at: Instant

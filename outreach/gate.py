@@ -10,7 +10,7 @@ from engine.store import Contact, OutreachRow, Standing, Wishes
 from engine.zones import valid_zone, zone
 from outreach.addresses import clean_address, is_role, is_staff
 from outreach.context import Lookup, Sender, reader_address
-from outreach.folding import too_many
+from outreach.folding import told_already, too_many
 from outreach.links import Links
 from outreach.policy import Asked, No, verdict
 from outreach.templates import Template
@@ -104,7 +104,11 @@ def asking(row: OutreachRow, post: Post, *, at: Instant) -> Callable[[Standing],
     All that it needs beside that is looked up now, so that it can be asked while the store is locked.
     """
     if row.audience == "staff":
-        return lambda standing: unwanted(row, standing.wishes, post.policy, {}) or too_many(standing.contacts, at)
+        return lambda standing: (
+            unwanted(row, standing.wishes, post.policy, {})
+            or too_many(standing.contacts, at)
+            or told_already(row, standing.contacts, at)
+        )
     people = post.people(row.account_id)
     traits = people.get(row.to, {})
     addresses = {name: clean_address(traits.get("email")) for name, traits in people.items()}

@@ -30,7 +30,12 @@ _TOUCHES = (
     .order_by(_t.touch)
 )
 _NOTES = (
-    sa.select(sa.func.min(_c.state_at).label("at"), sa.func.min(_c.rule).label("rule"), _c.person)
+    sa.select(
+        sa.func.min(_c.state_at).label("at"),
+        sa.func.min(_c.rule).label("rule"),
+        sa.func.min(_c.account_id).label("account_id"),
+        _c.person,
+    )
     .where(_c.person.in_(_PERSONS), _c.audience == "staff", _c.state.in_(LEFT), _c.state_at >= _SINCE)
     .group_by(MAIL, _c.person)
 )
@@ -68,7 +73,7 @@ class Around:
             self._touched(connection, accounts, since)
         if ours:
             for note in connection.execute(_NOTES, {"persons": list(ours), "since": since}):
-                self.add(Contact(note.at, NOTE, note.rule, "", note.person))
+                self.add(Contact(note.at, NOTE, note.rule, note.account_id, note.person))
 
     def add(self, one: Contact) -> None:
         """Tell of this contact too from now on."""

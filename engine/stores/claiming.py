@@ -155,7 +155,7 @@ class _Batch:
         """What is claimed stands around those that follow."""
         rules = sorted({row.rule for row in rows})
         if one.ours:
-            self._around.add(Contact(self._at, NOTE, rules[0], "", one.person))
+            self._around.add(Contact(self._at, NOTE, rules[0], one.account_id, one.person))
         else:
             for rule in rules:
                 self._around.add(Contact(self._at, "mail", rule, one.account_id, one.person, rows[0].to))

@@ -11,7 +11,7 @@ from engine.instants import DAY, HOUR, MINUTE, parse_instant
 from engine.store import Stop
 from engine.stores import open_store
 from outreach.channels.memory import MemoryChannel
-from outreach.folding import DIGEST, FOLDED, LISTED
+from outreach.folding import ALIKE, DIGEST, FOLDED, LISTED
 from outreach.sender import post_of, send_due
 from ringfirst.reviews import approve, read
 from tests.outreach.given import DUE, NOON, POLICY, SENDER, keep, part_of, planned
@@ -185,3 +185,32 @@ def test_a_stop_of_one_account_keeps_its_notes_out_of_the_digest(store, template
     report = sent(store, templates, channel, at=NOON + HOUR)
     assert (report.mails, report.rows) == (1, 4)
     assert f"{late[0]}: red ticket" not in part_of(channel.mails[-1].raw)
+
+
+def word(number, *, account="acme", rule="reader-answered", of="outreach.replied", **more):
+    """A reader of an account did something with a mail of ours."""
+    values = {"event.rule": "first-steps", "event.person": None}
+    frozen = {"title": "Somebody answered", "with": {"advice": "Answer."}, "people": {}, "account": {}}
+    about = Subject("event", f"{of}:{account}{number}")
+    more = {"due_at": NOON, "values": values, "frozen": frozen, **more}
+    return planned(
+        to=MARA, subject=about, audience="staff", template="word-from-reader", account=account, rule=rule, **more
+    )
+
+
+def test_what_readers_of_an_account_do_comes_once_an_hour_and_then_in_a_digest(store, templates):
+    later = {"at": NOON + MINUTE, "due_at": NOON + MINUTE}
+    keep(store, word(1), word(2), word(3, **later), word(4, account="bolt"), word(5, rule="reader-stopped-mails"))
+    channel = MemoryChannel()
+    assert sent(store, templates, channel).mails == 3, "the first of each account and rule"
+    assert sent(store, templates, channel, at=NOON + MINUTE).reasons == {ALIKE: 2}
+    assert sent(store, templates, channel, at=NOON + HOUR - 1).mails == 0
+    report = sent(store, templates, channel, at=NOON + HOUR)
+    assert (report.mails, report.rows) == (1, 2)
+    assert channel.mails[-1].rule == DIGEST
+    assert states(store) == [("accepted", None)]
+
+
+def test_events_of_customers_are_told_each_by_itself(store, templates):
+    keep(store, *(word(number, of="evt") for number in range(3)), *(note(1, rule="red") for _ in range(1)))
+    assert sent(store, templates, MemoryChannel()).mails == 4
