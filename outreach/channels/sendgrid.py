@@ -9,13 +9,14 @@ import random
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from threading import Lock
+from threading import Lock, local
 from typing import Any
 
 import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from outreach.channel import DeliveryError, Handful
+from outreach.channels.deadline import Deadlines
 from outreach.channels.sendgrid_account import SendGridAccount
 from outreach.mail import Outgoing, rule_slug
 
@@ -39,6 +40,8 @@ _OURS = {
     451: "the account lives in another region; look at RINGFIRST_SENDGRID_REGION",
 }
 _NEVER = frozenset({400, 404, 405, 406, 413})
+_here = local()
+"""The deadline of the mail that this thread hands over."""
 _FIELD = re.compile(r"[a-z0-9_.\[\]-]{1,60}")
 
 
@@ -52,7 +55,7 @@ class SendGridChannel:
         self._account = account
         self.handful = Handful(together=25, at_once=account.connections)
         self._place = urllib3.util.parse_url(account.host + PLACE)
-        self._lock = Lock()
+        self._lock, self._deadlines = Lock(), Deadlines()
         self._pool: urllib3.HTTPConnectionPool | None = None
 
     @contextmanager
@@ -70,6 +73,10 @@ class SendGridChannel:
 
     def deliver(self, mail: Outgoing) -> str | None:
         body = _body(mail)
+        with self._deadlines.within(CONNECT_SECONDS + ANSWER_SECONDS) as _here.limit:
+            return self._posted(body)
+
+    def _posted(self, body: bytes) -> str | None:
         headers = {"Authorization": f"Bearer {self._account.key}", "Content-Type": "application/json"}
         try:
             # No retries: a mail that was posted twice is sent twice. No redirects: SendGrid has none, a 3xx is a trap.
@@ -222,12 +229,22 @@ def _reach(connect: Any) -> None:
         raise _Unreached(str(told)) from err
 
 
-class _Connection(HTTPConnection):
+class _Watched(HTTPConnection):
+    """A connection that is cut off when the mail that it carries takes too long."""
+
+    def request(self, *args: Any, **kwargs: Any) -> None:
+        if self.sock is None:
+            self.connect()
+        _here.limit.sock = self.sock
+        super().request(*args, **kwargs)
+
+
+class _Connection(_Watched):
     def connect(self) -> None:
         _reach(super().connect)
 
 
-class _SecureConnection(HTTPSConnection):
+class _SecureConnection(HTTPSConnection, _Watched):
     def connect(self) -> None:
         _reach(super().connect)
 

@@ -5,11 +5,14 @@ Facts: RFC 5321 (replies: 4.2.1, the transfer of responsibility at the end of DA
 
 import re
 import smtplib
+import socket
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from typing import Any
 
 from outreach.channel import DeliveryError, Handful, Verdict
+from outreach.channels.deadline import Deadlines, Limit
 from outreach.channels.dkim_signing import Signer
 from outreach.channels.smtp_server import SmtpServer
 from outreach.mail import Outgoing
@@ -18,6 +21,8 @@ ANSWER_SECONDS = 15.0
 """How long the server may take to answer anything but a whole mail."""
 TAKE_SECONDS = 60.0
 """How long it may take to answer a whole mail; servers look for spam before they do."""
+ALL_SECONDS = 150.0
+"""How long all of it may take for one mail, however busily the server answers; a sender's lease is twice that."""
 _OK, _CLOSING = 250, 421
 _NOT_NOW, _NEVER = range(400, 500), range(500, 600)
 _ENHANCED = re.compile(rb"(?:^|\s)([245]\.\d{1,3}\.\d{1,3})(?=\s|$)")
@@ -34,6 +39,7 @@ class SmtpChannel:
     def __init__(self, server: SmtpServer, sender: str, *, sign: Signer | None = None) -> None:
         self._server, self._sender, self._sign = server, sender, sign
         self._connection: smtplib.SMTP | None = None
+        self._deadlines, self._limit = Deadlines(), Limit(0)
 
     @contextmanager
     def session(self) -> Iterator[None]:
@@ -49,15 +55,19 @@ class SmtpChannel:
     def deliver(self, mail: Outgoing) -> str | None:
         raw = mail.raw  # before a word is said: bytes that cannot be made leave nobody in doubt
         raw = raw if self._sign is None else self._sign(raw)
+        with self._deadlines.within(ALL_SECONDS) as self._limit:
+            self._given(mail.to, raw)
+        return None
+
+    def _given(self, to: str, raw: bytes) -> None:
         connection = self._begun()
         try:
-            self._accepted(*connection.rcpt(mail.to), "the reader")
+            self._accepted(*connection.rcpt(to), "the reader")
         except (smtplib.SMTPException, OSError) as err:
             self._close()
             message = f"smtp: the connection broke before the mail; {_told(err)}"
             raise DeliveryError(message, "down", over_it=True) from err
         self._hand_over(connection, raw)
-        return None
 
     def _hand_over(self, connection: smtplib.SMTP, raw: bytes) -> None:
         """From here on the server may have the mail, whatever happens to its answer."""
@@ -100,6 +110,7 @@ class SmtpChannel:
     def _begun(self) -> smtplib.SMTP:
         """A connection that has taken our address: the one at hand, or, if the server closed that, a new one."""
         if self._connection is not None:
+            self._limit.sock = self._connection.sock
             with suppress(smtplib.SMTPException, OSError):
                 if self._connection.mail(self._sender)[0] == _OK:
                     return self._connection
@@ -121,14 +132,13 @@ class SmtpChannel:
         where = f"{server.host}:{server.port}"
         try:
             if server.security == "tls":
-                connection: smtplib.SMTP = smtplib.SMTP_SSL(
-                    server.host, server.port, domain, timeout=ANSWER_SECONDS, context=self._trust()
-                )
+                connection: smtplib.SMTP = _Secure(self._limit, server, domain, context=self._trust())
             else:
-                connection = smtplib.SMTP(server.host, server.port, domain, timeout=ANSWER_SECONDS)
+                connection = _Plain(self._limit, server, domain)
             self._connection = connection
             if server.security == "starttls":
                 connection.starttls(context=self._trust())
+                self._limit.sock = connection.sock
             if server.user is not None:
                 connection.login(server.user, server.password or "")
             connection.ehlo_or_helo_if_needed()
@@ -164,6 +174,27 @@ class SmtpChannel:
             with suppress(smtplib.SMTPException, OSError):
                 connection.quit()
             connection.close()
+
+
+class _Watched(smtplib.SMTP):
+    """A connection whose greeting too is cut off when all takes too long."""
+
+    def __init__(self, limit: Limit, server: SmtpServer, domain: str, **more: Any) -> None:
+        self._limit = limit
+        super().__init__(server.host, server.port, domain, timeout=ANSWER_SECONDS, **more)
+
+    def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
+        found: socket.socket = super()._get_socket(host, port, timeout)  # type: ignore[misc]  # it has no other name
+        self._limit.sock = found
+        return found
+
+
+class _Plain(_Watched):
+    pass
+
+
+class _Secure(_Watched, smtplib.SMTP_SSL):
+    pass
 
 
 def _is_yes(code: int) -> bool:

@@ -211,6 +211,27 @@ def test_a_password_that_smtp_cannot_carry_costs_no_mail(
     assert sent(store, templates, guarded).mails == 1
 
 
+@pytest.mark.parametrize(
+    ("change", "ours"),
+    [
+        ({"password": "guess"}, True),
+        ({"password": "gehe\xefm"}, True),
+        ({"ca": None}, True),
+        ({"security": "tls"}, False),
+        ({"port": 9}, False),
+    ],
+)
+def test_settings_that_no_waiting_mends_are_told_from_a_server_that_is_away(
+    guarded: SmtpServer, store: Any, templates: Any, change: dict[str, Any], ours: bool
+) -> None:
+    keep(store, planned())
+    with pytest.raises(DeliveryError) as caught:
+        sent(store, templates, msgspec.structs.replace(guarded, **change))
+    (outage,) = store.outages()
+    assert (caught.value.ours, outage.ours) == (ours, ours)
+    assert (caught.value.wait_seconds or 0) >= (300 if ours else 30)
+
+
 def test_a_certificate_of_nobody_is_not_trusted(guarded: SmtpServer, box: Box) -> None:
     stranger = SmtpServer(host=guarded.host, port=guarded.port, user="mailer", password="secret word")
     verdict, told = refused(stranger)
