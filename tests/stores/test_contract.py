@@ -297,6 +297,17 @@ def test_histories_come_account_by_account_whole_and_in_order(store: Store, monk
     assert sum(len(events) for _, events in store.histories(until_at=T0 + 5)) == 10, "those recorded by then"
 
 
+def test_links_are_taken_back_by_report_and_period_and_last_longest(store: Store) -> None:
+    assert store.revoked(ACME, "monthly", "2026-03") is None
+    assert store.revoke(ACME, "monthly", "2026-03", note=Note(T0, "ann", "revoke report", {}))
+    assert not store.revoke(ACME, "monthly", "2026-03", note=Note(T0 - 1, "ann", "revoke report", {})), "done already"
+    assert store.revoke(ACME, "monthly", "2026-03", note=Note(T0 + 1, "ann", "revoke report", {}))
+    assert store.revoked(ACME, "monthly", "2026-03") == T0 + 1
+    others = ((OTHER, "monthly", "2026-03"), (ACME, "weekly", "2026-03"), (ACME, "monthly", "2026-04"))
+    assert [store.revoked(*one) for one in others] == [None, None, None]
+    assert noted(store) == ["revoke report", "revoke report"], "only what was done"
+
+
 def test_many_accounts_are_asked_at_once_what_one_is_asked(store: Store) -> None:
     names = [account_in(0, name=name) for name in ("acme", "globex", "umbra")]
     traits = [
