@@ -110,8 +110,8 @@ def test_it_leads_with_what_the_report_leads_with():
     money, goals, bare = (one.html for one in mails)
     assert money.index("€1,290.50</div>") < money.index("24 of 30 hours")
     assert goals.index("24 of 30 hours") < goals.index("€1,290.50")
-    assert "How this was counted" in goals
-    assert "How this was counted" not in money
+    assert "Open the whole report" in goals
+    assert "Open the whole report" not in money
     for words in ("21 days", "Days with an automation"):
         assert bare.count(words) == 2, "in the preview line and once in the mail"
 

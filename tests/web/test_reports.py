@@ -12,7 +12,7 @@ from engine.lanes import lane_of
 from engine.store import Note, OutreachRow, Store
 from engine.stores import open_store
 from outreach.gate import Post
-from outreach.joining import context_of
+from outreach.joining import context_of, render_rows
 from outreach.lookups import Lookups
 from outreach.report_links import KEEP_DAYS, report_path
 from outreach.sender import _links
@@ -169,6 +169,7 @@ def test_the_mail_holds_the_link(store: Store):
     links = _links(store, sender, book_of().policy, Lookups(store))(row, row.outreach_id)
     post = Post(templates=starter_templates(), sender=sender, policy=book_of().policy, people=store.people)
     assert context_of([row], post, links)["report"]["link"] == "https://m.example" + path_of(store)
+    assert "https://m.example" + path_of(store) in render_rows([row], post, links).text
     assert context_of([row], post)["report"].get("link") is None, "where nothing is served there is none"
 
 
