@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from ringfirst.commands.briefing import brief
 from ringfirst.commands.options import (
     folder_of,
     json_option,
@@ -26,6 +27,7 @@ def reports() -> None:
 
 reports.add_command(send)
 reports.add_command(correct)
+reports.add_command(brief)
 reports.add_command(revoke)
 
 
