@@ -2,13 +2,13 @@
 
 _BLOCKS = {
     "report": (
-        "title label before first_day last_day since times unpriced goals_first link corrects "
+        "title label before first_day last_day since times assumptions unpriced goals_first link corrects "
         "money.amount money.currency price.amount price.currency total_ever.amount total_ever.currency "
         "lead.label lead.unit lead.amount contact.name contact.address"
     ),
-    "report.assumptions": "label rate currency unit told sum",
+    "report.rates": "label rate currency unit told sum",
     "report.figures": "label unit amount most money.amount money.currency change.amount change.percent",
-    "report.figures.series": "short amount",
+    "report.figures.series": "label short amount",
     "report.goals": "label unit baseline current target due reached way",
     "report.adoption": "active active_before seats used bought unused",
     "report.support": (

@@ -38,7 +38,8 @@ def report_context(found: dict[str, Any], locale: str, *, link: str | None = Non
         "times": found["value_to_price"] if money else None,
         "total_ever": [one for one in found["total_ever"] if one["amount"] > 0],
         "price": paid,
-        "assumptions": [_assumed(one) for one in found["values"] if one["assumed"]],
+        "assumptions": [one["assumption"] for one in found["values"] if one["assumption"]],
+        "rates": [_assumed(one) for one in found["values"] if one.get("assumed")],
         "unpriced": unpriced(found["values"]),
         "lead": {key: values[0][key] for key in ("label", "unit", "amount")},
         "figures": values[:_SHOWN],
@@ -113,6 +114,7 @@ def _value(one: dict[str, Any], locale: str) -> dict[str, Any]:
     """A known value, its last periods, and the one before; a period of which it is unknown is left out."""
     series = [
         {
+            "label": period_label(read_period(step["period"]), locale, short=True),
             "short": bar_label(read_period(step["period"]), locale),
             "amount": step["amount"],
         }

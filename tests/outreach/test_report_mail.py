@@ -28,7 +28,7 @@ NOTHING: dict[str, Any] = {
     "contract": None,
     "contact": None,
     "total_ever": [],
-    "assumptions": [],
+    "rates": [],
 }
 
 
