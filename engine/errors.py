@@ -30,7 +30,7 @@ class Fenced(RingfirstError):
 
 
 class Conflict(RingfirstError):
-    """The store moved under the batch (a mail was claimed meanwhile). Nothing was written: load the lane again."""
+    """The store moved under the batch (a mail is being handed over). Nothing was written: load the lane again."""
 
 
 class TemplateError(RingfirstError):

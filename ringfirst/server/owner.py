@@ -107,7 +107,7 @@ class Owner(threading.Thread):
         except Fenced:
             raise
         except Conflict as err:
-            # A mail was claimed while the engine took it back: loaded again, the lanes know that it is out.
+            # A mail that the engine takes back is being handed over: loaded again, the lanes know that.
             self._load_again(err)
             return False
         except StoreError as err:

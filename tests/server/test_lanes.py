@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from engine import replay
+from engine.decision import MailState
 from engine.errors import Fenced, LaneTaken
 from engine.events import Arrived, BadEvent, decode
 from engine.instants import DAY, HOUR, MINUTE, SECOND, Instant, parse_instant
@@ -309,21 +310,22 @@ def test_a_fault_of_ours_hurts_only_the_request_that_brings_it(desk: Desk, file_
     assert set(recorded(file_store)) == {"x", "good", "other", "afterwards"}
 
 
-def test_a_claimed_mail_keeps_the_ticket_waiting_until_it_is_known_what_became_of_it(
-    desk: Desk,
-    file_store: Store,
+@pytest.mark.parametrize(
+    ("state", "after"),
+    [
+        pytest.param("claimed", "withdrawn", id="claimed: it is taken back"),
+        pytest.param("posting", "posting", id="being handed over: it counts as gone"),
+    ],
+)
+def test_a_mail_in_a_senders_hand_keeps_no_ticket_waiting(
+    desk: Desk, file_store: Store, state: MailState, after: str
 ) -> None:
     desk.take(*champion(), event("u1"), event("u2"))
     mail = file_store.outreach()[0]
     at = time.time_ns() // 1_000_000
-    assert file_store.move(mail.outreach_id, ["queued"], "claimed", at=at, by="test")
-    waiting = desk.send(event("t", "ticket.opened"))
-    desk.until(lambda: desk.health.state == "recovering")
-    sent = event("outreach.sent:1", "outreach.sent", outreach_id=mail.outreach_id)
-    letter = ("acme", "event", json.dumps(sent).encode())
-    assert file_store.move(mail.outreach_id, ["claimed"], "accepted", at=at, by="test", inbox=[letter])  # type: ignore[list-item]
-    assert waiting.answer.result(20).new == 1
-    assert file_store.outreach()[0].state == "accepted"
+    assert file_store.move(mail.outreach_id, ["queued"], state, at=at, by="test")
+    assert desk.send(event("t", "ticket.opened")).answer.result(20).new == 1
+    assert file_store.outreach()[0].state == after
 
 
 def test_an_owner_that_lost_its_lanes_stops_and_says_so(desk: Desk, file_store: Store) -> None:
