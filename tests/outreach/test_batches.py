@@ -2,6 +2,7 @@
 
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 
 import pytest
@@ -10,6 +11,7 @@ from engine.errors import StoreError
 from engine.instants import HOUR
 from engine.rulebook.spec import ContactPolicy, Policy
 from engine.store import Stop
+from engine.stores import open_store
 from outreach import joining as writing
 from outreach import sender as sending
 from outreach.addresses import address_key
@@ -227,3 +229,31 @@ def test_a_mail_is_written_once(store, templates, monkeypatch):
     monkeypatch.setattr("outreach.round.write_mail", once)
     assert sent(store, templates, MemoryChannel()).mails == 10
     assert len(made) == 10
+
+
+@pytest.mark.slow
+@pytest.mark.postgres
+def test_several_senders_at_once_hold_the_gap_and_send_no_mail_twice(fresh_postgres, templates):
+    mine = open_store(fresh_postgres)
+    for n in range(15):
+        person = {"u1": {"email": f"ada@a{n}.example"}}
+        keep(mine, *(planned(rule=f"r{rule}", account=f"a{n}") for rule in range(3)), people=person)
+    spaced = Policy(staff_domains=STAFF, contact=ContactPolicy(gap=20 * HOUR))
+    channel = Away(at_once=2, together=4)
+
+    def run(name):
+        own = open_store(fresh_postgres)
+        try:
+            return send_due(own, templates, channel, sender=SENDER, at=DUE, by=name, policy=spaced).mails
+        finally:
+            own.close()
+
+    with ThreadPoolExecutor(3) as pool:
+        left = list(pool.map(run, ["one", "two", "three"]))
+    rows = mine.outreach()
+    mine.close()
+    assert sum(left) == len(channel.mails) == len({mail.mail_id for mail in channel.mails})
+    out = [row for row in rows if row.state == "accepted"]
+    assert sorted(mail.mail_id for mail in channel.mails) == sorted(row.outreach_id for row in out)
+    assert len(out) == len({row.person for row in out}) == 15, "one to each person, whoever sent it"
+    assert {row.state for row in rows} <= {"accepted", "held", "queued"}
