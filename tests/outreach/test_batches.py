@@ -59,11 +59,14 @@ def states(store):
 
 
 def test_a_batch_holds_the_gap_between_mails_to_one_person(store, templates):
+    first = planned(account="bolt", mail_class="transactional")  # the batch of one; two of Ada's are in the next
+    keep(store, first, people={"u1": {"email": "bea@bolt.example"}})
     keep(store, *(planned(rule=f"r{n}") for n in range(9)))
     channel = Away()
     spaced = Policy(staff_domains=STAFF, contact=ContactPolicy(gap=20 * HOUR))
     report = sent(store, templates, channel, spaced)
-    assert (report.mails, report.held, len(channel.mails)) == (1, 8, 1)
+    assert channel.mails[0].to == "bea@bolt.example"
+    assert (report.mails, report.held, len(channel.mails)) == (2, 8, 2)
 
 
 def test_every_mail_of_many_leaves_once_with_all_its_steps_and_the_other_side_s_id(store, templates):
