@@ -5,6 +5,7 @@ In HTML authors put ``<bdi>`` around them; a text has no such mark, so they get 
 
 import re
 import unicodedata
+from functools import lru_cache
 from typing import Any
 
 from jinja2 import pass_context
@@ -30,6 +31,7 @@ def finalized_html(value: Any) -> Any:
     return type(value)(_STEERING.sub("", value)) if isinstance(value, str) and not value.isascii() else value
 
 
+@lru_cache(maxsize=4096)
 def isolated(text: str, around: str) -> str:
     """Isolate a text that holds letters of the other direction than those ``around`` it (``ltr`` or ``rtl``).
 

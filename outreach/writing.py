@@ -35,6 +35,7 @@ _MONTHS = (
 _DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
 
+@lru_cache(maxsize=4096)  # a mail says a number in its HTML, its text, its subject and its preview
 def number_text(exact: Decimal, decimals: int | None, locale: str) -> str:
     """Write a number, thousands apart, with ``decimals`` (at most 6), or as many as it has, at most two.
 
@@ -48,6 +49,7 @@ def number_text(exact: Decimal, decimals: int | None, locale: str) -> str:
     return str(_pattern(locale, least, most).apply(exact, babel_locale(locale)))
 
 
+@lru_cache(maxsize=4096)
 def money_text(exact: Decimal, currency: str, locale: str) -> str:
     r"""Write an amount in a currency (its three letters); whole amounts without decimals.
 
