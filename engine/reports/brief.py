@@ -9,7 +9,7 @@ from fractions import Fraction
 from typing import Any, NamedTuple
 
 from engine.account import account_view
-from engine.instants import Instant, iso
+from engine.instants import Instant, iso, parse_instant
 from engine.numbers import plain
 from engine.program import Program
 from engine.questions import events_of, log_began, totals_of
@@ -38,16 +38,19 @@ class Change(NamedTuple):
     surprise: Fraction
 
 
-def brief(accounts: Accounts, account_id: str, report: Report, period: Period) -> dict[str, Any]:
+def brief(
+    accounts: Accounts, account_id: str, report: Report, period: Period, issued: dict[str, Any] | None = None
+) -> dict[str, Any]:
     """What the owner of an account should know before a talk, as JSON values.
 
-    Raises ``UsageError`` for an account that is unknown, or was by the end of the period.
+    ``issued`` are the figures that its people got, where a report was issued: the owner talks of the same. Raises
+    ``UsageError`` for an account that is unknown, or was by the end of the period.
     """
-    found = preview(accounts, account_id, report, period)
+    found = issued or preview(accounts, account_id, report, period)
     past = accounts.past(account_id, period)
     before = period.before()
     why = not_compared(past, before)
-    changes = [] if why else _changes(accounts.book, past, before)
+    changes = [] if why else _changes(accounts.book, _then(accounts, past, issued), before)
     told = {
         **found,
         "changes": [_change_json(one) for one in changes],
@@ -56,6 +59,14 @@ def brief(accounts: Accounts, account_id: str, report: Report, period: Period) -
         "health": _health(accounts, past),
     }
     return {**told, "talking_points": points_of(told)}
+
+
+def _then(accounts: Accounts, past: Past, issued: dict[str, Any] | None) -> Past:
+    """The account as it was known when its report was issued, so that changes are those of the figures beside them."""
+    at = parse_instant(issued["as_of"]) if issued else None
+    if at is None:
+        return past
+    return Accounts(accounts.store, accounts.book, at).past(past.account_id, past.period)
 
 
 def _changes(book: Rulebook, past: Past, before: Period) -> list[Change]:

@@ -31,12 +31,14 @@ def brief(
     from engine.reports.brief import brief as briefed
     from engine.reports.past import Accounts
     from ringfirst.answers import print_json, shown, talk
-    from ringfirst.reports_shown import heading, notes_of, period_of, report_of
+    from ringfirst.reports_shown import heading, issued_as, notes_of, period_of, report_of
 
     with questioned(store_url, rules) as (store, book):
         report = report_of(book, report_id)
         accounts = Accounts(store, book, at)
-        found = briefed(accounts, account_id, report, period_of(accounts, account_id, report, period))
+        asked = period_of(accounts, account_id, report, period)
+        issued = issued_as(accounts, account_id, report, asked, None) if rules is None else None
+        found = briefed(accounts, account_id, report, asked, issued)
     if as_json:
         print_json(found)
         return

@@ -69,6 +69,15 @@ def late(ask, place: Path) -> None:
     ask("import", "late.jsonl")
 
 
+def test_the_owner_talks_of_the_figures_that_went_out(ask, run, place):
+    ask("reports", "send")
+    late(ask, place)
+    found = ask("reports", "brief", "acme", "--period", "2026-03")
+    assert found["total"][0]["amount"] == 112.5
+    assert [(one["measure"], one["amount"]) for one in found["changes"]] == [("hours", 2.5)]
+    assert "is worth 112.5" in run("reports", "brief", "acme", "--period", "2026-03").stdout
+
+
 def test_what_was_issued_is_shown_and_traced_as_it_was(ask, place):
     ask("reports", "send")
     late(ask, place)
