@@ -20,7 +20,7 @@ from engine.measures.measure import Happening, Moment
 from engine.occasions import Occasions, Used, decision_of, named, outlive, spelled, use, used_in
 from engine.program import Program, RuleProgram, account_zone, read_use
 from engine.recipients import is_ours, owner_of, recipients
-from engine.reported import class_of, due_of, leaves_at, shown_in, why_review
+from engine.reported import class_of, due_of, leaves_at, shown_in, told_at, why_review
 from engine.rulebook.spec import Rule
 from engine.slots import KeptValue
 from engine.state import PERSON, AccountState, happening_of
@@ -464,7 +464,9 @@ class Account:
     ) -> Instant:
         outreach, policy = rule.rule.outreach, self.program.book.policy
         if outreach is None or outreach.audience == "staff" or outreach.mail_class == "transactional":
-            return view.moment.at
+            at_once = view.moment.at
+            of_report = rule.rule.report and isinstance(subject, EventView)
+            return told_at(subject, at_once, rule.rule.max_age) if of_report else at_once  # type: ignore[arg-type]
         person = view.state.things[PERSON].get(to)
         kept = person.props.get("timezone") if person else None
         where = valid_zone(kept[2] if kept else None, self.zone)

@@ -41,6 +41,9 @@ def made(
     clock = clock_of(issuer.store)
     if clock is None:
         raise UsageError("store: there are no events yet; import some first: ringfirst import FILE")
+    if since is not None:  # before the log began no period is known as a whole
+        began = [info.first_at for info in issuer.store.lane_infos(at=0) if info.first_at is not None]
+        since = max(since, min(began, default=since))
     for report in reports:
         if report.sending is None:
             continue

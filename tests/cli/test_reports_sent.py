@@ -49,6 +49,11 @@ def test_reports_are_issued_once_and_their_mails_show_what_was_decided(ask, run,
     assert b"each of its values is 0 or unknown" in ours.as_bytes()
 
 
+def test_all_periods_are_those_since_the_log_began(ask):
+    found = ask("reports", "send", "--since", "1990-01-01", "--account", "acme", "--dry-run")
+    assert {one["period"] for one in found["reports"]} == {"2026-01", "2026-02", "2026-03"}
+
+
 def test_a_report_that_must_be_looked_at_waits_for_a_person(ask):
     ask("reports", "send", "monthly", "--account", "poor")
     rows = ask("outreach", "list", "--state", "in_review")

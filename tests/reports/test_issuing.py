@@ -152,6 +152,13 @@ def test_a_late_backlog_keeps_its_day_and_never_leaves(store: Store):
     assert one.due == instant("2026-04-02T07:00:00Z")
 
 
+def test_a_note_about_a_late_report_is_as_old_as_the_report(store: Store):
+    take(store, customer(), until="2026-04-20T09:00:00Z")
+    issue(store, past=True)
+    take(store, [], until="2026-04-20T10:00:00Z")
+    assert [(row.rule, iso(row.due_at)) for row in store.outreach()] == [("monthly-not-sent", "2026-04-02T07:00:00Z")]
+
+
 def test_in_an_import_what_was_due_is_past(store: Store):
     take(store, [*customer(), run("r1", "2026-03-10T09:00:00Z", 150)], until="2026-04-20T09:00:00Z", history=True)
     issue(store, past=True)
