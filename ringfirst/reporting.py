@@ -7,9 +7,9 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from engine.errors import LaneTaken, StoreError, UsageError
-from engine.instants import Instant
+from engine.instants import Instant, iso
 from engine.reports.agenda import Agenda
-from engine.reports.issuing import Issued, Issuer, clock_of, walk
+from engine.reports.issuing import Issued, Issuer, clock_of, overdue, walk
 from engine.reports.periods import Period
 from engine.reports.schedule import periods_at
 from engine.rulebook.spec import Report
@@ -77,6 +77,7 @@ class Rounds:
         self._book = book
         self._agenda: tuple[str, Agenda] | None = None
         self._said = ""
+        self._waiting = ""
 
     def issue(self, *, stop: Callable[[], bool] = lambda: False, seconds: float = ROUND_SECONDS) -> int:
         """Issue what can be by now, until ``stop`` or so many seconds are over; gives how many reports there were.
@@ -100,4 +101,18 @@ class Rounds:
             return 0
         if self._agenda is None or self._agenda[0] != book.fingerprint:
             self._agenda = book.fingerprint, Agenda(Issuer(self._store, book))
+        self._tell(book)
         return self._agenda[1].round(wall=now(), over=lambda: stop() or time.monotonic() >= end)
+
+    def _tell(self, book: "Rulebook") -> None:
+        """Say once which reports are due by the wall clock and wait for lanes, and when they do so no longer."""
+        clocks = {info.lane: info.clock_at for info in self._store.lane_infos(at=0) if info.clock_at is not None}
+        found = [
+            f"{one.report} of {one.period}, due {iso(one.due)}, waits until lanes "
+            f"{', '.join(map(str, one.lanes))} pass {iso(one.closes)}"
+            for one in overdue(book, clocks, now())
+        ]
+        said = "; ".join(found)
+        if said != self._waiting:
+            _log.warning("reports wait: %s", said) if said else _log.info("no report waits any more")
+        self._waiting = said

@@ -1,0 +1,43 @@
+"""Rounds beside a sender: reports are issued as periods close, and whoever is on call hears of those that wait."""
+
+import logging
+
+from engine.instants import iso
+from engine.store import Store
+from ringfirst import reporting
+from ringfirst.reporting import Rounds
+from tests.reports.given import book_of, customer, instant, run, take
+
+
+def test_what_can_be_issued_is_and_once(store: Store):
+    take(store, [*customer(), run("r1", "2026-03-10T09:00:00Z", 150)], until="2026-04-02T06:30:00Z")
+    rounds = Rounds(store, book_of)
+    assert (rounds.issue(), rounds.issue()) == (1, 0)
+    assert Rounds(store, book_of).issue() == 1, "another process puts it once more, for it is not taken in yet"
+    take(store, [], until="2026-04-02T06:45:00Z")
+    assert Rounds(store, book_of).issue() == 0
+    assert len(store.decisions()) == 1
+
+
+def test_a_report_that_waits_for_lanes_is_told_once(store: Store, monkeypatch, caplog):
+    take(store, customer(), until="2026-04-01T21:00:00Z")
+    monkeypatch.setattr(reporting, "now", lambda: instant("2026-04-02T08:00:00Z"))
+    rounds = Rounds(store, book_of)
+    with caplog.at_level(logging.INFO, "ringfirst.reporting"):
+        rounds.issue()
+        rounds.issue()
+        take(store, [], until="2026-04-02T08:00:00Z")
+        rounds.issue()
+    said = [record.getMessage() for record in caplog.records]
+    assert len(said) == 2
+    assert said[0].startswith("reports wait: monthly of 2026-03, due 2026-04-02T07:00:00Z, waits until lanes ")
+    assert iso(instant("2026-04-01T22:00:00Z")) in said[0]
+    assert said[1] == "no report waits any more"
+
+
+def test_a_report_that_cannot_be_made_holds_no_mail_up(store: Store, monkeypatch, caplog):
+    take(store, customer(), until="2026-04-02T06:30:00Z")
+    monkeypatch.setattr(reporting, "Agenda", lambda _: 1 / 0)
+    with caplog.at_level(logging.ERROR, "ringfirst.reporting"):
+        assert Rounds(store, book_of).issue() == 0
+    assert "reports cannot be issued; ZeroDivisionError" in caplog.text
