@@ -162,11 +162,14 @@ def keep_sending(
 
     ``failed`` gets what went wrong, and gives how many seconds to wait until it is tried again; it may raise it.
     """
+    first = True
     while not stopping.is_set():
         began = time.monotonic()
         try:
             mails = once()
-            pause = rest(time.monotonic() - began, mails)
+            # The first round also loads what sending needs, which says nothing about how long the next one takes.
+            pause = EVERY_SECONDS if first else rest(time.monotonic() - began, mails)
+            first = False
             if mails:
                 log.info("%s left", "1 mail" if mails == 1 else f"{mails} mails")
         except Exception as err:  # noqa: BLE001, the outermost loop: whoever runs it says what becomes of a failure
