@@ -15,6 +15,8 @@ from engine.stores.driver import Driver
 
 Key = Callable[[str], str]
 PERSON = "person"
+OUTREACH = "outreach."
+"""How the types of events begin that Ringfirst writes itself."""
 
 
 def account(connection: sa.Connection, driver: Driver, key: Key, account_id: str, *, at: Instant) -> Forgotten:
@@ -130,21 +132,25 @@ class _Swap:
         self.new = pseudonym
 
     def events(self, properties: frozenset[str]) -> int:
-        """Swap ``user_id`` and the properties that name the person; all else of a body stays byte for byte."""
+        """Swap ``user_id`` and the properties that name the person; all else of a body stays byte for byte.
+
+        What Ringfirst wrote itself, such as the figures of a report, names people anywhere.
+        """
         keys = "lane", "position"
         return self._rewrite(
             tables.events,
             keys,
-            ("user_id", "body", "digest"),
+            ("type", "user_id", "body", "digest"),
             lambda row: self._event(row, properties),
         )
 
     def _event(self, row: Any, properties: frozenset[str]) -> tuple[Any, ...]:
         """A digest goes with what it was of: a hash would let whoever guesses an id confirm it."""
         user_id = self.new if row.user_id == self.old else row.user_id
-        body = self._body(row.body, properties)
+        ours = row.type.startswith(OUTREACH)
+        body = self._json(row.body) if ours else self._body(row.body, properties)
         same = user_id == row.user_id and body == row.body
-        return user_id, body, row.digest if same else bytes(16)
+        return row.type, user_id, body, row.digest if same else bytes(16)
 
     def decisions(self) -> int:
         """Swap the subject when it is the person, and every mention in what was frozen."""

@@ -203,6 +203,28 @@ def test_a_forgotten_account_takes_its_reports_along(store: Store):
     assert unchanged(store)
 
 
+def test_a_forgotten_person_stands_in_no_figure_that_was_frozen(store: Store):
+    answered = BOOK.replace("closed_by:", "answered_by: ticket.replied, closed_by:")
+    book = book_of(answered.replace("    price: mrr\n", "    price: mrr\n    support: {of: ticket}\n"))
+    opened = event("t1", "ticket.opened", "2026-03-09T09:00:00Z", user="caller-9", ticket_id="t1")
+    solved = event("t2", "ticket.solved", "2026-03-09T11:00:00Z", user="agent", ticket_id="t1", by="agent")
+    take(store, [*customer(), run("r1", "2026-03-10T09:00:00Z", 150), opened, solved], until=APRIL, book=book)
+    issue(store, book)
+    take(store, [], until="2026-04-02T06:45:00Z", book=book)
+
+    def told() -> list[str]:
+        log = [one.event for one in store.account_entries("acme") if isinstance(one, Recorded)]
+        return [one.id for one in log if "caller-9" in f"{one.user_id} {one.properties}"]
+
+    assert told() == ["t1", "outreach.reported:monthly:2026-03"], "the ticket, and the report that counts it"
+    claims = store.claim(range(store.lanes), "test", at=WALL, take_over=True)
+    for claim in claims:
+        store.forget_person(claim, "acme", "caller-9", properties=(), at=WALL)
+    store.release(claims)
+    assert told() == []
+    assert unchanged(store)
+
+
 # -- schedule ----------------------------------------------------------------------------------------------------------
 ZONES = st.sampled_from(["Europe/Berlin", "America/Sao_Paulo", "Pacific/Kiritimati", "Pacific/Pago_Pago", "Asia/Kabul"])
 MONTHS = st.integers(0, 12 * 30)
