@@ -119,6 +119,7 @@ def _tell(place: Path, *, direct: bool) -> "Told":
     from ringfirst.answers import talk
     from ringfirst.commands.options import checked_book
     from ringfirst.demo.mails import tell_of_readers, write_mails
+    from ringfirst.demo.reports import issue_reports
     from ringfirst.gallery import write_gallery
 
     url = f"sqlite:///{place / 'ringfirst.db'}"
@@ -136,6 +137,8 @@ def _tell(place: Path, *, direct: bool) -> "Told":
             with _way_out():
                 _stream(*kafka, store, book, place / "events.jsonl", types.total())
         seconds = time.monotonic() - began
+        talk("making the reports of the months that are over ...")
+        issue_reports(store, book)
         talk("writing the mails and the gallery ...")
         tell_of_readers(store, now_of(store, None))
         post = Post(
@@ -200,7 +203,7 @@ def _take(store: "Store", book: "Rulebook", path: Path, events: int) -> None:
 
     # An interrupt that falls into a callback of the database or the collector is swallowed there: a flag is not.
     with stopping() as stop, EventFiles([str(path)]) as files, bar(files.size) as (progress, tell):
-        talk(f"taking in {events:,} events, and deciding by {len(book.rules)} rules ...")
+        talk(f"taking in {events:,} events, and deciding by {len(book.written)} rules ...")
         report = take_items(store, book, files.read(wall=now(), progress=progress), stop=stop, tell=tell)
     if report.stopped:
         raise KeyboardInterrupt
@@ -218,7 +221,9 @@ def _stream(
         talk(f"publishing {events:,} events to the topics of an embedded Kafka ...")
         with bar(path.stat().st_size, "publishing") as (progress, _):
             source, published = publish_events(path, broker, store.lanes, progress=progress, stop=stop)
-        talk(f"a worker takes them in from {len(published.topics)} topics, and decides by {len(book.rules)} rules ...")
+        talk(
+            f"a worker takes them in from {len(published.topics)} topics, and decides by {len(book.written)} rules ..."
+        )
         began = time.monotonic()
         with counting(published.published, "the worker") as tell:
             worker.go(broker.bootstrap)
@@ -258,7 +263,7 @@ def _gather(
         types=types,
         seconds=seconds,
         streamed=streamed,
-        rules=len(book.rules),
+        rules=len(book.written),
         decisions=len(store.decisions()),
         mails=sum(not isinstance(mail, No) for _, mail in walked),
         mailed=sum(len(group) for group, mail in walked if not isinstance(mail, No)),
