@@ -46,7 +46,7 @@ def _visit(pen: Pen, one: Customer, person: Person, day: int, plot: Plot, turns:
     known = plot.open_to(person, day, ("reports", *BASICS, *one.modules))
     for at in range(person.uses + (pen.chance.random() < 0.2)):
         feature = known[next(turns) % len(known)]
-        saved = {"minutes_saved": pen.chance.randrange(5, 40)} if feature == "automations" else {}
+        saved = {"minutes_saved": 4 * pen.chance.randrange(5, 40)} if feature == "automations" else {}
         pen.note(day, hour + 0.3 + 0.4 * at, "feature.used", person.id, feature=feature, **saved)
 
 

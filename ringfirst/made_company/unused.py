@@ -12,7 +12,7 @@ def no_automations(pen: Pen, one: Customer) -> Plot:
     if one.turn % 2:
         for at in range(0, DAYS - tried, 4):
             who = one.people[at % len(one.people)].id
-            pen.note(tried + at, 11, "feature.used", who, feature="automations", minutes_saved=15)
+            pen.note(tried + at, 11, "feature.used", who, feature="automations", minutes_saved=60)
     return Plot(until={"automations": one.turn})
 
 
