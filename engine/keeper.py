@@ -23,7 +23,9 @@ from engine.lanes import lane_of, recorded_at
 from engine.left_behind import let_go
 from engine.log import EngineEntry, Entry, Event, Recorded
 from engine.program import Program
+from engine.reported import people_in, renamed_in
 from engine.rulebook.book import Rulebook
+from engine.rulebook.reporting import REPORTED
 from engine.snapshot import freeze, thaw
 from engine.sources import EVERY_LANE, REMEMBERED, SILENT, SOURCES, Ledger, Listener, hour_after, written
 from engine.store import Batch, Claim, DeadLetter, LaneInfo, NewEvent, Share, Snapshot, Store, Touch, Trait
@@ -274,6 +276,8 @@ class Keeper:
             named = event.properties.get(name)
             if isinstance(named, str):
                 yield event.account_id, named
+        if event.type == REPORTED:
+            yield from ((event.account_id, person) for person in people_in(event.properties.get("figures")))
 
     def _without_names(self, event: Event, names: Mapping[tuple[str, str], str]) -> Event:
         """The event with pseudonyms in the place of forgotten people; their traits do not bring them back."""
@@ -285,6 +289,9 @@ class Keeper:
         for name in self._roles:
             if isinstance(properties.get(name), str):
                 properties[name] = names.get((account, properties[name]), properties[name])
+        if event.type == REPORTED:
+            figures = renamed_in(properties.get("figures"), lambda person: names.get((account, person), person))
+            properties = {**properties, "figures": figures}
         return msgspec.structs.replace(event, user_id=user, properties=properties)
 
     def _personal(self, event: Event, traits: Mapping[str, object]) -> None:

@@ -1,5 +1,6 @@
 """What a lane's owner reads of a report that was issued: when it is due, who must see it first, what its mail shows."""
 
+from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
 import msgspec
@@ -55,3 +56,23 @@ def shown_in(event: EventView) -> dict[str, Any]:
     kept = {name: event.event.properties.get(name) for name in ("figures", "because", "number")}
     found: dict[str, Any] = msgspec.json.decode(encode_properties(kept))
     return {**(found["figures"] or {}), "against": found["because"], "number": found["number"]}
+
+
+def people_in(figures: object) -> Iterator[str]:
+    """Whom the figures of a report that was issued name: people, or things that may be people."""
+    found: list[str] = []
+    renamed_in(figures, lambda name: found.append(name) or name)  # type: ignore[func-returns-value]
+    return iter(found)
+
+
+def renamed_in(figures: object, new: Callable[[str], str]) -> object:
+    """The figures of a report with other names for its people; all else in them stays, also what is spelled alike."""
+    if not isinstance(figures, dict):
+        return figures
+    done, support, steps = dict(figures), figures.get("support"), figures.get("next_steps")
+    if isinstance(support, dict):
+        people = [{**one, "person": new(one["person"])} for one in support.get("people") or []]
+        done["support"] = {**support, "people": people}
+    if isinstance(steps, list):
+        done["next_steps"] = [{**one, "about": [new(name) for name in one.get("about") or []]} for one in steps]
+    return done

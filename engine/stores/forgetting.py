@@ -8,6 +8,8 @@ import msgspec
 import sqlalchemy as sa
 
 from engine.instants import Instant
+from engine.reported import renamed_in
+from engine.rulebook.reporting import REPORTED
 from engine.store import Forgotten
 from engine.stores import sent, tables, typed
 from engine.stores.codec import decode, encode, mentions, renamed
@@ -134,7 +136,8 @@ class _Swap:
     def events(self, properties: frozenset[str]) -> int:
         """Swap ``user_id`` and the properties that name the person; all else of a body stays byte for byte.
 
-        What Ringfirst wrote itself, such as the figures of a report, names people anywhere.
+        What Ringfirst wrote itself names people anywhere; a report names them in known places, among figures whose
+        names may be a person's id too.
         """
         keys = "lane", "position"
         return self._rewrite(
@@ -148,7 +151,10 @@ class _Swap:
         """A digest goes with what it was of: a hash would let whoever guesses an id confirm it."""
         user_id = self.new if row.user_id == self.old else row.user_id
         ours = row.type.startswith(OUTREACH)
-        body = self._json(row.body) if ours else self._body(row.body, properties)
+        if row.type == REPORTED:
+            body = self._figures(row.body, "figures")
+        else:
+            body = self._json(row.body) if ours else self._body(row.body, properties)
         same = user_id == row.user_id and body == row.body
         return row.type, user_id, body, row.digest if same else bytes(16)
 
@@ -162,7 +168,9 @@ class _Swap:
             lambda row: (
                 self._subject(row),
                 self._text(row.occasion),
-                *(self._json(raw) for raw in row[-3:]),
+                self._json(row[-3]),
+                self._figures(row[-2], "report"),
+                self._json(row[-1]),
             ),
         )
 
@@ -176,7 +184,8 @@ class _Swap:
             lambda row: (
                 self._subject(row),
                 self._text(row.to),
-                *(self._json(raw) for raw in row[-2:]),
+                self._json(row[-2]),
+                self._figures(row[-1], "report"),
             ),
         )
 
@@ -258,6 +267,17 @@ class _Swap:
             return raw
         value = decode(raw)
         swapped = renamed(value, self.old, self.new)
+        return raw if swapped == value else encode(swapped)
+
+    def _figures(self, raw: bytes, name: str) -> bytes:
+        """The same with a report under that name: in its figures only what is a person is renamed."""
+        if not mentions(raw, self.old) or not _readable(raw):
+            return raw
+        value = decode(raw)
+        beside = {key: one for key, one in value.items() if key != name}
+        swapped = renamed(beside, self.old, self.new) if name == "report" else beside
+        if name in value:
+            swapped[name] = renamed_in(value[name], lambda one: self.new if one == self.old else one)
         return raw if swapped == value else encode(swapped)
 
     def _subject(self, row: Any) -> str | None:

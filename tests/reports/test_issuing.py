@@ -11,9 +11,11 @@ from engine import replay
 from engine.events import BadEvent, decode, encode_properties
 from engine.instants import DAY, HOUR, iso
 from engine.keeper import Keeper
+from engine.lanes import lane_of
 from engine.log import Recorded
 from engine.reports import made
 from engine.reports.issuing import Issuer
+from engine.reports.kept import issued_to
 from engine.reports.past import Accounts
 from engine.reports.periods import Period, period_before
 from engine.reports.schedule import closing, due, periods_at
@@ -222,6 +224,35 @@ def test_a_forgotten_person_stands_in_no_figure_that_was_frozen(store: Store):
         store.forget_person(claim, "acme", "caller-9", properties=(), at=WALL)
     store.release(claims)
     assert told() == []
+    assert unchanged(store)
+
+
+@pytest.mark.parametrize("asker", ["asker-1", "support", "values", "EUR"])
+@pytest.mark.parametrize("early", [False, True], ids=["after it was taken in", "while it is on its way"])
+def test_a_forgotten_person_takes_no_figure_along_whatever_their_id_is(store: Store, early, asker):
+    support = BOOK.replace("unless: [open_tickets > 0, value.hours > 100]", "support: {of: ticket}")
+    book = book_of(support.replace("ticket.solved}", "ticket.solved, answered_by: ticket.answered}"))
+    ticket = event("t", "ticket.opened", "2026-03-11T09:00:00Z", user=asker, ticket_id="t")
+    take(store, [*customer(), run("r1", "2026-03-10T09:00:00Z", 150), ticket], until=APRIL, book=book)
+    made_before = issue(store, book, put=not early)
+    if not early:
+        take(store, [], until="2026-04-02T06:45:00Z", book=book)
+    claims = store.claim(range(store.lanes), "test", at=WALL, take_over=True)
+    for claim in claims:
+        if claim.lane == lane_of("acme", store.lanes):
+            store.forget_person(claim, "acme", asker, properties=["user_id"], at=WALL)
+    store.release(claims)
+    if early:
+        Issuer(store, book).put(made_before, at=WALL)
+        take(store, [], until="2026-04-02T06:45:00Z", book=book)
+    (pseudonym,) = store.pseudonyms([("acme", asker)]).values()
+    (one,) = issued_to(store, "acme", WALL)
+    people = [{"person": pseudonym, "opened": 1, "solved": 0}]
+    assert one.figures["support"]["people"] == people
+    assert one.figures["values"][0]["worth"]["money"][0]["currency"] == "EUR"
+    for row in (*store.decisions(rule="monthly"), *store.outreach(rule="monthly")):
+        assert row.frozen["report"]["support"]["people"] == people
+        assert row.frozen["report"]["values"][0]["value"] == "hours"
     assert unchanged(store)
 
 
