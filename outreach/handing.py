@@ -90,8 +90,10 @@ class Hand:
             return None if self._run.down is not None or late or self._stop() else self._given(one.mail)
 
         answers = [begin(one) for one in mails] if self._threads is None else list(self._threads.map(begin, mails))
-        for one, answer in zip(mails, answers, strict=True):
-            self._settle(one, answer)
+        with self._run.gathering():  # a store that fails between two of them must not cost what is known of the rest
+            for one, answer in zip(mails, answers, strict=True):
+                self._settle(one, answer)
+        self._well(answers)
         return sum(answer is not None for answer in answers)
 
     def write_down(self) -> None:
@@ -156,6 +158,15 @@ class Hand:
             some = f"{self._doubts} mails one after the other" if self._doubts > 1 else "the mail that tried the way"
             self._run.down = DeliveryError(f"{err}; so it was for {some}; the others wait", "down")
 
+    def _well(self, answers: Sequence[Answer | None]) -> None:
+        """Close the circuit where the channel has said of a mail what becomes of it."""
+        if not any(answer is not None and _is_told(answer.failure) for answer in answers):
+            return
+        try:
+            self._run.circuit.answered()
+        except StoreError as err:  # the next mail tries it again
+            _log.warning("that the channel takes mails again could not be written down: %s", err)
+
     def _settle(self, one: Ready, answer: Answer | None) -> None:
         run = self._run
         if answer is None:
@@ -163,8 +174,6 @@ class Hand:
                 run.move(row, "posting", "queued")
             return
         failure = answer.failure
-        if failure is None or (isinstance(failure, DeliveryError) and failure.verdict in {"later", "failed"}):
-            run.circuit.answered()
         if failure is None:
             run.accept(one.rows, one.mail.mail_id, answer.provider_id, answer.at)
         elif isinstance(failure, DeliveryError):
@@ -174,3 +183,7 @@ class Hand:
         else:
             for row in one.rows:
                 run.give_up(row, "in_doubt", f"the channel failed with {type(failure).__name__}", answer.at)
+
+
+def _is_told(failure: Exception | None) -> bool:
+    return failure is None or (isinstance(failure, DeliveryError) and failure.verdict in {"later", "failed"})

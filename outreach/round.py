@@ -2,7 +2,8 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
@@ -89,6 +90,7 @@ class Round:
         self.down: DeliveryError | None = None
         """Why the channel takes nothing any more."""
         self._moves: list[tuple[Move, Callable[[bool], None]]] = []
+        self._gathers = False
 
     @property
     def at(self) -> Instant:
@@ -114,8 +116,17 @@ class Round:
     def put(self, move: Move, then: Callable[[bool], None]) -> None:
         """Move a mail with the next ``flush``; ``then`` is told whether it moved."""
         self._moves.append((move, then))
-        if len(self._moves) >= MANY:
+        if len(self._moves) >= MANY and not self._gathers:
             self.flush()
+
+    @contextmanager
+    def gathering(self) -> Iterator[None]:
+        """Inside, nothing is written down, however much moves; with the next ``flush`` it is."""
+        self._gathers = True
+        try:
+            yield
+        finally:
+            self._gathers = False
 
     def flush(self, posting: Sequence[Move] = ()) -> list[bool]:
         """Write down what has moved, in one transaction, and with it mails that are about to be handed over.

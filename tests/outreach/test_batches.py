@@ -167,6 +167,57 @@ def test_a_store_that_fails_once_leaves_nothing_in_doubt_that_was_handed_over(
     assert sum(len(store.inbox(lane, after=0)) for lane in range(store.lanes)) == len(channel.mails)
 
 
+def failing_once(store, name):
+    """The store, of which one question fails for the first time it is asked."""
+    left = [StoreError("the database is away")]
+
+    class Failing:
+        def __getattr__(self, other):
+            found = getattr(store, other)
+
+            def ask(*args, **more):
+                if left:
+                    raise left.pop()
+                return found(*args, **more)
+
+            return ask if other == name else found
+
+    return Failing()
+
+
+def test_a_store_that_fails_as_the_channel_is_well_again_leaves_nothing_in_doubt(store, templates):
+    many(store, 3)
+    down = DeliveryError("the server is away", "down")
+    with pytest.raises(DeliveryError):
+        sent(store, templates, Away(lambda _: (_ for _ in ()).throw(down)))
+    channel = Away()
+    report = sent(failing_once(store, "end_outage"), templates, channel)
+    assert (report.mails, len(channel.mails), states(store)) == (3, 3, {"accepted": 3})
+    assert store.outages() == [], "what could not be written down at the first mail is at the next"
+
+
+def test_a_store_that_fails_while_many_answers_are_written_down_loses_none_of_them(store, templates, monkeypatch):
+    monkeypatch.setattr("outreach.handing.PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr("outreach.round.MANY", 2)
+    many(store, 7)
+    failed = []
+
+    class Failing:
+        def __getattr__(self, name):
+            return getattr(store, name)
+
+        def move_mails(self, moves, **more):
+            if not failed and len(moves) > 1 and all(step.after == "accepted" for one in moves for step in one.steps):
+                failed.append(len(moves))
+                raise StoreError("the database is away")
+            return store.move_mails(moves, **more)
+
+    channel = Away()
+    report = sent(Failing(), templates, channel)
+    assert failed
+    assert (report.mails, len(channel.mails), states(store)) == (7, 7, {"accepted": 7})
+
+
 def test_when_the_channel_goes_down_the_others_of_its_handful_are_as_if_nobody_had_tried(store, templates):
     many(store, 60)
     count = []
