@@ -4,7 +4,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from engine.instants import Instant, iso
-from engine.reports.issuing import Issued, event_id, overdue
+from engine.reports.issuing import Issued, event_id, event_of, overdue
 from engine.rulebook.reporting import NOTE
 from engine.store import InboxKind
 from outreach.telling import ended
@@ -16,12 +16,19 @@ if TYPE_CHECKING:
 
 
 def take_back(store: "Store", issued: Issued, *, at: Instant, who: str) -> list[str]:
-    """Take back mails of the period that are still here: what was corrected must not leave beside the correction."""
-    before = event_id(issued.report, issued.period)
+    """Take back mails of the period that are still here: what was corrected must not leave beside the correction.
+
+    Those of the correction itself stay: its lane may have taken it in already.
+    """
+    before, own = event_id(issued.report, issued.period), event_of(issued)
     taken = []
     for row in store.outreach(states=HERE, rule=issued.report):
         about = row.subject_id or ""
-        if row.account_id != issued.account_id or not (about == before or about.startswith(f"{before}:")):
+        if (
+            row.account_id != issued.account_id
+            or about == own
+            or not (about == before or about.startswith(f"{before}:"))
+        ):
             continue
         inbox: list[tuple[str, InboxKind, bytes]] = [(row.account_id, "entry", ended(row, "withdrawn"))]
         if store.move(row.outreach_id, HERE, "withdrawn", at=at, by=who, why="the report was corrected", inbox=inbox):

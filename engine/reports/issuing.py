@@ -13,6 +13,7 @@ import msgspec
 from engine.errors import UsageError
 from engine.events import encode_properties
 from engine.instants import Instant, iso
+from engine.lanes import lane_of
 from engine.reports import made
 from engine.reports.changes import changes_of
 from engine.reports.kept import issued_in, marks_of, newest
@@ -62,6 +63,11 @@ def event_id(report: str, period: str, number: int = 1) -> str:
     return f"{REPORTED}:{report}:{period}" + (f":{number}" if number > 1 else "")
 
 
+def event_of(issued: Issued) -> str:
+    """The id of the event that issues it; nothing where there is none."""
+    return _who(issued.body).id if issued.body else ""
+
+
 def clock_of(store: Store) -> Instant | None:
     """The clock of the lane furthest behind; None while there is none."""
     clocks = [info.clock_at for info in store.lane_infos(at=0)]
@@ -92,6 +98,14 @@ def overdue(book: Rulebook, clocks: Mapping[int, Instant], at: Instant) -> list[
         if max(leaves, closes) <= at and behind:
             found.append(Waiting(report.id, period.name, leaves, closes, behind))
     return found
+
+
+class _Who(msgspec.Struct):
+    id: str = ""
+    account_id: str = ""
+
+
+_who = msgspec.json.Decoder(_Who).decode
 
 
 class Issuer:
@@ -133,12 +147,16 @@ class Issuer:
     def correct(self, report: Report, period: Period, account_id: str, *, clock: Instant, why: str) -> Issued:
         """A report that was issued already, once more with what is known at ``clock``; its number says so.
 
-        Raises ``UsageError`` when it was not issued, or when its figures are still the same.
+        Raises ``UsageError`` when it was not issued, when its figures are still the same, or when a correction of it
+        lies in its lane's inbox: of two under one number the second would be lost.
         """
         accounts = self.accounts(clock)
         last = newest(issued_in(accounts.recorded(account_id)), report.id, period.name)
         if last is None:
             raise UsageError(f"report {report.id}: {period.name} was not issued to {account_id[:60]}; send it first")
+        if self._waits(account_id, event_id(report.id, period.name, last.number + 1)):
+            message = f"number {last.number + 1} of {period.name} waits for its lane; try again when it was taken in"
+            raise UsageError(f"report {report.id}: {message}")
         found = made.preview(accounts, account_id, report, period)
         if _told(found) == _told(last.figures):
             raise UsageError(f"report {report.id}: the figures of {period.name} are those that were issued")
@@ -146,6 +164,12 @@ class Issuer:
         body = event(report, found, clock, clock, self.book, number=last.number + 1, correction=why)
         outcome: Outcome = "issued" if found["would_go"] else "kept back"
         return Issued(account_id, report.id, period.name, outcome, found["because"], clock, clock, body)
+
+    def _waits(self, account_id: str, event: str) -> bool:
+        """Does an event of the account lie in its lane's inbox?"""
+        rows = self.store.inbox(lane_of(account_id, self.store.lanes), after=0)
+        told = (_who(row.body) for row in rows if row.kind == "event" and event.encode() in row.body)
+        return any((one.account_id, one.id) == (account_id, event) for one in told)
 
     def closes(self, period: Period, account_id: str, clock: Instant) -> tuple[Zone, Instant]:
         """The zone of an account at the end of a period, as far as it is known, and when the period is closed in it.

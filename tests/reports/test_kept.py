@@ -10,6 +10,7 @@ from engine.reports.issuing import Issuer, overdue, walk
 from engine.reports.past import Accounts
 from engine.reports.periods import read_period
 from engine.store import Store
+from ringfirst.reports_issued import take_back
 from tests.reports.given import BOOK, MARCH, WALL, book_of, customer, event, instant, issue, run, take
 
 APRIL = "2026-04-02T06:30:00Z"
@@ -101,6 +102,22 @@ def test_a_correction_is_issued_beside_what_it_corrects(store: Store):
     assert replay.verify(store)["different"] == 0
     with pytest.raises(UsageError, match="are those that were issued"):
         Issuer(store, book_of()).correct(book_of().reports[0], MARCH, "acme", clock=clock, why="again")
+
+
+def test_two_who_correct_at_once_do_not_take_the_correction_back(store: Store):
+    march(store)
+    take(store, [event("n", "tick", "2026-04-03T09:00:00Z"), LATE], until="2026-04-03T09:00:00Z")
+    clock, report = instant("2026-04-03T09:00:00Z"), book_of().reports[0]
+    one, two = (Issuer(store, book_of()).correct(report, MARCH, "acme", clock=clock, why=why) for why in ("a", "b"))
+    take_back(store, one, at=WALL, who="ann")
+    Issuer(store, book_of()).put([one], at=WALL)
+    with pytest.raises(UsageError, match="number 2 of 2026-03 waits for its lane"):
+        Issuer(store, book_of()).correct(report, MARCH, "acme", clock=clock, why="c")
+    take(store, [], until="2026-04-03T09:10:00Z")
+    assert take_back(store, two, at=WALL, who="bob") == []
+    Issuer(store, book_of()).put([two], at=WALL)
+    take(store, [], until="2026-04-03T09:20:00Z")
+    assert sorted(row.state for row in store.outreach(rule="monthly")) == ["queued", "queued", "withdrawn", "withdrawn"]
 
 
 def test_what_was_not_issued_cannot_be_corrected(store: Store):
