@@ -2,11 +2,14 @@
 
 from collections.abc import Callable, Sequence
 
-from engine.instants import Instant
+from engine.instants import HOUR, Instant
 from engine.reports.issuing import AT_ONCE, Issued, Issuer, clock_of, walk
 from engine.reports.periods import Period
-from engine.reports.schedule import periods_at
+from engine.reports.schedule import closed_everywhere, periods_at
 from engine.rulebook.spec import Report
+
+AGAIN = HOUR
+"""How long the list of accounts is good for: one that comes in before its period is closed has a report too."""
 
 
 class Agenda:
@@ -20,6 +23,8 @@ class Agenda:
         self._issuer = issuer
         self._todo: dict[tuple[str, str], dict[str, Instant]] = {}
         """By report and period: the accounts still to look at, and when their period is closed (0: not known yet)."""
+        self._listed: dict[tuple[str, str], tuple[Instant, set[str]]] = {}
+        """By report and period: the accounts that were ever on the list, and the clock by which it was made."""
 
     def round(self, *, wall: Instant, over: Callable[[], bool] = lambda: False) -> int:
         """Issue what can be by now, until ``over``; gives how many reports were put into the inboxes.
@@ -37,8 +42,7 @@ class Agenda:
 
     def _sweep(self, report: Report, period: Period, clock: Instant, wall: Instant, over: Callable[[], bool]) -> int:
         key = (report.id, period.name)
-        if key not in self._todo:
-            self._todo[key] = dict.fromkeys(self._issuer.store.accounts(), 0)
+        self._list(key, period, clock)
         todo, put, some = self._todo[key], 0, list[Issued]()
         ready = [account_id for account_id, closes in todo.items() if closes < clock]
         for one in walk(self._issuer, report, period, ready, clock=clock):
@@ -53,6 +57,15 @@ class Agenda:
             if todo.get(account_id, clock) < clock:  # it had the report already
                 del todo[account_id]
         return put
+
+    def _list(self, key: tuple[str, str], period: Period, clock: Instant) -> None:
+        """Put the accounts on the list, and while the period is open for somebody those that came in since."""
+        listed, seen = self._listed.get(key, (None, set()))
+        if listed is not None and (clock < listed + AGAIN or listed > closed_everywhere(period)):
+            return
+        new = [account_id for account_id in self._issuer.store.accounts() if account_id not in seen]
+        self._todo.setdefault(key, {}).update(dict.fromkeys(new, 0))
+        self._listed[key] = clock, seen.union(new)
 
     def _done(self, todo: dict[str, Instant], some: Sequence[Issued], at: Instant) -> int:
         put = self._issuer.put(some, at=at)

@@ -21,6 +21,11 @@ def closing(period: Period, where: Zone) -> Instant:
     return where.start(period.last + 1) + CLOSE_AFTER
 
 
+def closed_everywhere(period: Period) -> Instant:
+    """When a period is closed for accounts of whatever zone."""
+    return zone("UTC").start(period.last + 1) + LATEST + CLOSE_AFTER
+
+
 def due(schedule: Schedule, period: Period, where: Zone, hours: Hours) -> Instant:
     """When a report of the period should leave: on its day at its time, or on the next day that is open.
 

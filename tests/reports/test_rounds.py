@@ -3,10 +3,11 @@
 import logging
 
 from engine.instants import iso
+from engine.keeper import Keeper
 from engine.store import Store
 from ringfirst import reporting
 from ringfirst.reporting import Rounds
-from tests.reports.given import book_of, customer, instant, run, take
+from tests.reports.given import WALL, book_of, customer, event, instant, run, take
 
 
 def test_what_can_be_issued_is_and_once(store: Store):
@@ -17,6 +18,25 @@ def test_what_can_be_issued_is_and_once(store: Store):
     take(store, [], until="2026-04-02T06:45:00Z")
     assert Rounds(store, book_of).issue() == 0
     assert len(store.decisions()) == 1
+
+
+def test_who_comes_in_before_the_month_is_closed_has_a_report_too(store: Store, monkeypatch):
+    usa = {"timezone": "America/Los_Angeles"}
+    take(store, [*customer(**usa), run("r1", "2026-03-10T09:00:00Z", 150)], until="2026-04-01T12:00:00Z")
+    rounds = Rounds(store, book_of)
+    assert rounds.issue() == 0
+    moved_in = [*customer("bolt", **usa), run("r2", "2026-03-11T09:00:00Z", 150, "bolt")]
+    take(store, [event("n", "tick", "2026-04-01T13:00:00Z", "clock")], until="2026-04-01T13:00:00Z")
+    keeper = Keeper(store, book_of(), "test", at=WALL)
+    keeper.take(moved_in, at=WALL)
+    keeper.finish(at=WALL)
+    keeper.stop()
+    take(store, [], until="2026-04-02T13:00:00Z")
+    assert rounds.issue() == 2
+    take(store, [], until="2026-04-02T16:00:00Z")
+    asked = []
+    monkeypatch.setattr(store, "accounts", lambda: asked.append(1) or [])
+    assert (rounds.issue(), asked) == (0, []), "from then on nobody can join"
 
 
 def test_a_report_that_waits_for_lanes_is_told_once(store: Store, monkeypatch, caplog):
