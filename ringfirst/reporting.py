@@ -78,6 +78,7 @@ class Rounds:
         self._agenda: tuple[str, Agenda] | None = None
         self._said = ""
         self._waiting = ""
+        self._failing: dict[tuple[str, str], str] = {}
 
     def issue(self, *, stop: Callable[[], bool] = lambda: False, seconds: float = ROUND_SECONDS) -> int:
         """Issue what can be by now, until ``stop`` or so many seconds are over; gives how many reports there were.
@@ -100,9 +101,16 @@ class Rounds:
         if book is None or all(one.sending is None for one in book.reports):
             return 0
         if self._agenda is None or self._agenda[0] != book.fingerprint:
-            self._agenda = book.fingerprint, Agenda(Issuer(self._store, book))
+            self._agenda = book.fingerprint, Agenda(Issuer(self._store, book), self._fails)
         self._tell(book)
         return self._agenda[1].round(wall=now(), over=lambda: stop() or time.monotonic() >= end)
+
+    def _fails(self, report: str, account_id: str, err: Exception) -> None:
+        """Say once of a report that it cannot be made; those of other accounts do not wait for it."""
+        if self._failing.get((report, account_id)) != str(err):
+            what = f"report {report} of account {account_id[:60]} cannot be issued; {type(err).__name__}: {err}"
+            _log.error("%s; it is tried again", what)
+        self._failing[report, account_id] = str(err)
 
     def _tell(self, book: "Rulebook") -> None:
         """Say once which reports are due by the wall clock and wait for lanes, and when they do so no longer."""

@@ -19,8 +19,10 @@ class Agenda:
     was issued already stays as it is.
     """
 
-    def __init__(self, issuer: Issuer) -> None:
+    def __init__(self, issuer: Issuer, failed: Callable[[str, str, Exception], None] = lambda *_: None) -> None:
+        """``failed`` is told of a report that cannot be made: its report, its account, and why. It stays to be made."""
         self._issuer = issuer
+        self._failed = failed
         self._todo: dict[tuple[str, str], dict[str, Instant]] = {}
         """By report and period: the accounts still to look at, and when their period is closed (0: not known yet)."""
         self._listed: dict[tuple[str, str], tuple[Instant, set[str]]] = {}
@@ -45,7 +47,13 @@ class Agenda:
         self._list(key, period, clock)
         todo, put, some = self._todo[key], 0, list[Issued]()
         ready = [account_id for account_id, closes in todo.items() if closes < clock]
-        for one in walk(self._issuer, report, period, ready, clock=clock):
+        left: set[str] = set()
+
+        def failed(account_id: str, err: Exception) -> None:
+            left.add(account_id)
+            self._failed(report.id, account_id, err)
+
+        for one in walk(self._issuer, report, period, ready, clock=clock, failed=failed):
             some.append(one)
             if len(some) == AT_ONCE:
                 put += self._done(todo, some, max(wall, clock))
@@ -54,7 +62,7 @@ class Agenda:
                     return put
         put += self._done(todo, some, max(wall, clock))
         for account_id in ready:
-            if todo.get(account_id, clock) < clock:  # it had the report already
+            if account_id not in left and todo.get(account_id, clock) < clock:  # it had the report already
                 del todo[account_id]
         return put
 

@@ -5,12 +5,13 @@ the same one, with the same id. So it may be made twice, by two processes or aft
 becomes of it is decided by the owner of the lane.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any, Literal, NamedTuple
 
 import msgspec
 
-from engine.errors import UsageError
+from engine.errors import StoreError, UsageError
 from engine.events import encode_properties
 from engine.instants import Instant, iso
 from engine.lanes import lane_of
@@ -212,11 +213,19 @@ def _told(found: dict[str, Any]) -> Any:
 
 
 def walk(
-    issuer: Issuer, report: Report, period: Period, accounts: Sequence[str], *, clock: Instant, past: bool = False
+    issuer: Issuer,
+    report: Report,
+    period: Period,
+    accounts: Sequence[str],
+    *,
+    clock: Instant,
+    past: bool = False,
+    failed: Callable[[str, Exception], None] | None = None,
 ) -> Iterator[Issued]:
     """The report of a period for each of these accounts; without those that have it already.
 
-    Many are made in one reading of the log, by their ids' bytes.
+    Many are made in one reading of the log, by their ids' bytes. ``failed`` is told of an account whose report cannot
+    be made, and the others go on; without it the first of them ends the walk.
     """
     todo: dict[str, None] = {}
     for start in range(0, len(accounts), AT_ONCE):
@@ -224,11 +233,22 @@ def walk(
         known = issuer.known(report, period, some)
         todo.update(dict.fromkeys(account_id for account_id in some if account_id not in known))
     usual = min(closing(period, zone(issuer.book.policy.timezone)), clock)
-    for account_id in issuer.accounts(usual).each() if len(todo) > FEW else list(todo):
-        if todo.pop(account_id, "") is None:
-            yield issuer.make(report, period, account_id, clock=clock, past=past)
-    for account_id in todo:  # nobody knew them by then
-        yield issuer.make(report, period, account_id, clock=clock, past=past)
+    each = issuer.accounts(usual).each() if len(todo) > FEW else iter(list(todo))
+    # At the end those whom nobody knew by then.
+    for account_id in chain(each, (one for one in list(todo) if one in todo)):
+        if account_id not in todo:
+            continue
+        del todo[account_id]
+        try:
+            one = issuer.make(report, period, account_id, clock=clock, past=past)
+        except StoreError:
+            raise
+        except Exception as err:
+            if failed is None:
+                raise
+            failed(account_id, err)
+        else:
+            yield one
 
 
 def event(

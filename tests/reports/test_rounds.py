@@ -4,6 +4,7 @@ import logging
 
 from engine.instants import iso
 from engine.keeper import Keeper
+from engine.reports.issuing import Issuer
 from engine.store import Store
 from ringfirst import reporting
 from ringfirst.reporting import Rounds
@@ -57,7 +58,24 @@ def test_a_report_that_waits_for_lanes_is_told_once(store: Store, monkeypatch, c
 
 def test_a_report_that_cannot_be_made_holds_no_mail_up(store: Store, monkeypatch, caplog):
     take(store, customer(), until="2026-04-02T06:30:00Z")
-    monkeypatch.setattr(reporting, "Agenda", lambda _: 1 / 0)
+    monkeypatch.setattr(reporting, "Agenda", lambda *_: 1 / 0)
     with caplog.at_level(logging.ERROR, "ringfirst.reporting"):
         assert Rounds(store, book_of).issue() == 0
     assert "reports cannot be issued; ZeroDivisionError" in caplog.text
+
+
+def test_an_account_whose_report_cannot_be_made_keeps_nobody_else_from_theirs(store: Store, monkeypatch, caplog):
+    names = ("acme", "bolt", "coil")
+    rows = [[*customer(name), run(f"r-{name}", "2026-03-10T09:00:00Z", 150, name)] for name in names]
+    take(store, [one for each in rows for one in each], until="2026-04-02T06:30:00Z")
+    make, ill = Issuer.make, ["bolt"]
+    monkeypatch.setattr(
+        Issuer, "make", lambda self, *told, **more: 1 / 0 if told[2] in ill else make(self, *told, **more)
+    )
+    rounds = Rounds(store, book_of)
+    with caplog.at_level(logging.ERROR, "ringfirst.reporting"):
+        assert (rounds.issue(), rounds.issue()) == (2, 0)
+    assert len(caplog.records) == 1
+    assert "report monthly of account bolt cannot be issued; ZeroDivisionError" in caplog.text
+    ill.clear()
+    assert rounds.issue() == 1, "it was not forgotten"
