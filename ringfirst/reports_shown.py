@@ -115,7 +115,7 @@ def lines_of(found: dict[str, Any]) -> tuple[list[str], list[list[Any]], list[st
     if price is not None:
         paid = price["unknown"] or f"{price['amount']:,} {price['currency']}"
         ratio = found["value_to_price"]
-        times = "it cannot be compared" if ratio is None else f"the value is {shown(ratio)} times the price"
+        times = "it cannot be compared" if ratio is None else f"the value is {shown(round(ratio, 4))} times the price"
         below.append(f"Price of the period: {paid}; {times}")
     below += blocks_of(found)
     below += [f"Assumed: {one['assumption']}" for one in found["values"] if one["assumption"]]
