@@ -17,6 +17,7 @@ from engine.errors import TemplateError
 from engine.reports.periods import read_period
 from outreach.locales import language
 from outreach.reported import period_label, unpriced
+from outreach.units import unit_text
 from outreach.writing import list_text, money_text, number_text, percent_text, short_day_text
 
 FONTS = ("Noto Sans", "DejaVu Sans", "Libertinus Serif", "New Computer Modern", "DejaVu Sans Mono")
@@ -87,7 +88,7 @@ def paper_context(found: Mapping[str, Any], locale: str) -> dict[str, Any]:
         "notes": [*_notes(found), *([f"and {more} more"] if more > 0 else [])],
         "goals": [write.goal(one) for one in found.get("goals") or []],
         "facts": [part for part in (_support(found, write), _adoption(found, write)) if part["rows"]],
-        "lists": [part for part in _lists(found) if part["lines"]],
+        "lists": [part for part in _lists(found, write) if part["lines"]],
         "words": {"charts": "Over time", "goals": "Goals"},
         "footer": f"{first} to {last}, {found['period']['zone']}. Every figure can be traced to its events.",
         "lang": language(locale),
@@ -106,14 +107,20 @@ class _Writing:
         return "not known" if amount is None else number_text(Decimal(str(amount)), None, self._locale)
 
     def counted(self, amount: Any, unit: str | None) -> str:
-        if amount is None or not unit:
-            return self.number(amount)
-        plural = unit if amount == 1 else f"{unit}s"
-        return _cut(f"{self.number(amount)} {plural}")
+        return self.number(None) if amount is None else _cut(unit_text(Decimal(str(amount)), unit or "", self._locale))
 
     def money(self, money: Iterable[Mapping[str, Any]]) -> str:
         parts = [money_text(Decimal(str(one["amount"])), one["currency"], self._locale) for one in money]
         return list_text(parts, self._locale) if parts else ""
+
+    def rate(self, one: Mapping[str, Any]) -> str:
+        """How the money of a value comes about, as its reader is told it: without the names that we have for it."""
+        assumed = one.get("assumed") or {}
+        if assumed.get("rate") is None:
+            return _cut(one["assumption"])
+        whose = "as you told us" if assumed.get("trait") else "our assumption"
+        money = self.money([{"amount": assumed["rate"], "currency": assumed["currency"]}])
+        return _cut(f"{one['label']}: {money} for one {assumed.get('unit') or 'of them'}, {whose}")
 
     def day(self, text: str) -> str:
         return short_day_text(date.fromisoformat(text[:_DAY]), self._locale)
@@ -166,13 +173,15 @@ class _Writing:
 def _headline(found: Mapping[str, Any], write: _Writing) -> tuple[str, list[str]]:
     """The number that leads, and lines about it: the worth of all, or else the first value that is known."""
     price = found["price"]
-    paid = f"You paid {write.money([price])} for it." if price and price["amount"] is not None else ""
+    paid = f"; you paid {write.money([price])}" if price and price["amount"] is not None else ""
+    times = found.get("value_to_price")
+    if paid and times:
+        paid = f": {write.number(round(Decimal(str(times)), 1))} times the {write.money([price])} you paid"
     ever = write.money(one for one in found["total_ever"] if one["amount"])
     since = f"{ever} since {write.day(found['period']['known_since'])}." if ever else ""
     money = [one for one in found["total"] if one["amount"]]
     if money:
-        first = " ".join(part for part in ("is what it is worth.", paid) if part)
-        return write.money(money), [part for part in (first, since) if part]
+        return write.money(money), [part for part in (f"is what it is worth{paid}.", since) if part]
     known = next((one for one in found["values"] if one["amount"] is not None), None)
     if known is None:
         return "Not known", ["Nothing is known of this period."]
@@ -184,7 +193,7 @@ def _notes(found: Mapping[str, Any]) -> list[str]:
         f"Not compared with the {inner['with']}: {inner['not_compared']}"
         for one in found["values"]
         for inner in one["compared"]
-        if inner["not_compared"]
+        if inner["not_compared"] and inner["with"] != "goal"
     }
     period = found["period"]
     open_ = "" if period["over"] else "The period is not over: these are the figures so far"
@@ -193,9 +202,13 @@ def _notes(found: Mapping[str, Any]) -> list[str]:
 
 
 def _support(found: Mapping[str, Any], write: _Writing) -> dict[str, Any]:
-    support = found.get("support")
+    """As in the mail: nothing of support where nobody asked, and no median of nothing."""
+    figures = (found.get("support") or {"figures": []})["figures"]
+    asked = any(one["amount"] for one in figures)
     rows = []
-    for one in support["figures"] if support else []:
+    for one in figures:
+        if not asked or one["amount"] is None:
+            continue
         before = f"{write.number(one['before'])} before" if one["before"] is not None else ""
         rows.append({"label": _SUPPORT[one["figure"]], "value": write.number(one["amount"]), "note": before})
     return {"title": "Support", "rows": rows}
@@ -216,10 +229,10 @@ def _adoption(found: Mapping[str, Any], write: _Writing) -> dict[str, Any]:
     return {"title": "Use", "rows": rows}
 
 
-def _lists(found: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+def _lists(found: Mapping[str, Any], write: _Writing) -> Iterator[dict[str, Any]]:
     steps = found.get("next_steps") or []
     yield {"title": "Next steps", "lines": [_cut(line) for one in steps if (line := one["next_step"] or one["title"])]}
-    money = [_cut(one["assumption"]) for one in found["values"] if one["assumption"]]
+    money = [write.rate(one) for one in found["values"] if one["assumption"]]
     yield {"title": "How the money comes about", "lines": [*money, *map(_cut, unpriced(found["values"]))]}
     contact = found.get("contact")
     who = ", ".join(part for part in (contact["name"], contact["address"]) if part) if contact else ""

@@ -81,7 +81,7 @@ def glyphs(found: dict[str, Any]) -> int:
 def test_numbers_money_days_and_paper_are_those_of_the_reader():
     ours, american, german = (paper_context(report(), one) for one in ("en", "en-US", "en-DE"))
     assert ours["headline"] == american["headline"] == "€55,102.50"
-    assert ours["headline_words"] == ["is what it is worth. You paid €480 for it.", "€90,000 since 12 January 2025."]
+    assert ours["headline_words"] == ["is what it is worth; you paid €480.", "€90,000 since 12 January 2025."]
     assert american["footer"].startswith("October 1, 2026 to October 31, 2026, Europe/Berlin.")
     assert german["headline"] == "55.102,50\xa0€"
     assert (ours["paper"], american["paper"], german["paper"]) == ("a4", "us-letter", "a4")
@@ -95,6 +95,29 @@ def test_numbers_money_days_and_paper_are_those_of_the_reader():
     assert ours["notes"] == ["Not compared with the same period last year: unknown"]
     assert ours["goals"][0]["text"] == "24 of 40 hours"
     assert [part["title"] for part in ours["lists"]] == ["Next steps", "How the money comes about", "Questions?"]
+
+
+def test_it_says_what_the_mail_says():
+    """Of a whole unit its plural, of the price how often, of a rate whose it is, and no figure that there is not."""
+    rate = {"rate": 45, "currency": "EUR", "unit": "hour"}
+    stories = VALUE | {"unit": "story", "amount": 3, "assumed": rate | {"unit": "story", "trait": "story_rate"}}
+    support = {
+        "figures": [
+            {"figure": name, "amount": amount, "before": 0}
+            for name, amount in (("opened", 2), ("solved", 0), ("open", 2), ("answer_hours", None))
+        ]
+    }
+    hours = VALUE | {"assumed": rate | {"trait": None}}
+    found = paper_context(report(values=[hours, stories], value_to_price=114.797, support=support), "en")
+    assert found["headline_words"][0] == "is what it is worth: 114.8 times the €480 you paid."
+    assert found["values"][1]["amount"] == "3 stories"
+    assert found["lists"][1]["lines"] == [
+        "Hours saved: €45 for one hour, our assumption",
+        "Hours saved: €45 for one story, as you told us",
+    ]
+    assert [row["label"] for row in found["facts"][0]["rows"]] == ["Opened", "Solved", "Open at the end"]
+    nothing = {"figures": [one | {"amount": 0} for one in support["figures"]]}
+    assert paper_context(report(support=nothing), "en")["facts"] == []
 
 
 @pytest.mark.parametrize(

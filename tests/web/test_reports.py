@@ -63,7 +63,13 @@ def path_of(store: Store, person: str = "u1", account: str = "acme") -> str:
 def test_the_page_shows_what_was_sent_and_nobody_keeps_or_finds_it(store: Store, outside: Outside):
     said = outside.ask("GET", path_of(store))
     assert said.status == 200
-    for words in ("What you got", "March 2026", "€112.50", "2.5 hours", "Hours saved: 45 EUR per hour, our assumption"):
+    for words in (
+        "What you got",
+        "March 2026",
+        "€112.50",
+        "2.5 hours",
+        "Hours saved: €45 for one hour, our assumption",
+    ):
         assert words in said.text, words
     assert said.headers["cache-control"] == "private, no-store"
     assert "noindex" in said.headers["x-robots-tag"]
