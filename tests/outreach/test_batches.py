@@ -200,7 +200,7 @@ def test_a_store_that_fails_while_many_answers_are_written_down_loses_none_of_th
     monkeypatch.setattr("outreach.handing.PAUSE_SECONDS", 0.0)
     monkeypatch.setattr("outreach.round.MANY", 2)
     many(store, 7)
-    failed = []
+    failed: list[int] = []
 
     class Failing:
         def __getattr__(self, name):

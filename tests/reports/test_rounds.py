@@ -35,8 +35,13 @@ def test_who_comes_in_before_the_month_is_closed_has_a_report_too(store: Store, 
     take(store, [], until="2026-04-02T13:00:00Z")
     assert rounds.issue() == 2
     take(store, [], until="2026-04-02T16:00:00Z")
-    asked = []
-    monkeypatch.setattr(store, "accounts", lambda: asked.append(1) or [])
+    asked: list[int] = []
+
+    def accounts() -> list[str]:
+        asked.append(1)
+        return []
+
+    monkeypatch.setattr(store, "accounts", accounts)
     assert (rounds.issue(), asked) == (0, []), "from then on nobody can join"
 
 
