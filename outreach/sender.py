@@ -16,7 +16,7 @@ from engine.instants import DAY, MINUTE, SECOND, Instant
 from engine.rulebook.spec import Policy
 from engine.rulebook.topics import topic_of
 from engine.store import ALL_TOPICS, OutreachRow, Store
-from outreach.backoff import again_at
+from outreach.backoff import is_put_off
 from outreach.breaker import Guard
 from outreach.channel import Channel
 from outreach.claims import claim
@@ -169,7 +169,7 @@ def _ask(run: Round, row: OutreachRow, clocks: Mapping[int, Instant | None] | No
     at = run.at
     clock = at if clocks is None else clocks.get(row.lane)
     stands = clock is None or clock < run.began - BEHIND
-    if stands or (clock is not None and clock < row.due_at) or at < (again_at(row) or 0):
+    if stands or (clock is not None and clock < row.due_at) or is_put_off(row, at):
         run.tally["waiting"] += 1
         run.reasons.update([LANES_STAND] if stands else [])
         return False

@@ -36,6 +36,18 @@ def test_many_that_were_put_off_together_do_not_come_back_together(store, templa
     assert len({again_at(row) for row in store.outreach()}) == 9
 
 
+def test_a_mail_put_off_by_a_clock_that_was_ahead_is_tried_when_it_is_put_right(store, templates):
+    keep(store, planned(expires_at=DUE + 9 * DAY))
+    assert sent(store, templates, Remote(LATER), at=DUE + 3 * DAY).later == 1
+    assert sent(store, templates, Remote(), at=DUE + HOUR).mails == 1
+
+
+def test_senders_whose_clocks_differ_put_it_off_together(store, templates):
+    keep(store, planned())
+    assert sent(store, templates, Remote(LATER), at=DUE + 25 * MINUTE).later == 1
+    assert sent(store, templates, Remote(), at=DUE + MINUTE).waiting == 1
+
+
 def test_a_channel_that_is_away_costs_no_mail_a_try(store, templates):
     keep(store, planned())
     with pytest.raises(DeliveryError):
