@@ -856,10 +856,11 @@ class Store(Protocol):
         """The approvals that stand under these outreach ids, also of mails that left long ago."""
         ...
 
-    def revoke(self, account_id: str, report: str, period: str, *, note: Note) -> bool:
-        """Take back the links to a report in mails that were decided by the note's instant, and keep the note.
+    def revoke(self, account_id: str, report: str, period: str, *, note: Note, until: Instant | None = None) -> bool:
+        """Take back the links to a report in mails that were decided by ``until``, and keep the note.
 
-        Returns False, and keeps nothing, where that was done already.
+        ``until`` None: by the note's instant; a lane's clock may be ahead of that. Returns False, and keeps nothing,
+        where that was done already.
         """
         ...
 

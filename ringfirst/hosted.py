@@ -35,13 +35,21 @@ def hosted(store: Store, sender: Sender, text: str, *, at: Instant) -> Hosted | 
     return Hosted(figures, _locale(store, sender, row), bool(store.existing([later])))
 
 
-def reports_sent(store: Store, account_id: str, period: str) -> dict[str, int]:
-    """By report, how many mails to customers an account has for a period."""
-    found: dict[str, int] = {}
+class Mails(NamedTuple):
+    """How many mails of a report there are, and when the last of them was decided, by its lane's clock."""
+
+    number: int
+    last: Instant
+
+
+def reports_sent(store: Store, account_id: str, period: str) -> dict[str, Mails]:
+    """By report, the mails to customers that an account has for a period."""
+    found: dict[str, Mails] = {}
     for row in store.outreach(account_id=account_id):
         figures = row.frozen.get("report")
         if isinstance(figures, dict) and row.audience == "customer" and figures["period"]["name"] == period:
-            found[figures["report"]] = found.get(figures["report"], 0) + 1
+            number, last = found.get(figures["report"], Mails(0, row.at))
+            found[figures["report"]] = Mails(number + 1, max(last, row.at))
     return found
 
 

@@ -454,10 +454,12 @@ class SqlStore:
         with self._driver.reading() as connection:
             return approvals.read(connection, mail_ids)
 
-    def revoke(self, account_id: str, report: str, period: str, *, note: Note) -> bool:
+    def revoke(self, account_id: str, report: str, period: str, *, note: Note, until: Instant | None = None) -> bool:
         """Take back the links to a report, and keep the note."""
         with self._driver.writing() as connection:
-            done = revoked.put(connection, self._driver, account_id, report, period, note.at)
+            done = revoked.put(
+                connection, self._driver, account_id, report, period, note.at if until is None else until
+            )
             if done:
                 persons.note(connection, note)
             return done

@@ -39,8 +39,9 @@ def revoke(
         done = 0
         for name, mails in sorted(found.items()):
             detail = {"account_id": account_id, "report": name, "period": period}
-            if store.revoke(account_id, name, period, note=Note(at, by, "revoke report", detail)):
-                done += mails
+            note, until = Note(at, by, "revoke report", detail), max(at, mails.last)  # a lane's clock may be ahead
+            if store.revoke(account_id, name, period, note=note, until=until):
+                done += mails.number
     if as_json:
         print_json({"account_id": account_id, "period": period, "reports": sorted(found), "revoked": done})
         return

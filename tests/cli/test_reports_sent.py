@@ -8,7 +8,11 @@ from pathlib import Path
 import pytest
 
 from engine.events import encode_event
-from tests.reports.given import BOOK, customer, event
+from engine.stores import open_store
+from outreach.report_links import report_path, unseal_report
+from ringfirst.hosted import hosted
+from tests.outreach.given import SENDER
+from tests.reports.given import BOOK, customer, event, instant
 from tests.reports.given import run as saved
 
 
@@ -139,3 +143,16 @@ def test_the_links_of_what_was_sent_are_taken_back_once(ask, run):
     found = ask("reports", "revoke", "acme", "2026-03", "--by", "ann")
     assert found == {"account_id": "acme", "period": "2026-03", "reports": ["monthly"], "revoked": 2}
     assert "the links in 2 mails open nothing" in run("reports", "revoke", "acme", "2026-03").stderr
+
+
+def test_links_of_a_mail_that_was_decided_by_a_clock_ahead_of_ours_end_too(ask, monkeypatch, place):
+    ask("reports", "send", "--account", "acme")
+    monkeypatch.setattr("ringfirst.intake.now", lambda: instant("2026-04-01T23:00:00Z"))
+    assert ask("reports", "revoke", "acme", "2026-03")["revoked"] == 2
+    (store,) = [open_store(f"sqlite:///{path}") for path in place.glob("*.db")]
+    (one, *_) = [row for row in store.outreach(account_id="acme") if row.audience == "customer"]
+    token = report_path(one, store.key).rpartition("/")[2]
+    at = instant("2026-04-02T09:00:00Z")
+    assert unseal_report(token, store.key, at=at) is not None
+    assert hosted(store, SENDER, token, at=at) is None
+    store.close()

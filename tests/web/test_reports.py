@@ -180,5 +180,5 @@ def test_the_mail_holds_the_link(store: Store):
 
 
 def test_what_was_sent_is_counted_by_report(store: Store):
-    assert reports_sent(store, "acme", "2026-03") == {"monthly": 2}
+    assert reports_sent(store, "acme", "2026-03") == {"monthly": (2, mail_to(store).at)}
     assert reports_sent(store, "acme", "2026-02") == {}
