@@ -39,7 +39,11 @@ def goals_of(accounts: Accounts, past: Past) -> list[Goal]:
 
 
 def goal_json(goal: Goal) -> dict[str, Any]:
-    """A goal as JSON; ``percent`` is how much of the way from the baseline (else from zero) lies behind."""
+    """A goal as JSON; ``percent`` is how much of the way from the baseline (else from zero) lies behind.
+
+    It is null where there is no way: to where it began, or to below zero from an unknown beginning. What is not reached
+    is less than 100.
+    """
     current, target, baseline = (_double(one) for one in (goal.current, goal.target, goal.baseline))
     return {
         "metric": goal.metric,
@@ -82,9 +86,11 @@ def _goal(accounts: Accounts, past: Past, one: ThingView) -> Goal | None:
 
 def _percent(goal: Goal) -> int | float | None:
     start = Fraction(0) if goal.baseline is None else goal.baseline
-    if goal.current is None or goal.target == start:
+    if goal.current is None or goal.target == start or (goal.baseline is None and goal.target < 0):
         return None
-    return amount_json(Fraction(round(1000 * (goal.current - start) / (goal.target - start)), 10))
+    share = (goal.current - start) / (goal.target - start)
+    tenths = round(1000 * share)
+    return amount_json(Fraction(tenths if share >= 1 else min(tenths, 999), 10))
 
 
 def _exact(value: Value) -> Fraction | None:
