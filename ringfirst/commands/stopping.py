@@ -66,6 +66,7 @@ def stop(why: str, who: str | None, store_url: str | None, *, as_json: bool, **a
         fresh = store.stop(Stop(scope, name, now(), who or person_name(), why))
         one = next(one for one in store.stops() if (one.scope, one.name) == (scope, name))
         waiting = len(_behind(store, one))
+        later = len(_behind(store, one, also_later=True)) - waiting
         posting = sum(_of(one, row) for row in store.outreach(states=["posting"]))
     if as_json:
         answer = {"scope": scope, "name": name, "fresh": fresh, "waiting": waiting, "being_handed_over": posting}
@@ -73,7 +74,8 @@ def stop(why: str, who: str | None, store_url: str | None, *, as_json: bool, **a
         return
     if not fresh:
         talk(f"it is stopped already, by {one.who}: {one.why}")
-    click.echo(f"stopped: {one.words}; {plural(waiting, 'mail')} wait behind it and stay here")
+    more = f", and {later:,} more that will be due later" if later > 0 else ""
+    click.echo(f"stopped: {one.words}; {plural(waiting, 'mail')} wait behind it and stay here{more}")
     if posting:
         click.echo(f"{plural(posting, 'mail')} was being handed over at this moment and may be out")
     talk("to let them go on: ringfirst outreach go, with the same words")
@@ -233,15 +235,17 @@ def _found(store: "Store", scope: "StopScope", name: str) -> "Stop":
     raise UsageError(f"outreach go: that is not stopped; stopped is {listed}; nothing was changed")
 
 
-def _behind(store: "Store", one: "Stop") -> "list[OutreachRow]":
-    """Mails that would be due, or wait for a person, and stay because of it."""
+def _behind(store: "Store", one: "Stop", *, also_later: bool = False) -> "list[OutreachRow]":
+    """Mails that would be due (or ``also_later``), or wait for a person, and stay because of it."""
     from ringfirst.intake import now
 
     if one.scope == "review":
         return [row for row in store.outreach(states=["in_review"], rule=one.name) if row.mode == "auto"]
     rule = one.name if one.scope == "rule" else None
     account = one.name if one.scope == "account" else None
-    return store.outreach(states=["queued", "held"], rule=rule, account_id=account, due_by=now())
+    return store.outreach(
+        states=["queued", "held"], rule=rule, account_id=account, due_by=None if also_later else now()
+    )
 
 
 def _of(one: "Stop", row: "OutreachRow") -> bool:

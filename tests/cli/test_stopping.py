@@ -59,6 +59,14 @@ def test_a_stop_keeps_mails_here_until_somebody_lets_them_go_on(run, store, plac
     assert [what for what, _ in noted(store)] == ["stop", "go"]
 
 
+def test_a_stop_says_that_mails_of_later_stay_too(run, store):
+    at = now()
+    late = planned(account="birch", at=at, due_at=at + DAY, expires_at=at + 3 * DAY, mail_class="transactional")
+    keep(store, late, clock=at)
+    said = run("outreach", "stop", "--rule", RULE, "--why", "x").stdout
+    assert said == f"stopped: rule {RULE}; 2 mails wait behind it and stay here, and 1 more that will be due later\n"
+
+
 def test_to_go_on_is_asked_for_with_the_count_first(run, store):
     run("outreach", "stop", "--all", "--why", "x", "--by", "ann")
     for row in store.outreach(account_id="bolt"):
