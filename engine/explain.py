@@ -252,7 +252,7 @@ def _first_no(answer: dict[str, Any]) -> str:
 def _values(line: dict[str, Any]) -> list[str]:
     why = line["because_unknown"]
     rows = ((name, f"unknown: {why[name]}" if value is None else value) for name, value in line["values"].items())
-    return [f"      {name} = {value}" for name, value in rows]
+    return [f"      {name} = {_WORDS[value] if isinstance(value, bool) else value}" for name, value in rows]
 
 
 def _subject(rule: RuleProgram, view: AccountView, events: list[Recorded], about: str | None) -> tuple[str, Subject]:

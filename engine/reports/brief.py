@@ -50,10 +50,11 @@ def brief(
     past = accounts.past(account_id, period)
     before = period.before()
     why = not_compared(past, before)
+    labels = {value.measure: value.label for value in accounts.book.values.values()}
     changes = [] if why else _changes(accounts.book, _then(accounts, past, issued), before)
     told = {
         **found,
-        "changes": [_change_json(one) for one in changes],
+        "changes": [_change_json(one, labels) for one in changes],
         "changes_not_compared": why or None,
         "exceptions": _exceptions(accounts, past),
         "health": _health(accounts, past),
@@ -89,10 +90,12 @@ def _changes(book: Rulebook, past: Past, before: Period) -> list[Change]:
     return sorted(found.values(), key=lambda one: (-one.surprise, one.measure.name))[:MOST_CHANGES]
 
 
-def _change_json(one: Change) -> dict[str, Any]:
+def _change_json(one: Change, labels: Mapping[str, str]) -> dict[str, Any]:
+    """``label`` is what the report calls the measure, where one of the values is made of it."""
     difference = one.now - one.before
     return {
         "measure": one.measure.name,
+        "label": labels.get(one.measure.name, one.measure.name),
         "amount": amount_json(one.now),
         "before": amount_json(one.before),
         "change": amount_json(difference),

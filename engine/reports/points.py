@@ -37,7 +37,7 @@ def _changes(found: dict[str, Any]) -> Iterator[str]:
     for one in found["changes"][:2]:
         word = "up" if one["change"] > 0 else "down"
         percent = "" if one["percent"] is None else f" ({one['percent']:+g} %)"
-        yield f"{one['measure']} is {word}, from {_number(one['before'])} to {_number(one['amount'])}{percent}."
+        yield f"{one['label']}: {word}, from {_number(one['before'])} to {_number(one['amount'])}{percent}."
 
 
 def _use(found: dict[str, Any]) -> Iterator[str]:

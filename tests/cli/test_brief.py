@@ -98,7 +98,7 @@ def test_what_to_say_is_made_of_facts(run):
         "- That is less than they paid",
         "- The goal is not reached. Runs: 5 of 30, due 2026-06-30 (in 91 days at the period's end).",
         "- A goal was agreed that nothing measures: nps, 9.",
-        "- runs_28d is down, from 20 to 5 (-75 %).",
+        "- Runs: down, from 20 to 5 (-75 %).",
         "- Granted on 2026-03-11: A month more.",
         "- Refused on 2026-03-12: Own cloud: Dear.",
         "- health is 20 (red), 0 when the period began; its worst part is use.",
