@@ -172,10 +172,8 @@ class _Writing:
 
 def _headline(found: Mapping[str, Any], write: _Writing) -> tuple[str, list[str]]:
     """The number that leads, and lines about it: the worth of all, or else the first value that is known."""
-    price = found["price"]
-    paid = f"; you paid {write.money([price])}" if price and price["amount"] is not None else ""
-    times = found.get("value_to_price")
-    if paid and times:
+    price, times, paid = found["price"], found.get("value_to_price"), ""
+    if price and times and times >= 1:  # of less the owner hears; the reader is not told that they overpaid
         paid = f": {write.number(round(Decimal(str(times)), 1))} times the {write.money([price])} you paid"
     ever = write.money(one for one in found["total_ever"] if one["amount"])
     since = f"{ever} since {write.day(found['period']['known_since'])}." if ever else ""

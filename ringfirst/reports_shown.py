@@ -131,11 +131,11 @@ def _row(one: dict[str, Any], *, priced: bool) -> list[Any]:
     worth = money_text(one["worth"]["money"]) if one["worth"] else None
     return [
         one["label"],
-        shown(one["amount"]),
+        _short(one["amount"]),
         one["unit"] or None,
         *([worth] if priced else []),
         *(_change(inner) for inner in one["compared"]),
-        shown(one["ever"]["amount"]),
+        _short(one["ever"]["amount"]),
     ]
 
 
@@ -144,7 +144,16 @@ def _change(compared: dict[str, Any]) -> str:
         return "-"
     sign = "+" if compared["change"] > 0 else ""
     percent = "" if compared["percent"] is None else f", {sign}{shown(compared['percent'])} %"
-    return f"{shown(compared['amount'])} ({sign}{shown(compared['change'])}{percent})"
+    return f"{_short(compared['amount'])} ({sign}{_short(compared['change'])}{percent})"
+
+
+def _short(amount: float | None) -> str:
+    """An amount for a table, to four digits behind the point; ``--json`` and ``trace`` tell all of them.
+
+    >>> _short(58 / 3), _short(24), _short(None)
+    ('19.3333', '24', '-')
+    """
+    return shown(None if amount is None else round(amount, 4))
 
 
 def _changed(one: dict[str, Any]) -> str:

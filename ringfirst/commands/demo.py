@@ -283,6 +283,8 @@ def _commands(place: Path, book: "Rulebook", chosen: "list[Call]") -> Iterator[t
         about = f" --about {shlex.quote(chosen[0].about)}" if chosen[0].about else ""
         yield f"ringfirst explain {chosen[0].account_id} {chosen[0].rule}{about}", "the whole why"
         yield f"ringfirst accounts show {chosen[0].account_id}", "all we know"
+        if book.reports:
+            yield f"ringfirst reports preview {chosen[0].account_id}", "what they got"
     asked = next((rule for rule in book.rules if rule.subject == "account" and rule.when), None)
     if asked is not None:
         condition = " and ".join(line.text for line in asked.when)
