@@ -16,7 +16,7 @@ from outreach import templates
 from outreach.templates import read_templates
 from ringfirst.cli import main
 from tests.cli.crew import Workers
-from tests.cli.given import BOOK
+from tests.cli.given import BOOK, lines
 from tests.mailbox import Box
 
 Run = Callable[..., Result]
@@ -98,6 +98,18 @@ def copied_book(place: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     shutil.copytree(BOOK, place / "book")
     monkeypatch.setenv("RINGFIRST_RULES", str(place / "book"))
     return place / "book"
+
+
+@pytest.fixture
+def imported(
+    request: pytest.FixtureRequest, ask: Callable[..., Any], place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The events of the test's module (``EVENTS``) are in the store, by its rulebook (``BOOK``)."""
+    (place / "rules").mkdir()
+    (place / "rules" / "all.yml").write_text(request.module.BOOK)
+    monkeypatch.setenv("RINGFIRST_RULES", str(place))
+    (place / "events.jsonl").write_text(lines(sorted(request.module.EVENTS, key=lambda one: one["time"])))
+    ask("import", "events.jsonl")
 
 
 @pytest.fixture

@@ -84,13 +84,7 @@ EVENTS = [
 ]
 
 
-@pytest.fixture(autouse=True)
-def imported(ask, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (place / "rules").mkdir()
-    (place / "rules" / "all.yml").write_text(BOOK)
-    monkeypatch.setenv("RINGFIRST_RULES", str(place))
-    (place / "events.jsonl").write_text(lines(sorted(EVENTS, key=lambda one: one["time"])))
-    ask("import", "events.jsonl")
+pytestmark = pytest.mark.usefixtures("imported")
 
 
 def report(ask: Any, period: str = "2026-02", account: str = "acme") -> dict[str, Any]:

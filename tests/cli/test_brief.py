@@ -1,11 +1,9 @@
 """The brief for an owner: what changed, what was promised, how the account is, and what can be said from facts."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.cli.given import lines
 from tests.cli.test_reports import event
 
 BOOK = """
@@ -54,13 +52,7 @@ EVENTS = [
 ]
 
 
-@pytest.fixture(autouse=True)
-def imported(ask, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (place / "rules").mkdir()
-    (place / "rules" / "all.yml").write_text(BOOK)
-    monkeypatch.setenv("RINGFIRST_RULES", str(place))
-    (place / "events.jsonl").write_text(lines(sorted(EVENTS, key=lambda one: one["time"])))
-    ask("import", "events.jsonl")
+pytestmark = pytest.mark.usefixtures("imported")
 
 
 def test_what_changed_most_for_its_size_comes_first_and_each_way_of_counting_once(ask):

@@ -71,13 +71,7 @@ EVENTS = [
 ]
 
 
-@pytest.fixture(autouse=True)
-def imported(ask, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (place / "rules").mkdir()
-    (place / "rules" / "all.yml").write_text(BOOK)
-    monkeypatch.setenv("RINGFIRST_RULES", str(place))
-    (place / "events.jsonl").write_text(lines(sorted(EVENTS, key=lambda one: one["time"])))
-    ask("import", "events.jsonl")
+pytestmark = pytest.mark.usefixtures("imported")
 
 
 def test_a_report_has_every_figure_of_the_month_and_no_other(ask):

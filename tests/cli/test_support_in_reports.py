@@ -1,11 +1,9 @@
 """Support in a report: what was opened and solved, how long answers took, by the clock and in our own hours."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.cli.given import lines
 from tests.cli.test_reports import event
 
 BOOK = """
@@ -52,13 +50,7 @@ EVENTS = [
 ]
 
 
-@pytest.fixture(autouse=True)
-def imported(ask, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (place / "rules").mkdir()
-    (place / "rules" / "all.yml").write_text(BOOK)
-    monkeypatch.setenv("RINGFIRST_RULES", str(place))
-    (place / "events.jsonl").write_text(lines(sorted(EVENTS, key=lambda one: one["time"])))
-    ask("import", "events.jsonl")
+pytestmark = pytest.mark.usefixtures("imported")
 
 
 def figures(ask: Any, period: str, what: str = "amount") -> dict[str, Any]:
