@@ -166,7 +166,7 @@ def test_who_watches_without_a_terminal_gets_a_line_or_a_screen_each_time(a_stor
     with watching(place, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as told:
         seen = [told.stdout.readline() for _ in range(14)]
         told.send_signal(signal.SIGINT)
-        out, err = told.communicate(timeout=30)
+        out, err = told.communicate(timeout=90)
     assert (told.returncode, err) == (0, "")
     assert "\x1b" not in "".join(seen) + out
 
