@@ -20,7 +20,7 @@ from engine.measures.measure import Happening, Moment
 from engine.occasions import Occasions, Used, decision_of, named, outlive, spelled, use, used_in
 from engine.program import Program, RuleProgram, account_zone, read_use
 from engine.recipients import is_ours, owner_of, recipients
-from engine.reported import class_of, due_of, leaves_at, shown_in, told_at, why_review
+from engine.reported import class_of, due_of, leaves_at, report_in, shown_in, told_at, why_review
 from engine.rulebook.spec import Rule
 from engine.slots import KeptValue
 from engine.state import PERSON, AccountState, happening_of
@@ -439,10 +439,11 @@ class Account:
             return ()
         born, kind = subject.time if isinstance(subject, EventView) else at, outreach.mail_class
         why = OLDER if self._may_be_older(rule, view, subject) else None
-        if spec.report and isinstance(subject, EventView):
-            born = due_of(subject)
-            why = why_review(subject) if outreach.audience == "customer" else None
-            kind = class_of(subject, kind) if outreach.audience == "customer" else kind
+        report = report_in(spec, subject)
+        if report is not None:
+            born = due_of(report)
+            why = why_review(report) if outreach.audience == "customer" else None
+            kind = class_of(report, kind) if outreach.audience == "customer" else kind
         return tuple(
             Mail(
                 outreach_id(decision, to),
@@ -451,7 +452,7 @@ class Account:
                 outreach.template,
                 kind,
                 "review" if why else outreach.mode,
-                self._due_at(rule, to, view, subject),
+                self._due_at(rule, to, view, report),
                 born + spec.max_age,
                 spec.priority,
                 why,
@@ -459,19 +460,15 @@ class Account:
             for to in readers
         )
 
-    def _due_at(
-        self, rule: RuleProgram, to: str, view: AccountView, subject: ThingView | EventView | None = None
-    ) -> Instant:
+    def _due_at(self, rule: RuleProgram, to: str, view: AccountView, report: EventView | None = None) -> Instant:
         outreach, policy = rule.rule.outreach, self.program.book.policy
         if outreach is None or outreach.audience == "staff" or outreach.mail_class == "transactional":
-            at_once = view.moment.at
-            of_report = rule.rule.report and isinstance(subject, EventView)
-            return told_at(subject, at_once, rule.rule.max_age) if of_report else at_once  # type: ignore[arg-type]
+            return view.moment.at if report is None else told_at(report, view.moment.at, rule.rule.max_age)
         person = view.state.things[PERSON].get(to)
         kept = person.props.get("timezone") if person else None
         where = valid_zone(kept[2] if kept else None, self.zone)
-        if rule.rule.report and isinstance(subject, EventView):
-            return leaves_at(subject, view.moment.at, rule.rule.max_age, policy.hours, where)
+        if report is not None:
+            return leaves_at(report, view.moment.at, rule.rule.max_age, policy.hours, where)
         return due_at(view.moment.at, policy.settle, policy.hours, where)
 
     def _may_be_older(self, rule: RuleProgram, view: AccountView, subject: ThingView | EventView | None) -> bool:
@@ -523,7 +520,7 @@ class Account:
             "title": spec.title,
             "why": spec.why,
             "owner": spec.owner,
-            **({"report": shown_in(subject)} if spec.report and isinstance(subject, EventView) else {}),
+            **({"report": shown_in(report)} if (report := report_in(spec, subject)) is not None else {}),
             **({"writer": writer} if customer and (writer := self._writer(spec, view)) else {}),
         }
 

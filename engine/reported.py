@@ -8,11 +8,16 @@ import msgspec
 from engine.events import encode_properties
 from engine.hours import due_at
 from engine.instants import Instant, parse_instant
-from engine.rulebook.spec import Hours
+from engine.rulebook.spec import Hours, Rule
 from engine.views import EventView
 from engine.zones import Zone
 
 MailClass = Literal["transactional", "relationship", "marketing", "internal"]
+
+
+def report_in(rule: Rule, subject: object) -> EventView | None:
+    """The event that issued a report, where it is what a rule of that report decides about; None: it is not."""
+    return subject if rule.report and isinstance(subject, EventView) else None
 
 
 def due_of(event: EventView) -> Instant:

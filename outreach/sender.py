@@ -244,10 +244,12 @@ def _leave(run: Round, hand: Hand, batch: Sequence[Sequence[OutreachRow]], over:
 def _ready(run: Round, group: Sequence[OutreachRow]) -> Ready | None:
     """The mail of these rows, as far as they may leave: it must be there before anything is claimed for it."""
     rows = [row for row in group if run.may(row)]
-    over = run.allowance.spent(group[0])  # most of those that wait for a limit are not even written
-    for row in rows if over is not None else ():
-        run.end(row, over.state, over.why)  # type: ignore[union-attr]
-    mail = run.mail(rows, "", run.approvals) if rows and over is None else None
+    no = run.allowance.spent(group[0])  # most of those that wait for a limit are not even written
+    if no is not None:
+        for row in rows:
+            run.end(row, no.state, no.why)
+        return None
+    mail = run.mail(rows, "", run.approvals) if rows else None
     return Ready(rows, mail) if mail is not None else None
 
 
@@ -271,8 +273,9 @@ def _counted(run: Round, mine: Sequence[Ready]) -> list[Ready]:
     for one, no in zip(mine, run.allowance.take([one.rows[0] for one in mine], run.at), strict=True):
         if no is None:
             found.append(one)
-        for row in one.rows if no is not None else ():
-            run.end(row, no.state, no.why, before="claimed")  # type: ignore[union-attr]
+            continue
+        for row in one.rows:
+            run.end(row, no.state, no.why, before="claimed")
     return found
 
 

@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 
 from engine.account import account_view
 from engine.instants import Instant, iso, parse_instant
-from engine.numbers import plain
 from engine.program import Program
 from engine.questions import events_of, log_began, totals_of
 from engine.reports.figures import figure
@@ -18,7 +17,7 @@ from engine.reports.made import preview
 from engine.reports.past import Accounts, Past
 from engine.reports.periods import Period
 from engine.reports.points import points_of
-from engine.reports.told import amount_json
+from engine.reports.told import amount_json, change_json
 from engine.reports.values import not_compared
 from engine.rulebook.book import Rulebook
 from engine.rulebook.reports import ADDED
@@ -92,21 +91,19 @@ def _changes(book: Rulebook, past: Past, before: Period) -> list[Change]:
 
 def _change_json(one: Change, labels: Mapping[str, str]) -> dict[str, Any]:
     """``label`` is what the report calls the measure, where one of the values is made of it."""
-    difference = one.now - one.before
     return {
         "measure": one.measure.name,
         "label": labels.get(one.measure.name, one.measure.name),
         "amount": amount_json(one.now),
         "before": amount_json(one.before),
-        "change": amount_json(difference),
-        "percent": plain(round(float(100 * difference / abs(one.before)), 1)) if one.before else None,
+        **change_json(one.now, one.before),
     }
 
 
 def _exceptions(accounts: Accounts, past: Past) -> list[dict[str, Any]]:
     """What was granted or refused, the newest word on each, as of the question; what has expired is left out."""
     newest: dict[str, tuple[Instant, int, dict[str, Any]]] = {}
-    for recorded in events_of(accounts.store, past.account_id, past.asked):
+    for recorded in accounts.recorded(past.account_id):
         event = recorded.event
         if event.type not in _PROMISES or event.time > past.asked:
             continue

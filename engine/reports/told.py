@@ -47,6 +47,18 @@ def amount_json(amount: Fraction | None) -> int | float | None:
     return None if amount is None else plain(float(amount))
 
 
+def change_json(now: Fraction | None, before: Fraction | None) -> dict[str, int | float | None]:
+    """How much more an amount is than another one, and by how many percent of that; unknown where either is.
+
+    >>> change_json(Fraction(9), Fraction(15, 2)), change_json(Fraction(2), Fraction(0)), change_json(Fraction(2), None)
+    ({'change': 1.5, 'percent': 20}, {'change': 2, 'percent': None}, {'change': None, 'percent': None})
+    """
+    if now is None or before is None:
+        return {"change": None, "percent": None}
+    percent = plain(round(float(100 * (now - before) / abs(before)), 1)) if before else None
+    return {"change": amount_json(now - before), "percent": percent}
+
+
 def decimal_of(amount: Fraction) -> Decimal:
     """An exact amount with its digits."""
     return Decimal(amount.numerator) / Decimal(amount.denominator)

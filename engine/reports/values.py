@@ -5,12 +5,11 @@ from fractions import Fraction
 from typing import Any, NamedTuple
 
 from engine.instants import iso
-from engine.numbers import plain
 from engine.reports.figures import Figure, Rate, amount_of, figure
 from engine.reports.goals import Goal
 from engine.reports.past import Accounts, Past
 from engine.reports.periods import Period
-from engine.reports.told import amount_json, decimal_of, worth_json
+from engine.reports.told import amount_json, change_json, decimal_of, worth_json
 from engine.reports.worths import assumption
 from engine.rulebook.agreed import GOAL
 from engine.rulebook.spec import NamedValue
@@ -114,36 +113,25 @@ def _against(one: Shown) -> list[dict[str, Any]]:
     if one.goal is None:
         return []
     goal, why = one.goal
-    change = percent = None
-    if goal is not None and not why and one.figure.amount is not None:
-        difference = one.figure.amount - goal.target
-        change = amount_json(difference)
-        percent = plain(round(float(100 * difference / abs(goal.target)), 1)) if goal.target else None
+    target = None if goal is None or why else goal.target
     return [
         {
             "with": GOAL,
             "period": None,
-            "amount": None if goal is None or why else amount_json(goal.target),
+            "amount": amount_json(target),
             "worth": None,
-            "change": change,
-            "percent": percent,
+            **change_json(one.figure.amount, target),
             "not_compared": why or None,
         }
     ]
 
 
 def _earlier_json(found: Figure, word: str, other: Period | None, earlier: Figure | None, why: str) -> dict[str, Any]:
-    change = percent = None
-    if earlier is not None and earlier.amount is not None and found.amount is not None:
-        difference = found.amount - earlier.amount
-        change = amount_json(difference)
-        percent = plain(round(float(100 * difference / abs(earlier.amount)), 1)) if earlier.amount else None
     return {
         "with": word,
         "period": other.name if other else None,
         "amount": amount_json(earlier.amount) if earlier else None,
         "worth": worth_json(earlier) if earlier else None,
-        "change": change,
-        "percent": percent,
+        **change_json(found.amount, earlier.amount if earlier else None),
         "not_compared": why or None,
     }

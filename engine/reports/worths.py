@@ -9,6 +9,7 @@ from engine.numbers import MILLION, millionths
 from engine.reports.figures import Figure, Rate, currency_in
 from engine.reports.money import Money
 from engine.reports.past import Accounts, Past
+from engine.reports.told import decimal_of
 from engine.rulebook.spec import NamedValue
 
 
@@ -29,7 +30,7 @@ def rate_text(rate: Rate) -> str:
     >>> rate_text(Rate(Fraction(91, 2), "EUR")), rate_text(Rate(Fraction(45), "EUR"))
     ('45.5', '45')
     """
-    return f"{Decimal(rate.amount.numerator) / Decimal(rate.amount.denominator):f}"
+    return f"{decimal_of(rate.amount):f}"
 
 
 class Price(NamedTuple):
@@ -53,7 +54,7 @@ def price_of(accounts: Accounts, past: Past, name: str) -> Price:
         currencies.add(currency_in(traits))
     if currencies == {""} or len(currencies) > 1:
         return Price(None, "", "the currency of the account is unknown, or changed in the period")
-    return Price(Decimal(total.numerator) / Decimal(total.denominator), currencies.pop())
+    return Price(decimal_of(total), currencies.pop())
 
 
 def to_price(figures: Sequence[Figure], total: Money, price: Price | None) -> float | None:

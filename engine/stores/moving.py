@@ -13,12 +13,9 @@ from engine.stores.claiming import about
 from engine.stores.driver import Driver
 from engine.stores.tables import decisions
 
-Packed = Mapping[str, Mapping[str, object]]
-"""What is to be kept of mails that leave, by the id of the mail."""
-
 
 def packed(moves: Sequence[Move], at: Instant) -> dict[int, dict[str, object]]:
-    """What is kept of those mails that leave; made before the transaction."""
+    """What is kept of those mails that leave, by their place among the moves; made before the transaction."""
     return {
         number: sent.packed(one.sent, at if one.at is None else one.at)
         for number, one in enumerate(moves)
