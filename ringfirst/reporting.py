@@ -7,14 +7,15 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from engine.errors import LaneTaken, StoreError, UsageError
-from engine.instants import Instant, iso
+from engine.instants import Instant
 from engine.reports.agenda import Agenda
-from engine.reports.issuing import Issued, Issuer, clock_of, overdue, walk
+from engine.reports.issuing import Issued, Issuer, clock_of, walk
 from engine.reports.periods import Period
 from engine.reports.schedule import periods_at
 from engine.rulebook.spec import Report
 from ringfirst.intake import now
 from ringfirst.owners import keep_live
+from ringfirst.reports_issued import waiting_rows, waits
 
 if TYPE_CHECKING:
     from engine.rulebook.book import Rulebook
@@ -114,13 +115,7 @@ class Rounds:
 
     def _tell(self, book: "Rulebook") -> None:
         """Say once which reports are due by the wall clock and wait for lanes, and when they do so no longer."""
-        clocks = {info.lane: info.clock_at for info in self._store.lane_infos(at=0) if info.clock_at is not None}
-        found = [
-            f"{one.report} of {one.period}, due {iso(one.due)}, waits until lanes "
-            f"{', '.join(map(str, one.lanes))} pass {iso(one.closes)}"
-            for one in overdue(book, clocks, now())
-        ]
-        said = "; ".join(found)
+        said = "; ".join(map(waits, waiting_rows(self._store, book, now())))
         if said != self._waiting:
             _log.warning("reports wait: %s", said) if said else _log.info("no report waits any more")
         self._waiting = said

@@ -70,6 +70,12 @@ def issued_rows(store: "Store", book: "Rulebook", account_id: str | None) -> lis
     ]
 
 
+def waits(one: dict[str, Any]) -> str:
+    """One of ``waiting_rows`` for people."""
+    lanes = ", ".join(map(str, one["lanes"]))
+    return f"{one['report']} of {one['period']}, due {one['due']}, waits until lanes {lanes} pass {one['closes']}"
+
+
 def waiting_rows(store: "Store", book: "Rulebook", at: Instant) -> list[dict[str, Any]]:
     """The reports that are due at ``at`` and wait for lanes: ``{"report", "period", "due", "closes", "lanes"}``."""
     clocks = {info.lane: info.clock_at for info in store.lane_infos(at=at) if info.clock_at is not None}

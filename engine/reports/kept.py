@@ -5,12 +5,10 @@ from typing import Any, NamedTuple
 
 from engine.instants import Instant, iso
 from engine.log import Recorded
-from engine.questions import events_of
 from engine.reports.periods import Period
 from engine.rulebook.book import Rulebook
 from engine.rulebook.reporting import REPORTED
 from engine.rulebook.spec import Report, fingerprint
-from engine.store import Store
 
 
 class Kept(NamedTuple):
@@ -39,11 +37,6 @@ def issued_in(events: Iterable[Recorded]) -> list[Kept]:
         for told in [one.properties]
         if {"report", "period", "number", "figures"} <= told.keys()
     ]
-
-
-def issued_to(store: Store, account_id: str, until: Instant) -> list[Kept]:
-    """The reports that were issued to an account, as recorded by ``until``; none of an unknown one."""
-    return issued_in(events_of(store, account_id, until))
 
 
 def newest(kept: Sequence[Kept], report: str, period: str) -> Kept | None:

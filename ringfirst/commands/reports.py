@@ -45,7 +45,7 @@ def list_(account_id: str | None, store_url: str | None, rules: Path | None, *, 
     """
     from engine.questions import now_of
     from ringfirst.answers import print_json, print_table, talk
-    from ringfirst.reports_issued import issued_rows, waiting_rows
+    from ringfirst.reports_issued import issued_rows, waiting_rows, waits
 
     with questioned(store_url, rules) as (store, book):
         sent = issued_rows(store, book, account_id)
@@ -93,8 +93,7 @@ def list_(account_id: str | None, store_url: str | None, rules: Path | None, *, 
             ],
         )
     for one in waiting:
-        lanes = ", ".join(str(lane) for lane in one["lanes"])
-        talk(f"{one['report']} of {one['period']}, due {one['due']}, waits until lanes {lanes} pass {one['closes']}")
+        talk(waits(one))
 
 
 def _name(one: dict[str, Any]) -> str:

@@ -13,9 +13,10 @@ from engine.instants import DAY, HOUR, iso
 from engine.keeper import Keeper
 from engine.lanes import lane_of
 from engine.log import Recorded
+from engine.questions import events_of
 from engine.reports import made
 from engine.reports.issuing import Issuer
-from engine.reports.kept import issued_to
+from engine.reports.kept import issued_in
 from engine.reports.past import Accounts
 from engine.reports.periods import Period, period_before
 from engine.reports.schedule import closing, due, periods_at
@@ -246,7 +247,7 @@ def test_a_forgotten_person_takes_no_figure_along_whatever_their_id_is(store: St
         Issuer(store, book).put(made_before, at=WALL)
         take(store, [], until="2026-04-02T06:45:00Z", book=book)
     (pseudonym,) = store.pseudonyms([("acme", asker)]).values()
-    (one,) = issued_to(store, "acme", WALL)
+    (one,) = issued_in(events_of(store, "acme", WALL))
     people = [{"person": pseudonym, "opened": 1, "solved": 0}]
     assert one.figures["support"]["people"] == people
     assert one.figures["values"][0]["worth"]["money"][0]["currency"] == "EUR"

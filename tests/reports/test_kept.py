@@ -5,6 +5,7 @@ import pytest
 from engine import replay
 from engine.errors import UsageError
 from engine.instants import iso
+from engine.questions import events_of
 from engine.reports import kept, made
 from engine.reports.issuing import Issuer, overdue, walk
 from engine.reports.past import Accounts
@@ -27,7 +28,7 @@ def march(store: Store) -> None:
 
 def shown(store: Store) -> kept.Kept:
     """The last report of March that was issued."""
-    found = kept.newest(kept.issued_to(store, "acme", WALL), "monthly", "2026-03")
+    found = kept.newest(kept.issued_in(events_of(store, "acme", WALL)), "monthly", "2026-03")
     assert found is not None
     return found
 
@@ -40,7 +41,7 @@ def april(store: Store, book: str = BOOK) -> list[dict[str, object]]:
     (one,) = walk(issuer, report, read_period("2026-04"), ["acme"], clock=instant(MAY))
     issuer.put([one], at=WALL)
     take(store, [], until="2026-05-02T06:45:00Z", book=book_of(book))
-    found = kept.newest(kept.issued_to(store, "acme", WALL), "monthly", "2026-04")
+    found = kept.newest(kept.issued_in(events_of(store, "acme", WALL)), "monthly", "2026-04")
     assert found is not None
     changes: list[dict[str, object]] = found.figures["changes"]
     return changes
@@ -93,7 +94,7 @@ def test_a_correction_is_issued_beside_what_it_corrects(store: Store):
     one = issuer.correct(book_of().reports[0], MARCH, "acme", clock=clock, why="stuck")
     issuer.put([one], at=WALL)
     take(store, [], until="2026-04-03T09:10:00Z")
-    first, second = kept.issued_to(store, "acme", WALL)
+    first, second = kept.issued_in(events_of(store, "acme", WALL))
     assert [one.number for one in (first, second)] == [1, 2]
     assert kept.answer(first, second)["issued"]["corrected_by"] == 2
     assert kept.answer(second, second)["issued"]["why"] == "stuck"
