@@ -13,7 +13,7 @@ from engine.rulebook.spec import Report
 from engine.zones import zone
 from outreach.context import Sender
 from ringfirst.answers import plural
-from ringfirst.report_mail import report_mail
+from ringfirst.report_mail import report_mail, write_file
 from ringfirst.rulebooks import Folder
 
 MOST = 200
@@ -72,10 +72,7 @@ def write_page(path: Path, made: Cards, report: Report, period: Period) -> None:
     page = environment.from_string(source).render(
         report=report.title or report.id, label=period.title, shown=made.shown, told=told(made)
     )
-    try:
-        path.write_text(page, encoding="utf-8")
-    except OSError as err:
-        raise UsageError(f"{path}: cannot be written; {err.strerror or err}; name another file with --html") from err
+    write_file(path, page.encode(), "--html")
 
 
 def told(made: Cards) -> str:

@@ -20,10 +20,7 @@ def write_mail(path: Path, found: dict[str, Any], traits: Mapping[str, object], 
         html = report_mail(found, traits, folder, sender).html
     except TemplateError as err:
         raise UsageError(f"templates/{TEMPLATE}: {err}") from err
-    try:
-        path.write_text(html, encoding="utf-8")
-    except OSError as err:
-        raise UsageError(f"{path}: cannot be written; {err.strerror or err}; name another file with --html") from err
+    write_file(path, html.encode(), "--html")
 
 
 def write_pdf(path: Path, found: dict[str, Any], traits: Mapping[str, object], sender: Sender) -> str:
@@ -33,12 +30,18 @@ def write_pdf(path: Path, found: dict[str, Any], traits: Mapping[str, object], s
     account = {**traits, "id": found["account_id"]}
     try:
         made = pdf_of(found, format_locale(reader_locale({}, account, sender), OURS))
-        path.write_bytes(made.pages)
     except TemplateError as err:
         raise UsageError(str(err)) from err
-    except OSError as err:
-        raise UsageError(f"{path}: cannot be written; {err.strerror or err}; name another file with --pdf") from err
+    write_file(path, made.pages, "--pdf")
     return made.unwritable
+
+
+def write_file(path: Path, data: bytes, option: str) -> None:
+    """Write a file that ``option`` named. Raises ``UsageError`` where that cannot be done."""
+    try:
+        path.write_bytes(data)
+    except OSError as err:
+        raise UsageError(f"{path}: cannot be written; {err.strerror or err}; name another file with {option}") from err
 
 
 def report_mail(found: dict[str, Any], traits: Mapping[str, object], folder: Folder, sender: Sender) -> Rendered:
