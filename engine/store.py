@@ -763,27 +763,6 @@ class Store(Protocol):
         """
         ...
 
-    def move_mail(
-        self,
-        steps: Sequence[Step],
-        *,
-        at: Instant,
-        by: str,
-        known: Mapping[str, str | None] | None = None,
-        unless_stopped: str | None = None,
-        sent: Sent | None = None,
-        reader: Reader | None = None,
-    ) -> bool:
-        """Move all rows of one mail, or none of them, in one transaction with what goes into inboxes.
-
-        ``known`` sets ``channel``, ``message_id`` or ``provider_id`` of them all. ``unless_stopped`` names the channel
-        by which it is to leave: then nothing moves while somebody has stopped one of them; a stop that is put meanwhile
-        comes before this or after it. ``sent`` is kept with it, in place of what was kept of the same mail before.
-        ``reader`` is whom it was written to: then nothing moves when that person has another address by now, or was
-        forgotten.
-        """
-        ...
-
     def move_mails(
         self, moves: Sequence[Move], *, at: Instant, by: str, unless_stopped: str | None = None
     ) -> list[bool]:
@@ -802,41 +781,15 @@ class Store(Protocol):
         """Remove the bytes of mails that were sent before then; returns how many."""
         ...
 
-    def claim_mail(  # noqa: PLR0913, all that is asked while one lock is held
-        self,
-        rows: Sequence[str],
-        *,
-        account_id: str,
-        person: str,
-        since: Instant,
-        at: Instant,
-        by: str,
-        may: Callable[[Standing], Objection | None],
-        channel: str = "",
-        ours: bool = False,
-        watch: Watch | None = None,
-        across: Instant | None = None,
-    ) -> tuple[list[str], Objection | None]:
-        """Claim what leaves by ``channel`` as one mail to one person, unless ``may`` objects to what stands around it.
-
-        That is the contact since ``since``, what is stopped, what the reader of the address wishes, and what ``watch``
-        counts; no stop or wish comes, and none goes, while it is asked. With ``across`` also mails of the same rule to
-        that person for other accounts since then. ``rows`` are outreach ids of one account,
-        ``person`` is the key of the address. With ``ours`` it is one of us: the rows may be of several accounts, and
-        the contact is the notes that went to that address. While ``may`` is asked nobody else can claim for the same
-        account or person, nor with a ``watch`` for the same rule; it must not ask the store. Gives the ids that are
-        claimed, which are those still queued or held and due at ``at`` (the engine may have put one off), and the
-        objection.
-        """
-        ...
-
     def claim_mails(
         self, wanted: Sequence[Wanted], *, since: Instant, at: Instant, by: str, channel: str = ""
     ) -> list[tuple[list[str], Any]]:
-        """Claim many mails in one transaction, in their order: what is claimed stands around those that follow.
+        """Claim many mails that leave by ``channel``, in their order: what is claimed stands around those that follow.
 
-        Of each the ids that are claimed, as ``claim_mail`` gives them, and its objection. What another sender is just
-        claiming is left to it.
+        All in one transaction. Each is asked what stands around it: the contact since ``since``, what is stopped, what
+        the reader of the address wishes, and what its ``watch`` counts; no stop or wish comes, and none goes, while
+        they are asked. Of each the ids that are claimed, which are those still queued or held and due at ``at`` (the
+        engine may have put one off), and its objection. What another sender is just claiming is left to it.
         """
         ...
 

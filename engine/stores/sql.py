@@ -2,7 +2,7 @@
 
 import hashlib
 import hmac
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -29,24 +29,19 @@ from engine.store import (
     LetterCount,
     Move,
     Note,
-    Objection,
     Outage,
     Outgoing,
     OutgoingKind,
     OutreachChange,
     OutreachRow,
-    Reader,
     Reminder,
     ReminderState,
-    Sent,
     Share,
     Snapshot,
-    Standing,
     Stop,
     Suppression,
     Touch,
     Wanted,
-    Watch,
     Wishes,
 )
 from engine.stores import (
@@ -358,22 +353,7 @@ class SqlStore:
     ) -> bool:
         """Move a mail from one of the states ``before`` to ``after``, in one transaction with rows for inboxes."""
         step = Step(outreach_id=outreach_id, before=tuple(before), after=after, why=why, inbox=tuple(inbox))
-        return self.move_mail([step], at=at, by=by)
-
-    def move_mail(
-        self,
-        steps: Sequence[Step],
-        *,
-        at: Instant,
-        by: str,
-        known: Mapping[str, str | None] | None = None,
-        unless_stopped: str | None = None,
-        sent: Sent | None = None,
-        reader: Reader | None = None,
-    ) -> bool:
-        """Move all rows of one mail, or none of them, in one transaction with what goes into inboxes."""
-        move = Move(steps=tuple(steps), known=known or {}, sent=sent, reader=reader)
-        return self.move_mails([move], at=at, by=by, unless_stopped=unless_stopped)[0]
+        return self.move_mails([Move(steps=(step,))], at=at, by=by)[0]
 
     def move_mails(
         self, moves: Sequence[Move], *, at: Instant, by: str, unless_stopped: str | None = None
@@ -404,27 +384,6 @@ class SqlStore:
                 return 0
         with self._driver.writing() as connection:
             return sent_mails.drop_older(connection, before)
-
-    def claim_mail(  # noqa: PLR0913, all that is asked while one lock is held
-        self,
-        rows: Sequence[str],
-        *,
-        account_id: str,
-        person: str,
-        since: Instant,
-        at: Instant,
-        by: str,
-        may: Callable[[Standing], Objection | None],
-        channel: str = "",
-        ours: bool = False,
-        watch: Watch | None = None,
-        across: Instant | None = None,
-    ) -> tuple[list[str], Objection | None]:
-        """Claim what leaves as one mail to one person, unless ``may`` objects to what stands around it."""
-        one = Wanted(
-            rows=tuple(rows), account_id=account_id, person=person, may=may, ours=ours, watch=watch, across=across
-        )
-        return self.claim_mails([one], since=since, at=at, by=by, channel=channel)[0]
 
     def claim_mails(
         self, wanted: Sequence[Wanted], *, since: Instant, at: Instant, by: str, channel: str = ""

@@ -17,6 +17,7 @@ from outreach.addresses import address_key
 from outreach.links import Token, seal
 from tests.outreach.given import ADA, DUE, keep, only, planned
 from tests.outreach.test_incoming import OURS, dsn, mail
+from tests.stores.made import claim_mail, move_mail
 
 
 @pytest.fixture
@@ -26,13 +27,13 @@ def store(place):
     keep(made, planned())
     row = only(made)
     key = address_key(made.key, ADA["email"])
-    made.claim_mail([row.outreach_id], account_id="acme", person=key, since=0, at=DUE, by="test", may=lambda _: None)
+    claim_mail(made, [row.outreach_id], account_id="acme", person=key, since=0, at=DUE, by="test", may=lambda _: None)
     steps = [
         Step(outreach_id=row.outreach_id, before=("claimed",), after="posting"),
         Step(outreach_id=row.outreach_id, before=("posting",), after="accepted"),
     ]
     for step in steps:
-        made.move_mail([step], at=DUE, by="test", known={"message_id": OURS, "channel": "smtp"})
+        move_mail(made, [step], at=DUE, by="test", known={"message_id": OURS, "channel": "smtp"})
     yield made
     made.close()
 

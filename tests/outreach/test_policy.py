@@ -17,6 +17,7 @@ from outreach.policy import Asked, No, counted, verdict
 from outreach.sender import send_due
 from outreach.simulation import simulate
 from tests.outreach.given import ADA, DUE, NOON, POLICY, SENDER, STAFF, keep, only, planned
+from tests.stores.made import claim_mail
 
 BERLIN = zone("Europe/Berlin")
 WEEK = 7 * DAY
@@ -257,7 +258,7 @@ def test_a_mail_that_may_be_out_counts(store, templates, state):
     keep(store, planned(rule="one"), planned(rule="two"))
     (row, _) = store.outreach()
     person = store.key("address:ada@acme.example")
-    store.claim_mail([row.outreach_id], account_id="acme", person=person, since=0, at=DUE, by="x", may=lambda _: None)
+    claim_mail(store, [row.outreach_id], account_id="acme", person=person, since=0, at=DUE, by="x", may=lambda _: None)
     if state != "claimed":
         store.move(row.outreach_id, ["claimed"], state, at=DUE, by="x", why=f"by other as {row.outreach_id}")
 

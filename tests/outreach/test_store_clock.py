@@ -14,6 +14,7 @@ from outreach.doubts import Doubts, sendable, silent
 from outreach.feedback import settle
 from ringfirst.intake import now
 from tests.outreach.given import keep, planned
+from tests.stores.made import claim_mail
 
 SKEWS = [pytest.param(skew * MINUTE, id=f"{skew} minutes") for skew in (-25, 0, 25)]
 
@@ -29,7 +30,7 @@ def handed_over(store: Store, account: str, *, at: Instant, ends: str | None = "
     """A mail that a sender with this clock hands over."""
     keep(store, planned(account=account))
     (row,) = store.outreach(account_id=account)
-    store.claim_mail([row.outreach_id], account_id=account, person=account, since=0, at=at, by="a", may=lambda _: None)
+    claim_mail(store, [row.outreach_id], account_id=account, person=account, since=0, at=at, by="a", may=lambda _: None)
     for before, after in (("claimed", "posting"), ("posting", ends)):
         if after is not None:
             store.move(row.outreach_id, [before], after, at=at, by="a")  # type: ignore[list-item,arg-type]

@@ -1,15 +1,17 @@
 """Small values for the store's tests: events, decisions and batches with everything that does not matter filled in."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
 
 from engine.decision import Decision, Ended, Mail, Outcome, Subject, decision_id, outreach_id
+from engine.feedback import Step
+from engine.instants import Instant
 from engine.lanes import lane_of
 from engine.log import EngineEntry, Event, Recorded
-from engine.store import Batch, Claim, DeadLetter, NewEvent, Offset, Store
+from engine.store import Batch, Claim, DeadLetter, Move, NewEvent, Offset, Store, Wanted
 from engine.stores.codec import decode
 
 T0 = 1_772_442_000_000  # 2026-03-02T09:00:00Z
@@ -124,3 +126,25 @@ def letter(n: int, *, raw: bytes = b"{", account: str | None = None, source: str
 
 def offset(old: int | None, new: int, partition: int = 0) -> Offset:
     return Offset("import", "a.jsonl", partition, old, new)
+
+
+def claim_mail(
+    store: Store,
+    rows: Sequence[str],
+    *,
+    since: Instant,
+    at: Instant,
+    by: str,
+    channel: str = "",
+    **wanted: Any,
+) -> tuple[list[str], Any]:
+    """Claim one mail; ``wanted`` are the fields of ``Wanted`` beside its rows."""
+    one = Wanted(rows=tuple(rows), **wanted)
+    return store.claim_mails([one], since=since, at=at, by=by, channel=channel)[0]
+
+
+def move_mail(
+    store: Store, steps: Sequence[Step], *, at: Instant, by: str, unless_stopped: str | None = None, **more: Any
+) -> bool:
+    """Move all rows of one mail; ``more`` are the fields of ``Move`` beside its steps."""
+    return store.move_mails([Move(steps=tuple(steps), **more)], at=at, by=by, unless_stopped=unless_stopped)[0]

@@ -46,6 +46,7 @@ from tests.stores.made import (
     T0,
     account_in,
     batch,
+    claim_mail,
     claimed,
     committed,
     decision,
@@ -53,6 +54,7 @@ from tests.stores.made import (
     entry,
     event,
     letter,
+    move_mail,
     offset,
     withdrawn,
 )
@@ -586,9 +588,9 @@ def test_a_mail_that_is_only_claimed_is_held_or_taken_back_and_whoever_claimed_i
     store.move(names[2], ["queued"], "claimed", at=T0 + 3, by="another sender")
     for name, plan in zip(names, plans, strict=True):
         step = Step(outreach_id=name, before=("claimed",), after="posting", planned_at=plan.at)
-        assert not store.move_mail([step], at=T0 + 4, by="sender"), "not even the one that another has claimed since"
+        assert not move_mail(store, [step], at=T0 + 4, by="sender"), "not even the one that another has claimed since"
     step = Step(outreach_id=names[2], before=("claimed",), after="posting", planned_at=anew.at)
-    assert store.move_mail([step], at=T0 + 4, by="another sender")
+    assert move_mail(store, [step], at=T0 + 4, by="another sender")
     assert {row.rule: row.state for row in store.outreach()} == {
         "held": "held",
         "ended": "withdrawn",
@@ -703,12 +705,12 @@ def test_a_mail_is_claimed_with_all_its_rows_unless_somebody_objects(store: Stor
         seen.append((standing.contacts, standing.wishes))
         return "no"
 
-    assert store.claim_mail([first, second], may=no, **known) == ([], "no")
+    assert claim_mail(store, [first, second], may=no, **known) == ([], "no")
     assert seen == [([], Wishes())]
     assert {row.state for row in store.outreach()} == {"queued"}
-    assert store.claim_mail([first, third, second], may=lambda _: None, **known) == ([first, second], None)
-    assert store.claim_mail([first], may=no, **known) == ([], "no")
-    assert store.claim_mail([first], may=lambda _: None, **known) == ([], None), "it is claimed already"
+    assert claim_mail(store, [first, third, second], may=lambda _: None, **known) == ([first, second], None)
+    assert claim_mail(store, [first], may=no, **known) == ([], "no")
+    assert claim_mail(store, [first], may=lambda _: None, **known) == ([], None), "it is claimed already"
     (contact,) = [one for one in store.contacts("elsewhere", "ada", since=T0) if one.kind == "one"]
     assert (contact.at, contact.channel, contact.account_id, contact.person, contact.user_id) == (
         T0,
@@ -739,8 +741,8 @@ def test_notes_to_one_of_us_are_counted_by_mail_over_all_accounts(store: Store) 
     def may(past: Any) -> None:
         seen.append([(one.at, one.channel, one.person) for one in past.contacts])
 
-    assert store.claim_mail([first, second], may=may, **known) == ([first, second], None)
-    assert store.claim_mail([third], may=may, **known) == ([third], None)
+    assert claim_mail(store, [first, second], may=may, **known) == ([first, second], None)
+    assert claim_mail(store, [third], may=may, **known) == ([third], None)
     assert seen == [[], [(T0, "note", "mara")]], "two notes of two accounts were one mail"
     assert store.contacts(ACME, "mara", since=T0) == [], "no contact with a customer"
 
@@ -771,7 +773,7 @@ def test_two_senders_at_once_never_count_the_same_past(durable: Store) -> None:
             time.sleep(0.01)  # wide open for the other one, if it could come in
             return "enough" if len(standing.contacts) >= 3 else None
 
-        return sum(len(durable.claim_mail([row], may=may, **known)[0]) for row in rows)
+        return sum(len(claim_mail(durable, [row], may=may, **known)[0]) for row in rows)
 
     with ThreadPoolExecutor(2) as pool:
         assert sum(pool.map(claim, "ab")) == 3
@@ -945,9 +947,9 @@ def test_an_address_is_not_suppressed_between_the_question_and_the_claim(durable
 
     asked: list[Any] = []
     with ThreadPoolExecutor(1) as pool:
-        assert durable.claim_mail([about.mails[0].outreach_id], may=may, **known)[1] is None
+        assert claim_mail(durable, [about.mails[0].outreach_id], may=may, **known)[1] is None
     assert order == ["asked", "stopped"]
-    objection = durable.claim_mail([about.mails[0].outreach_id], may=lambda one: one.wishes.choices, **known)[1]
+    objection = claim_mail(durable, [about.mails[0].outreach_id], may=lambda one: one.wishes.choices, **known)[1]
     assert objection == {"tips": "out"}
 
 
@@ -1145,12 +1147,12 @@ def test_no_mail_is_handed_over_once_it_is_stopped(store: Store) -> None:
         assert store.move(row, ["queued"], "claimed", at=T0, by="s")
     for stop in (_stop(), _stop("channel", "smtp"), _stop("rule", "one"), _stop("account", ACME)):
         store.stop(stop)
-        assert not store.move_mail([_posting(first)], at=T0, by="s", unless_stopped="smtp"), stop
+        assert not move_mail(store, [_posting(first)], at=T0, by="s", unless_stopped="smtp"), stop
         store.go(stop)
     for stop in (_stop("channel", "file"), _stop("rule", "two"), _stop("account", OTHER)):
         store.stop(stop)
-    assert store.move_mail([_posting(first)], at=T0, by="s", unless_stopped="smtp")
-    assert not store.move_mail([_posting(second)], at=T0, by="s", unless_stopped="smtp")
+    assert move_mail(store, [_posting(first)], at=T0, by="s", unless_stopped="smtp")
+    assert not move_mail(store, [_posting(second)], at=T0, by="s", unless_stopped="smtp")
 
 
 def test_who_claims_a_mail_is_told_what_is_stopped_and_what_goes_on_slowly(store: Store) -> None:
@@ -1167,7 +1169,7 @@ def test_who_claims_a_mail_is_told_what_is_stopped_and_what_goes_on_slowly(store
 
     for row in ids:
         known: dict[str, Any] = {"account_id": ACME, "person": "ada", "since": T0 - 1, "at": T0 + 9, "by": "sender"}
-        assert store.claim_mail([row], may=may, channel="smtp", **known)[0] == [row]
+        assert claim_mail(store, [row], may=may, channel="smtp", **known)[0] == [row]
     assert [sorted(stop.name for stop in one.stops) for one in told] == [
         ["r0", "smtp"],
         ["r1", "smtp"],
@@ -1194,7 +1196,7 @@ def test_a_stop_waits_for_who_is_just_claiming_and_comes_after(durable: Store) -
         assert turned.is_alive(), "else a mail would be claimed after a stop that it did not see"
 
     known: dict[str, Any] = {"account_id": ACME, "person": "ada", "since": T0 - 1, "at": T0, "by": "sender"}
-    assert len(durable.claim_mail([decision("one").mails[0].outreach_id], may=may, **known)[0]) == 1
+    assert len(claim_mail(durable, [decision("one").mails[0].outreach_id], may=may, **known)[0]) == 1
     turned.join(10)
     assert len(durable.stops()) == 1
 
@@ -1213,7 +1215,7 @@ def test_what_is_handed_over_after_a_stop_was_handed_over_before_it(durable: Sto
         posted = 0
         for plan in plans[half::2]:
             was = stopped.is_set()
-            done = durable.move_mail([_posting(plan.mails[0].outreach_id)], at=T0, by="s", unless_stopped="x")
+            done = move_mail(durable, [_posting(plan.mails[0].outreach_id)], at=T0, by="s", unless_stopped="x")
             late.append(done and was)
             posted += done
         return posted
@@ -1248,7 +1250,7 @@ def test_two_senders_at_once_never_both_let_a_rule_s_last_mail_out(durable: Stor
         for name in names if sender == "a" else names[::-1]:
             known: dict[str, Any] = {"account_id": name, "person": name, "since": 0, "at": T0, "by": sender, "may": may}
             row = decision("r", name).mails[0].outreach_id
-            found += len(durable.claim_mail([row], watch=Watch("r", T0 - 1, T0 - 1, 0, 0), **known)[0])
+            found += len(claim_mail(durable, [row], watch=Watch("r", T0 - 1, T0 - 1, 0, 0), **known)[0])
         return found
 
     with ThreadPoolExecutor(2) as pool:

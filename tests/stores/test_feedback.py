@@ -11,7 +11,7 @@ from engine.feedback import Feedback, Learned, MailFact, Step
 from engine.instants import DAY
 from engine.store import Note, Sent, Stop, Store
 from engine.stores.tables import outreach
-from tests.stores.made import ACME, MINUTE, OTHER, T0, account_in, claimed, committed, decision
+from tests.stores.made import ACME, MINUTE, OTHER, T0, account_in, claim_mail, claimed, committed, decision, move_mail
 
 
 def told(event: str = "e1", **more: Any) -> Feedback:
@@ -25,8 +25,9 @@ def mail_out(store: Store, rule: str = "r", *, channel: str = "sendgrid", at: in
     committed(store, claimed(store, take_over=True), facts=[plan])
     name = plan.mails[0].outreach_id
     known: dict[str, Any] = {"account_id": ACME, "person": "ada", "since": T0, "at": T0, "by": "s"}
-    store.claim_mail([name], may=lambda _: None, **known)
-    assert store.move_mail(
+    claim_mail(store, [name], may=lambda _: None, **known)
+    assert move_mail(
+        store,
         [Step(outreach_id=name, before=("claimed",), after=state)],
         at=at,
         by="s",
@@ -142,9 +143,9 @@ def test_two_who_learn_at_once_learn_once(durable: Store) -> None:
 def test_rows_of_one_mail_move_together_or_not_at_all(store: Store) -> None:
     one, two = mail_out(store, "one", state="posting"), mail_out(store, "two", state="claimed")
     steps = [Step(outreach_id=name, before=("posting",), after="accepted") for name in (one, two)]
-    assert not store.move_mail(steps, at=T0, by="s", known={"provider_id": "p"})
+    assert not move_mail(store, steps, at=T0, by="s", known={"provider_id": "p"})
     assert {row.state for row in store.outreach()} == {"posting", "claimed"}
-    assert store.move_mail(steps[:1], at=T0, by="s", known={"provider_id": "p"})
+    assert move_mail(store, steps[:1], at=T0, by="s", known={"provider_id": "p"})
     assert [(row.state, row.provider_id) for row in store.outreach(outreach_id=one)] == [("accepted", "p")]
 
 
@@ -152,10 +153,10 @@ def test_a_mail_that_somebody_stopped_does_not_move_to_where_it_is_handed_over(s
     name = mail_out(store, state="claimed")
     step = Step(outreach_id=name, before=("claimed",), after="posting")
     store.stop(Stop("rule", "r", T0, "ann", "wrong words"))
-    assert not store.move_mail([step], at=T0, by="s", unless_stopped="sendgrid")
+    assert not move_mail(store, [step], at=T0, by="s", unless_stopped="sendgrid")
     assert store.outreach()[0].state == "claimed"
     store.go(Stop("rule", "r", T0, "ann", "right words"))
-    assert store.move_mail([step], at=T0, by="s", unless_stopped="sendgrid")
+    assert move_mail(store, [step], at=T0, by="s", unless_stopped="sendgrid")
 
 
 def test_how_well_a_provider_tells_is_counted_for_its_own_mails_since_then(store: Store) -> None:
@@ -205,13 +206,13 @@ def test_the_bytes_of_a_mail_are_kept_as_it_is_handed_over_and_go_when_they_are_
     assert store.sent(one) is None
     sent = Sent(mail_id=one, account_id=about.account_id, user_id="u1", raw=b"To: a\r\n\r\n\x00\xff" * 50)
     step = Step(outreach_id=one, before=("queued",), after="posting")
-    assert store.move_mail([step], at=T0, by="s", sent=sent)
+    assert move_mail(store, [step], at=T0, by="s", sent=sent)
     assert store.sent(one) == sent.raw
     assert store.sent(other) is None
-    assert not store.move_mail([step], at=T0, by="s", sent=msgspec.structs.replace(sent, raw=b"another"))
+    assert not move_mail(store, [step], at=T0, by="s", sent=msgspec.structs.replace(sent, raw=b"another"))
     assert store.sent(one) == sent.raw, "what was not handed over is not kept"
     back = Step(outreach_id=one, before=("posting",), after="posting")
-    assert store.move_mail([back], at=T0 + DAY, by="s", sent=msgspec.structs.replace(sent, raw=b"again"))
+    assert move_mail(store, [back], at=T0 + DAY, by="s", sent=msgspec.structs.replace(sent, raw=b"again"))
     assert store.sent(one) == b"again"
     assert store.drop_sent(before=T0 + DAY) == 0
     assert store.drop_sent(before=T0 + DAY + 1) == 1
@@ -222,10 +223,10 @@ def test_the_rows_of_one_mail_have_one_set_of_bytes(store: Store) -> None:
     abouts = [decision(rule="r", occasion=name) for name in ("a", "b")]
     committed(store, claimed(store), facts=abouts)
     ids = [about.mails[0].outreach_id for about in abouts]
-    found, _ = store.claim_mail(
-        ids, account_id=abouts[0].account_id, person="p", since=0, at=T0 + DAY, by="s", may=lambda _: None
+    found, _ = claim_mail(
+        store, ids, account_id=abouts[0].account_id, person="p", since=0, at=T0 + DAY, by="s", may=lambda _: None
     )
     steps = [Step(outreach_id=name, before=("claimed",), after="posting") for name in found]
     sent = Sent(mail_id=found[0], account_id=abouts[0].account_id, user_id="u1", raw=b"both")
-    assert store.move_mail(steps, at=T0, by="s", sent=sent)
+    assert move_mail(store, steps, at=T0, by="s", sent=sent)
     assert [store.sent(name) for name in ids] == [b"both", b"both"]

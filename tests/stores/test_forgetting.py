@@ -24,6 +24,7 @@ from tests.stores.made import (
     OWNER,
     T0,
     account_in,
+    claim_mail,
     claimed,
     committed,
     decision,
@@ -31,6 +32,7 @@ from tests.stores.made import (
     event,
     letter,
     mail,
+    move_mail,
 )
 
 GONE = account_in(0, name="Zoë & Söhne/")
@@ -190,7 +192,7 @@ def test_what_was_sent_goes_with_the_account_its_reader_and_whoever_stands_in_it
 def _hand_over(store: Store, outreach_id: str, mail: Sent) -> None:
     (row,) = store.outreach(outreach_id=outreach_id)
     step = Step(outreach_id=outreach_id, before=(row.state,), after="posting")
-    assert store.move_mail([step], at=T0, by="test", sent=mail)
+    assert move_mail(store, [step], at=T0, by="test", sent=mail)
 
 
 def _kept(store: Store) -> set[str]:
@@ -268,12 +270,12 @@ def test_a_mail_is_not_handed_over_to_whom_it_was_not_written(store: Store) -> N
     about = decision(account=GONE, to=(PERSON,), due_at=T0)
     claim = committed(store, claimed(store), facts=[about], traits=[Trait(GONE, PERSON, "email", ADDRESS, T0, 1)])
     name = about.mails[0].outreach_id
-    store.claim_mail([name], account_id=GONE, person="k", since=T0, at=T0, by="s", may=lambda _: None)
+    claim_mail(store, [name], account_id=GONE, person="k", since=T0, at=T0, by="s", may=lambda _: None)
 
     def handed_over(email: str) -> bool:
         step = Step(outreach_id=name, before=("claimed",), after="posting")
         kept = Sent(mail_id=name, account_id=GONE, user_id=PERSON, raw=ADDRESS.encode())
-        return store.move_mail([step], at=T0, by="s", sent=kept, reader=Reader(GONE, PERSON, email))
+        return move_mail(store, [step], at=T0, by="s", sent=kept, reader=Reader(GONE, PERSON, email))
 
     assert not handed_over("zoe.before@example.org")
     store.forget_person(claim, GONE, PERSON, properties=(), at=T0)

@@ -13,7 +13,20 @@ from engine.store import Approval, Heartbeat, Note, Outage, Reminder, Sent, Stop
 from engine.stores import open_store
 from engine.stores.sql import SqlStore
 from engine.stores.tables import metadata, settings, tombstones
-from tests.stores.made import ACME, MINUTE, OTHER, OWNER, T0, account_in, batch, decision, ended, letter, withdrawn
+from tests.stores.made import (
+    ACME,
+    MINUTE,
+    OTHER,
+    OWNER,
+    T0,
+    account_in,
+    batch,
+    decision,
+    ended,
+    letter,
+    move_mail,
+    withdrawn,
+)
 from tests.stores.writer import LANES, whole
 
 
@@ -32,7 +45,7 @@ def _live(store: Store) -> None:
     mail = next(one for one in store.outreach(account_id=ACME) if one.rule != "r2")
     step = Step(outreach_id=mail.outreach_id, before=(mail.state,), after="posting")
     kept = Sent(mail_id=mail.outreach_id, account_id=mail.account_id, user_id="é", raw=b"To: \xc3\xa9")
-    assert store.move_mail([step], at=T0, by="s", sent=kept)
+    assert move_mail(store, [step], at=T0, by="s", sent=kept)
     told = Feedback(provider="p", event_id="é", kind="bounced", at=T0, heard_at=T0, mail_id="m", person="k2")
     store.put_feedback([told, told], suppress={"é": "bounced"})
     bounced = MailFact(outreach_id=store.outreach(rule="r2")[0].outreach_id, kind="bounced", at=T0)

@@ -14,6 +14,7 @@ from outreach.sender import send_due
 from ringfirst.coming_back import take_mail
 from tests.outreach.given import DUE, POLICY, SENDER, keep, planned, starter_templates
 from tests.outreach.test_incoming import OURS, dsn, mail
+from tests.stores.made import move_mail
 
 TEMPLATES = starter_templates()
 
@@ -80,6 +81,6 @@ def test_an_answer_of_one_of_us_is_no_contact_with_the_customer(store):
     (row,) = store.outreach()
     store.move(row.outreach_id, ["queued"], "accepted", at=DUE, by="test")
     with_id = Step(outreach_id=row.outreach_id, before=("accepted",), after="accepted")
-    store.move_mail([with_id], at=DUE, by="test", known={"message_id": OURS})
+    move_mail(store, [with_id], at=DUE, by="test", known={"message_id": OURS})
     assert take_mail(store, mail("Re: look", "I will call them"), at=DUE + 1) == "replied"
     assert store.inbox(lane_of("acme", store.lanes), after=0) == []

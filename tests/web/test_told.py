@@ -14,6 +14,7 @@ from outreach.addresses import address_key
 from ringfirst.settings import read_settings
 from ringfirst.web.told import MOST, PATH, told_routes
 from tests.outreach.given import ADA, DUE, keep, only, planned
+from tests.stores.made import claim_mail, move_mail
 from tests.web.given import Outside
 
 TOKEN = "0123456789abcdef0123456789abcdef"
@@ -30,9 +31,9 @@ def store():
     made = open_store("sqlite://")
     keep(made, planned())
     row, key = only(made), address_key(made.key, ADA["email"])
-    made.claim_mail([row.outreach_id], account_id="acme", person=key, since=0, at=DUE, by="t", may=lambda _: None)
+    claim_mail(made, [row.outreach_id], account_id="acme", person=key, since=0, at=DUE, by="t", may=lambda _: None)
     step = Step(outreach_id=row.outreach_id, before=("claimed",), after="posting")
-    made.move_mail([step], at=DUE, by="t", known={"message_id": OURS})
+    move_mail(made, [step], at=DUE, by="t", known={"message_id": OURS})
     yield made
     made.close()
 
