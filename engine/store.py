@@ -1,7 +1,7 @@
 """The contract of the event store: one transaction per batch, one suite for every implementation."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, Literal, Protocol
 
 import msgspec
 
@@ -12,7 +12,6 @@ from engine.log import EngineEntry, Entry, Event, Recorded
 from engine.pacing import Counted, Full, Meter
 
 DEFAULT_LANES = 8
-Objection = TypeVar("Objection")
 
 
 class Claim(msgspec.Struct, frozen=True):
