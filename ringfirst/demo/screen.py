@@ -82,14 +82,14 @@ def _folded(text: str, wide: int, hang: int) -> list[str]:
 def _came_in(told: Told) -> Iterator[Line]:
     yield "head", "WHAT CAME IN", 0
     counts = [plural(told.types[name], word) for name, word in FAMILIES if told.types[name]]
-    way = ", over Kafka and through a worker" if told.streamed else ""
+    way = ", over Kafka" if told.streamed else ""
     yield (
         "",
         (
             f"  {plural(told.types.total(), 'event')} of {plural(told.customers, 'made-up customer')} over "
             f"{told.days} days{way}: {', '.join(counts)}. {plural(told.rules, 'rule')} looked at each customer "
-            f"after each event and at each midnight of its zone, in {told.seconds:.0f} seconds. They spoke up "
-            f"{plural(told.decisions, 'time')}."
+            f"after each event and each midnight of its zone and spoke up {plural(told.decisions, 'time')}, "
+            f"in {told.seconds:.0f} seconds."
         ),
         2,
     )
