@@ -18,6 +18,8 @@ from outreach.wishes import unwanted
 
 NO_ADDRESS = "no address"
 """Why a mail is held whose reader has none; the owner of its rule hears of it."""
+CORRECTED = "its figures were corrected since; the correction has a mail of its own"
+"""Why a mail of a report does not leave, also not once more when it is in doubt."""
 
 
 def _well(_: str) -> Wishes:
@@ -34,6 +36,11 @@ def _nobody(_: str) -> tuple[Contact, ...]:
     return ()
 
 
+def _counts(_: OutreachRow) -> bool:
+    """Know of no correction."""
+    return False
+
+
 def _stays(_: str, __: Instant) -> bool:
     """Know of nobody who has cancelled."""
     return False
@@ -44,8 +51,9 @@ class Post(msgspec.Struct, frozen=True, kw_only=True):
 
     ``key`` gives the key of an address, under which it is counted and suppressed; ``wishes`` what its reader chose;
     ``links`` those of a mail (its first row and its id), or None; ``contacts`` what contact with an account a rehearsal
-    knows of; ``cancelled`` whether an account had cancelled by then. Mails go ``away`` from this machine, and then only
-    to the domains of ``only_to``, if it names any.
+    knows of; ``cancelled`` whether an account had cancelled by then; ``corrected`` whether the report of a mail was
+    issued once more since. Mails go ``away`` from this machine, and then only to the domains of ``only_to``, if it
+    names any.
     """
 
     templates: Mapping[str, Template]
@@ -57,6 +65,7 @@ class Post(msgspec.Struct, frozen=True, kw_only=True):
     links: Callable[[OutreachRow, str], Links | None] = _no_links
     contacts: Callable[[str], Sequence[Contact]] = _nobody
     cancelled: Callable[[str, Instant], bool] = _stays
+    corrected: Callable[[OutreachRow], bool] = _counts
     only_to: Collection[str] = ()
     away: bool = False
 
@@ -66,6 +75,8 @@ def judge(row: OutreachRow, post: Post, *, at: Instant) -> No | None:
     no = too_old(row, post.policy, at=at)
     if no is not None:
         return no
+    if post.corrected(row):
+        return No("suppressed", CORRECTED)
     address = reader_address(row, post.people(row.account_id))
     if address is None:
         return No("held", NO_ADDRESS)

@@ -143,6 +143,7 @@ def post_of(
         wishes=known.wishes,
         links=_links(store, sender, policy, known),
         cancelled=known.cancelled,
+        corrected=known.corrected,
         only_to=only_to,
         away=away,
     )

@@ -3,7 +3,7 @@
 from typing import Any, NamedTuple
 
 from engine.instants import Instant
-from engine.reports.issuing import event_id
+from engine.reports.issuing import correction_of
 from engine.store import OutreachRow, Store
 from outreach.context import Sender, reader_locale
 from outreach.locales import OURS, format_locale
@@ -31,7 +31,7 @@ def hosted(store: Store, sender: Sender, text: str, *, at: Instant) -> Hosted | 
     over = store.revoked(row.account_id, report, period)
     if over is not None and row.at <= over:
         return None
-    later = (row.account_id, event_id(report, period, int(figures.get("number") or 1) + 1))
+    later = (row.account_id, correction_of(figures))
     return Hosted(figures, _locale(store, sender, row), bool(store.existing([later])))
 
 

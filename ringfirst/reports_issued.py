@@ -7,6 +7,7 @@ from engine.instants import Instant, iso
 from engine.reports.issuing import Issued, event_id, event_of, overdue
 from engine.rulebook.reporting import NOTE
 from engine.store import InboxKind
+from outreach.gate import CORRECTED
 from outreach.telling import ended
 from ringfirst.recalls import HERE
 
@@ -18,17 +19,21 @@ if TYPE_CHECKING:
 def take_back(store: "Store", issued: Issued, *, at: Instant, who: str) -> list[str]:
     """Take back mails of the period that are still here: what was corrected must not leave beside the correction.
 
-    Those of the correction itself stay: its lane may have taken it in already.
+    One in doubt may have left; it is settled, so that it is not sent again. Those of the correction itself stay: its
+    lane may have taken it in already. Gives the ids of those that are here, and surely nobody gets.
     """
     before, own = event_id(issued.report, issued.period), event_of(issued)
     taken = []
-    for row in store.outreach(states=HERE, rule=issued.report):
+    for row in store.outreach(states=[*HERE, "in_doubt"], rule=issued.report):
         about = row.subject_id or ""
         if (
             row.account_id != issued.account_id
             or about == own
             or not (about == before or about.startswith(f"{before}:"))
         ):
+            continue
+        if row.state == "in_doubt":
+            store.move(row.outreach_id, ["in_doubt"], "suppressed", at=at, by=who, why=CORRECTED)
             continue
         inbox: list[tuple[str, InboxKind, bytes]] = [(row.account_id, "entry", ended(row, "withdrawn"))]
         if store.move(row.outreach_id, HERE, "withdrawn", at=at, by=who, why="the report was corrected", inbox=inbox):

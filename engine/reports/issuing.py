@@ -64,6 +64,11 @@ def event_id(report: str, period: str, number: int = 1) -> str:
     return f"{REPORTED}:{report}:{period}" + (f":{number}" if number > 1 else "")
 
 
+def correction_of(figures: Mapping[str, Any]) -> str:
+    """The id of the event by which a report that was issued is corrected; ``figures`` are those that its mail shows."""
+    return event_id(figures["report"], figures["period"]["name"], int(figures.get("number") or 1) + 1)
+
+
 def event_of(issued: Issued) -> str:
     """The id of the event that issues it; nothing where there is none."""
     return _who(issued.body).id if issued.body else ""

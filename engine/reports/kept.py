@@ -46,9 +46,10 @@ def newest(kept: Sequence[Kept], report: str, period: str) -> Kept | None:
 
 
 def answer(one: Kept, last: Kept) -> dict[str, Any]:
-    """What was issued as a preview tells it, with ``issued`` beside it; ``last`` is the newest of that period."""
+    """What was issued as a preview tells it, with ``number`` and ``issued``; ``last`` is the newest of that period."""
     return {
         **one.figures,
+        "number": one.number,
         "issued": {
             "number": one.number,
             "closed": iso(one.closed),

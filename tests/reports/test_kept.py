@@ -1,5 +1,8 @@
 """What was issued stays as it was: later events, other prices and corrections come beside it."""
 
+from contextlib import AbstractContextManager, nullcontext
+
+import msgspec
 import pytest
 
 from engine import replay
@@ -11,7 +14,14 @@ from engine.reports.issuing import Issuer, overdue, walk
 from engine.reports.past import Accounts
 from engine.reports.periods import read_period
 from engine.store import Store
+from outreach.channel import DeliveryError, Verdict
+from outreach.doubts import Doubts
+from outreach.gate import CORRECTED
+from outreach.mail import Outgoing
+from outreach.round import SendReport
+from outreach.sender import send_due
 from ringfirst.reports_issued import take_back
+from tests.outreach.given import SENDER, starter_templates
 from tests.reports.given import BOOK, MARCH, WALL, book_of, customer, event, instant, issue, run, take
 
 APRIL = "2026-04-02T06:30:00Z"
@@ -133,3 +143,86 @@ def test_what_is_due_and_waits_for_a_lane_is_told():
     assert (one.report, one.period, one.lanes, iso(one.closes)) == ("monthly", "2026-03", (1,), "2026-04-01T22:00:00Z")
     assert overdue(book_of(), {0: at, 1: at}, at) == []
     assert overdue(book_of(), {0: behind}, instant("2026-04-02T06:00:00Z")) == [], "before it is due nobody waits"
+
+
+# -- mails of what was corrected ---------------------------------------------------------------------------------------
+def correct(store: Store, at: str = "2026-04-03T09:00:00Z", *, taken_in: bool = True, back: bool = True) -> None:
+    """Somebody corrects March, and its lane takes that in."""
+    take(store, [event("n", "tick", at), LATE], until=at)
+    one = Issuer(store, book_of()).correct(book_of().reports[0], MARCH, "acme", clock=instant(at), why="stuck")
+    if back:
+        take_back(store, one, at=WALL, who="ann")
+    Issuer(store, book_of()).put([one], at=WALL)
+    if taken_in:
+        take(store, [], until="2026-04-03T09:10:00Z")
+
+
+class Lost:
+    """A channel on which the answer to the first mails is lost; mails are kept as they came."""
+
+    name, local = "lost", False
+
+    def __init__(self, verdict: Verdict = "in_doubt") -> None:
+        self.verdict: Verdict | None = verdict
+        self.mails: list[str] = []
+
+    def session(self) -> AbstractContextManager[None]:
+        """Nothing is opened."""
+        return nullcontext()
+
+    def deliver(self, mail: Outgoing) -> str:
+        """Lose the answer, or take it."""
+        if self.verdict is not None:
+            raise DeliveryError("no answer", self.verdict)
+        self.mails.append(mail.raw.decode())
+        return mail.mail_id
+
+    def has(self, mail_id: str) -> bool:
+        """Nobody can tell."""
+        return False
+
+
+def leave(store: Store, channel: Lost, at: str) -> SendReport:
+    """What is due leaves, and what is in doubt is sent again after a quarter of an hour."""
+    sender = msgspec.structs.replace(SENDER, address="bo@ours.example")
+    again = Doubts(rules={"monthly": "resend"})
+    templates, policy = starter_templates(), book_of().policy
+    return send_due(store, templates, channel, sender=sender, at=instant(at), by="test", policy=policy, doubts=again)
+
+
+def states(store: Store) -> list[tuple[str, str]]:
+    """The mails of the first report and of its correction, by state."""
+    return sorted((str((row.subject_id or "").endswith(":2")), row.state) for row in store.outreach(rule="monthly"))
+
+
+@pytest.mark.parametrize("back", [True, False], ids=["in doubt by then", "in doubt only later"])
+def test_a_mail_in_doubt_is_not_sent_again_with_figures_that_were_corrected(store: Store, *, back: bool):
+    march(store)
+    channel = Lost()
+    assert leave(store, channel, "2026-04-02T07:00:00Z").in_doubt == 2
+    correct(store, back=back)
+    assert len(store.outreach(states=["suppressed"])) == (2 if back else 0), "settled by whoever corrects"
+    channel.verdict = None
+    leave(store, channel, "2026-04-03T10:00:00Z")
+    assert states(store) == [*[("False", "suppressed")] * 2, *[("True", "accepted")] * 2]
+    assert {row.why for row in store.outreach(states=["suppressed"])} == {CORRECTED}
+    assert len(channel.mails) == 2
+    assert all("157" in mail and "112" not in mail for mail in channel.mails), "the figures of the correction alone"
+
+
+def test_a_mail_that_comes_back_while_it_was_corrected_does_not_leave_any_more(store: Store):
+    march(store)
+    channel = Lost("later")
+    assert leave(store, channel, "2026-04-02T07:00:00Z").later == 2
+    correct(store, back=False)
+    channel.verdict = None
+    leave(store, channel, "2026-04-03T10:00:00Z")
+    assert states(store) == [*[("False", "suppressed")] * 2, *[("True", "accepted")] * 2]
+
+
+def test_a_mail_in_doubt_of_a_report_that_counts_is_sent_again(store: Store):
+    march(store)
+    channel = Lost()
+    assert leave(store, channel, "2026-04-02T07:00:00Z").in_doubt == 2
+    channel.verdict = None
+    assert leave(store, channel, "2026-04-02T08:00:00Z").mails == 2
