@@ -77,5 +77,6 @@ class Lookups:
 def _correction(row: OutreachRow) -> tuple[str, str] | None:
     """The account and the event that would correct what a reader's mail shows; None: it shows no report."""
     figures = row.frozen.get("report")
-    shows = isinstance(figures, dict) and figures.get("report") == row.rule  # a note to us goes by another rule
-    return (row.account_id, correction_of(figures)) if shows else None
+    if not isinstance(figures, dict) or figures.get("report") != row.rule:  # a note to us goes by another rule
+        return None
+    return row.account_id, correction_of(figures)
