@@ -227,7 +227,9 @@ class Batch(msgspec.Struct):
     ``planned`` decisions only: ``held``, or ``in_review`` or ``queued`` by their mode. While one is held, the end of
     the hold stands as its ``due_at`` and ``expires_at``, so that no sender lets it leave. With ``history`` true, after
     all facts, mails of the lane still open with ``due_at`` at or before ``clock_at`` become ``past``, as of their
-    ``due_at``. Inbox rows up to ``inbox_seq`` are taken in, and go. ``letters`` are left in the inboxes of other lanes,
+    ``due_at``; but none that was decided before the lane's last owner without ``history`` was done: a reviewer, a
+    sender or the engine ends those. Inbox rows up to ``inbox_seq`` are taken in, and go.
+    ``letters`` are left in the inboxes of other lanes,
     ``notes`` in the audit. The dead letters ``retried`` go; what is in ``back`` (account id, kind, body) is left in
     this lane's own inbox once more. What ``follow`` names is left in the outbox to be published: each change of a
     decision (none with ``history``: what is past is not news), each new dead letter.

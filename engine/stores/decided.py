@@ -9,12 +9,12 @@ import sqlalchemy as sa
 from engine.decision import OPEN_STATES, Decision, Ended, Fact, Held, Mail, MailState, Released, Subject
 from engine.errors import Conflict
 from engine.instants import Instant
-from engine.store import Batch
+from engine.store import Batch, Claim
 from engine.stores import outbox
 from engine.stores.codec import decode_doubles, encode
 from engine.stores.driver import Driver, columns
 from engine.stores.outbox import Change
-from engine.stores.tables import decisions, outreach, outreach_changes
+from engine.stores.tables import decisions, lanes, outreach, outreach_changes
 
 TAKEN_BACK: frozenset[str] = frozenset({"withdrawn", "expired"})
 """The ends from which a revived decision brings its mail back."""
@@ -30,6 +30,11 @@ _DUE = (
         outreach.c.lane == sa.bindparam("the_lane"),
         outreach.c.state.in_(sorted(OPEN_STATES)),
         outreach.c.due_at <= sa.bindparam("clock_at"),
+        # A mail that was decided live, or waited while the lane was, is its reviewer's and its sender's.
+        outreach.c.epoch
+        > sa.select(sa.func.coalesce(lanes.c.live_epoch, 0))
+        .where(lanes.c.lane == sa.bindparam("the_lane"))
+        .scalar_subquery(),
     )
     .order_by(outreach.c.outreach_id)
     .with_for_update()
@@ -57,9 +62,9 @@ class _Mail(msgspec.Struct):
 class _Desk:
     """The decisions and mails that some batches' facts touch, as they were in the store and as they become."""
 
-    def __init__(self, connection: sa.Connection, lanes: Mapping[str, int]) -> None:
-        """``lanes`` is the lane of each decision, by its id."""
-        self.lanes, ids = lanes, sorted(lanes)
+    def __init__(self, connection: sa.Connection, claims: Mapping[str, Claim]) -> None:
+        """``claims`` has the lane of each decision, by its id."""
+        self.claims, ids = claims, sorted(claims)
         self.decisions: dict[str, Decision] = {}
         self.mails: dict[str, _Mail] = {}
         self.changes: list[tuple[Any, ...]] = []
@@ -98,7 +103,7 @@ class _Desk:
             fact = msgspec.structs.replace(known, outcome="withdrawn", withdrawn_at=fact.withdrawn_at)
         self.decisions[fact.decision_id] = fact
         self.revisions[fact.decision_id] = revision = self.revisions.get(fact.decision_id, 0) + 1
-        self.told.setdefault(self.lanes[fact.decision_id], []).append((fact, revision))
+        self.told.setdefault(self.claims[fact.decision_id].lane, []).append((fact, revision))
         self.dirty[fact.decision_id] = None
         if fact.outcome == "planned":
             for mail in fact.mails:
@@ -163,7 +168,8 @@ class _Desk:
     def write(self, connection: sa.Connection, driver: Driver) -> None:
         """Write what became of it all: parents first."""
         rows = {
-            name: _decision_row(self.lanes[name], self.decisions[name], self.revisions[name]) for name in self.dirty
+            name: _decision_row(self.claims[name].lane, self.decisions[name], self.revisions[name])
+            for name in self.dirty
         }
         driver.insert(connection, decisions, [row for name, row in rows.items() if name not in self.stored])
         _rewrite(connection, decisions, [row for name, row in rows.items() if name in self.stored])
@@ -178,7 +184,7 @@ class _Desk:
         if fact is None or mail is None:
             msg = f"outreach {row.outreach_id}: its plan is missing; it was neither planned nor revived; report this"
             raise Conflict(msg)
-        return _mail_row(self.lanes[fact.decision_id], row, fact, mail)
+        return _mail_row(self.claims[fact.decision_id], row, fact, mail)
 
 
 def apply(connection: sa.Connection, driver: Driver, batches: Sequence[Batch]) -> None:
@@ -186,9 +192,9 @@ def apply(connection: sa.Connection, driver: Driver, batches: Sequence[Batch]) -
 
     Raises ``Conflict``.
     """
-    lanes = {fact.decision_id: batch.claim.lane for batch in batches for fact in batch.facts}
-    if lanes:
-        desk = _Desk(connection, lanes)
+    claims = {fact.decision_id: batch.claim for batch in batches for fact in batch.facts}
+    if claims:
+        desk = _Desk(connection, claims)
         for batch in batches:
             for fact in batch.facts:
                 desk.take(fact)
@@ -275,12 +281,12 @@ def _decision_row(lane: int, fact: Decision, revision: int) -> tuple[Any, ...]:
     )
 
 
-def _mail_row(lane: int, row: _Mail, fact: Decision, mail: Mail) -> tuple[Any, ...]:
+def _mail_row(claim: Claim, row: _Mail, fact: Decision, mail: Mail) -> tuple[Any, ...]:
     subject = fact.subject
     return (
         mail.outreach_id,
         fact.decision_id,
-        lane,
+        claim.lane,
         fact.rule,
         fact.kind,
         fact.account_id,
@@ -302,6 +308,7 @@ def _mail_row(lane: int, row: _Mail, fact: Decision, mail: Mail) -> tuple[Any, .
         encode(fact.frozen),
         row.steps,
         *[None] * 7,  # which mail, to whom, by which channel, when and how often: a sender's to say
+        claim.epoch,
     )
 
 

@@ -96,7 +96,9 @@ def advance(connection: sa.Connection, rows: Mapping[int, _Row], batches: Iterab
         inbox_seq = row.inbox_seq if batch.inbox_seq is None else batch.inbox_seq
         one = Claim(row.lane, row.epoch, batch.position, batch.clock_at, batch.first_at, inbox_seq)
         claims[row.lane] = one
-        cells.append({"the_lane": one.lane, **{name: getattr(one, name) for name in _ADVANCING}})
+        live_epoch = row.live_epoch if batch.history else row.epoch
+        told = {name: getattr(one, name) for name in _ADVANCING}
+        cells.append({"the_lane": one.lane, "live_epoch": live_epoch, **told})
     connection.execute(_SET, cells)
     return claims
 

@@ -155,7 +155,10 @@ def _lanes(reading: sa.Connection, writing: sa.Connection, target: Driver, *, be
     target.insert(
         writing,
         tables.lanes,
-        [(lane, row.epoch, row.position, row.clock_at, row.first_at, 0, None, None) for lane, row in rows],
+        [
+            (lane, row.epoch, row.position, row.clock_at, row.first_at, 0, None, None, row.live_epoch)
+            for lane, row in rows
+        ],
     )
     target.insert(writing, tables.inbox_heads, [(lane, 0) for lane in range(after)])
 

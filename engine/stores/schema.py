@@ -11,7 +11,7 @@ from engine.store import DEFAULT_LANES
 from engine.stores import tables
 from engine.stores.driver import Driver
 
-HEAD = "0018"
+HEAD = "0019"
 """The newest version of the tables, as in ``migrations/versions``."""
 VERSION_TABLE = "ringfirst_version"
 SECRET_BYTES = 32
@@ -96,7 +96,7 @@ def _upgrade(connection: sa.Connection, url: str, version: str | None) -> None:
 def _fill(driver: Driver, connection: sa.Connection, lanes: int, secret: bytes) -> None:
     values = {"lanes": str(lanes).encode(), "secret": secret, "created_at": str(_now(connection)).encode()}
     driver.insert(connection, tables.settings, list(values.items()))
-    driver.insert(connection, tables.lanes, [(lane, 0, 0, None, None, 0, None, None) for lane in range(lanes)])
+    driver.insert(connection, tables.lanes, [(lane, 0, 0, None, None, 0, None, None, None) for lane in range(lanes)])
     driver.insert(connection, tables.inbox_heads, [(lane, 0) for lane in range(lanes)])
 
 

@@ -49,6 +49,8 @@ lanes = sa.Table(
     _must("inbox_seq", BIG),
     _may("owner", TEXT),
     _may("lease_until", BIG),
+    # The newest epoch whose owner took in what happens as it happened; none: only history was taken in.
+    _may("live_epoch", BIG),
 )
 
 # Apart from ``lanes``: who leaves something in an inbox must not wait for, or deadlock with, the lane's owner.
@@ -199,6 +201,8 @@ outreach = sa.Table(
     _may("stored_at", BIG),
     # How often in a row its channel did not take it for now; none: never.
     _may("tries", sa.Integer()),
+    # The epoch of its lane's owner who decided it, the last time it was; none: an earlier version did.
+    _may("epoch", BIG),
     sa.Index(None, "mail_id"),
     sa.Index(None, "message_id"),
     sa.Index(None, "provider_id"),

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 from engine.asking_again import no_longer
 from engine.events import Arrived, encode_properties
 from engine.instants import DAY, HOUR, MINUTE, SECOND
+from engine.keeper import Keeper
 from engine.live import LiveKeeper
 from engine.log import Event
 from engine.program import Program
@@ -176,6 +178,29 @@ def test_a_rule_that_was_removed_writes_no_more(store):
     waiting(store, one_rule("busy"))
     report = sent(store, one_rule("kept"), DUE + HOUR)
     assert report.reasons == {"the rule was removed": 1}
+
+
+def test_an_import_beside_a_life_leaves_what_waits_for_a_reviewer(store):
+    """History mails nobody, and takes no mail out of the hands of those who look at it."""
+    reviewed = BOOK.replace("class: relationship, mode: auto", "class: relationship, mode: review")
+    book = book_of(reviewed)
+    lived(store, book, BUSY, DUE + HOUR)
+    assert {row.state for row in store.outreach()} == {"in_review"}
+    seen = {row.outreach_id for row in store.outreach()}
+    older = [event(f"birch{number}", "feature.used", DUE + DAY + number) for number in range(2)]
+    keeper = Keeper(store, book, "import", at=DUE + 3 * DAY)
+    keeper.take([_of("birch", one) for one in (champion(NOON - DAY), *older)], at=DUE + 3 * DAY)
+    keeper.take([_of("birch", event("last", "other", DUE + 3 * DAY))], at=DUE + 3 * DAY)
+    keeper.finish(at=DUE + 3 * DAY)
+    keeper.stop()
+    states = {row.outreach_id: row.state for row in store.outreach()}
+    assert {states.pop(name) for name in seen} == {"in_review"}
+    assert set(states.values()) == {"past"}, "what the import decided about the past"
+    assert verify(store)["different"] == verify(store)["missing"] == 0
+
+
+def _of(account, one):
+    return msgspec.structs.replace(one, event=msgspec.structs.replace(one.event, account_id=account))
 
 
 EVENING = NOON + 8 * HOUR

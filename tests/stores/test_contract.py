@@ -643,9 +643,40 @@ def test_history_lets_mails_pass_at_their_own_due_time(store: Store) -> None:
 
 def test_history_passes_only_its_own_lane(store: Store) -> None:
     here, far = store.claim([0, 1], OWNER, at=T0)
-    committed(store, far, facts=[decision(account=account_in(1))])
+    committed(store, far, facts=[decision(account=account_in(1))], clock_at=T0, history=True)
     committed(store, here, facts=[decision()], clock_at=T0 + MINUTE, history=True)
     assert {row.lane: row.state for row in store.outreach()} == {0: "past", 1: "queued"}
+
+
+def test_history_lets_pass_nothing_that_was_decided_live(store: Store) -> None:
+    def imports(*facts: Any, clock_at: int) -> None:
+        claim = committed(store, claimed(store, owner="import"), facts=facts, clock_at=clock_at, history=True)
+        store.release([claim])
+
+    def states() -> dict[str, str]:
+        return {row.rule: row.state for row in store.outreach()}
+
+    imports(decision("first", due_at=T0 + 2 * MINUTE), clock_at=T0 + 1)
+    imports(clock_at=T0 + 2 * MINUTE)
+    assert states() == {"first": "past"}, "a history in two pieces is one history"
+    # What still waits when somebody begins to live there is looked at, and sent, like all that comes after it.
+    imports(decision("waits", due_at=T0 + 3 * MINUTE), clock_at=T0 + 2 * MINUTE + 1)
+    mine = claimed(store, owner="worker")
+    claim = committed(store, mine, facts=[decision("live", review=True), decision("again", due_at=T0 + DAY)])
+    again = decision("again", due_at=T0 + DAY)
+    claim = committed(store, claim, facts=[ended(again, T0 + MINUTE), withdrawn(again, T0 + MINUTE)])
+    store.release([claim])
+    revived = decision("again", at=T0 + 2 * HOUR, due_at=T0 + 3 * HOUR)
+    imports(decision("past", due_at=T0 + 2 * HOUR), revived, clock_at=T0 + 4 * HOUR)
+    imports(clock_at=T0 + 2 * DAY)
+    assert states() == {"first": "past", "waits": "queued", "live": "in_review", "again": "past", "past": "past"}
+
+
+def test_a_live_owner_that_wrote_nothing_leaves_history_as_it_is(store: Store) -> None:
+    store.release([committed(store, claimed(store), facts=[decision()], clock_at=T0, history=True)])
+    store.release([claimed(store, owner="worker")])
+    committed(store, claimed(store), clock_at=T0 + DAY, history=True)
+    assert {row.state for row in store.outreach()} == {"past"}
 
 
 # -- the sender's side -------------------------------------------------------------------------------------------------
