@@ -45,13 +45,13 @@ class Paper(NamedTuple):
     unwritable: str = ""
 
 
-def pdf_of(found: Mapping[str, Any], locale: str) -> Paper:
+def pdf_of(found: Mapping[str, Any], locale: str, *, corrected: bool = False) -> Paper:
     """Lay a report (the JSON of a preview, or of one that was issued) out as a PDF.
 
-    Its words are English; ``locale``, one of English, says how numbers, money and dates are written. Raises
-    ``TemplateError`` when the typesetter cannot do it.
+    Its words are English; ``locale``, one of English, says how numbers, money and dates are written. ``corrected``: it
+    was issued once more since, and says so. Raises ``TemplateError`` when the typesetter cannot do it.
     """
-    context = paper_context(found, locale)
+    context = paper_context(found, locale, corrected=corrected)
     (pages,) = _typeset(context, "pdf")
     return Paper(pages, unwritable(context))
 
@@ -68,8 +68,8 @@ def unwritable(context: Mapping[str, Any]) -> str:
 
 
 # -- what is printed ---------------------------------------------------------------------------------------------------
-def paper_context(found: Mapping[str, Any], locale: str) -> dict[str, Any]:
-    """Everything that is printed, as text in the locale."""
+def paper_context(found: Mapping[str, Any], locale: str, *, corrected: bool = False) -> dict[str, Any]:
+    """Everything that is printed, as text in the locale; ``told`` is what stands before all figures."""
     write = _Writing(locale)
     period = read_period(found["period"]["name"])
     label = period_label(period, locale, short=False)
@@ -77,16 +77,21 @@ def paper_context(found: Mapping[str, Any], locale: str) -> dict[str, Any]:
     headline, words = _headline(found, write)
     first, last = (write.day(found["period"][key]) for key in ("first_day", "last_day"))
     more = len(found["values"]) - MOST_VALUES
+    shows = {"Worth": any(one["worth"] for one in values), "Change": any(one["changes"] for one in values)}
+    goals = found.get("goals") or []
     return {
         "title": _cut(found["title"] or found["report"]),
         "account": _cut(found["account_id"]),
         "label": label,
         "headline": headline,
         "headline_words": words,
-        "columns": ["", "Amount", "Worth", "Change"],
+        "told": _told(found, label, corrected=corrected),
+        "columns": ["", "Amount", *(name for name, there in shows.items() if there)],
+        "shows": {name.lower(): there for name, there in shows.items()},
         "values": values,
         "notes": [*_notes(found), *([f"and {more} more"] if more > 0 else [])],
-        "goals": [write.goal(one) for one in found.get("goals") or []],
+        "goals": [write.goal(one) for one in goals],
+        "goals_first": found.get("lead_with") == "goals" and any(one["current"] is not None for one in goals),
         "facts": [part for part in (_support(found, write), _adoption(found, write)) if part["rows"]],
         "lists": [part for part in _lists(found, write) if part["lines"]],
         "words": {"charts": "Over time", "goals": "Goals"},
@@ -157,6 +162,11 @@ class _Writing:
             ],
         }
 
+    def correction(self, one: Mapping[str, Any]) -> str:
+        """What is different by now in a period that was reported before; what became unknown is 0, as in the mail."""
+        label = period_label(read_period(one["period"]), self._locale, short=False)
+        return _cut(f"{one['label']} in {label}: {self.number(one['is'] or 0)}, and not {self.number(one['was'] or 0)}")
+
     def goal(self, one: Mapping[str, Any]) -> dict[str, Any]:
         due = f"due {self.day(one['due'])}" if one["due"] else ""
         began = f"began at {self.number(one['baseline'])}" if one["baseline"] is not None else ""
@@ -184,6 +194,15 @@ def _headline(found: Mapping[str, Any], write: _Writing) -> tuple[str, list[str]
     if known is None:
         return "Not known", ["Nothing is known of this period."]
     return write.counted(known["amount"], known["unit"]), [_cut(known["label"])]
+
+
+def _told(found: Mapping[str, Any], label: str, *, corrected: bool) -> list[str]:
+    """What counts instead of this report, and what this one counts instead of."""
+    number = found.get("number") or 1
+    told = [f"This is report {number} of {label}. It corrects the figures that you got before."] if number > 1 else []
+    if corrected:
+        told.append("A corrected report was made for this period since. These are the figures as they were sent first.")
+    return told
 
 
 def _notes(found: Mapping[str, Any]) -> list[str]:
@@ -228,6 +247,8 @@ def _adoption(found: Mapping[str, Any], write: _Writing) -> dict[str, Any]:
 
 
 def _lists(found: Mapping[str, Any], write: _Writing) -> Iterator[dict[str, Any]]:
+    changes = [write.correction(one) for one in found.get("changes") or []]
+    yield {"title": "Known since we wrote last", "lines": changes}
     steps = found.get("next_steps") or []
     yield {"title": "Next steps", "lines": [_cut(line) for one in steps if (line := one["next_step"] or one["title"])]}
     money = [write.rate(one) for one in found["values"] if one["assumption"]]

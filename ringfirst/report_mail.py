@@ -29,7 +29,8 @@ def write_pdf(path: Path, found: dict[str, Any], traits: Mapping[str, object], s
 
     account = {**traits, "id": found["account_id"]}
     try:
-        made = pdf_of(found, format_locale(reader_locale({}, account, sender), OURS))
+        locale = format_locale(reader_locale({}, account, sender), OURS)
+        made = pdf_of(found, locale, corrected=bool((found.get("issued") or {}).get("corrected_by")))
     except TemplateError as err:
         raise UsageError(str(err)) from err
     write_file(path, made.pages, "--pdf")

@@ -51,7 +51,7 @@ class Reports:
         found = self._found(token)
         if found is None:
             return self._lost()
-        report = paper_context(found.figures, found.locale)
+        report = paper_context(found.figures, found.locale, corrected=found.corrected)
         page = _pages.get_template("report.html")
         html = page.render(
             r=report,
@@ -60,7 +60,6 @@ class Reports:
             style=_STYLE,
             sender=self._sender,
             pdf=f"/r/{token}/report.pdf",
-            corrected=found.corrected,
         )
         return HTMLResponse(html, 200, _HEADERS)
 
@@ -70,7 +69,9 @@ class Reports:
             return self._lost()
         name = f"report-{found.figures['period']['name']}.pdf"
         headers = {**_PRIVATE, "content-disposition": f'inline; filename="{name}"'}
-        return Response(pdf_of(found.figures, found.locale).pages, 200, headers, "application/pdf")
+        return Response(
+            pdf_of(found.figures, found.locale, corrected=found.corrected).pages, 200, headers, "application/pdf"
+        )
 
     def _found(self, token: str) -> Hosted | None:
         return hosted(self._store, self._sender, token, at=now())

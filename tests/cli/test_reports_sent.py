@@ -107,13 +107,17 @@ def test_the_trace_of_what_was_issued_counts_as_it_was_counted_then(ask, place):
 
 def test_a_correction_takes_back_what_has_not_left_and_says_who_and_why(ask, run, place):
     ask("reports", "send")
+    run("reports", "preview", "acme", "--period", "2026-03", "--pdf", "old.pdf")
+    as_issued = (place / "old.pdf").read_bytes()
     late(ask, place)
     found = ask("reports", "correct", "acme", "2026-03", "--why", "an event was stuck", "--who", "bo@ours.example")
     assert (found["outcome"], len(found["taken_back"]), found["taken_in"]) == ("issued", 2, True)
     listed = {(one["number"], one["outcome"]): one["mails"] for one in ask("reports", "list")["issued"]}
     assert listed[2, "planned"] == {"queued": 2}
     assert listed[1, "planned"] == {"in_review": 2, "withdrawn": 2}
-    assert ask("reports", "preview", "acme", "--period", "2026-03", "--number", 1)["issued"]["corrected_by"] == 2
+    first = ("reports", "preview", "acme", "--period", "2026-03", "--number", 1, "--pdf", "old.pdf")
+    assert ask(*first)["issued"]["corrected_by"] == 2
+    assert (place / "old.pdf").read_bytes() != as_issued, "the PDF says that it was corrected"
     assert "number 2 corrects what was issued before: an event was stuck" in (
         run("reports", "preview", "acme", "--period", "2026-03").stderr
     )

@@ -158,3 +158,37 @@ def test_characters_that_no_font_has_are_named():
 def test_signs_that_steer_the_direction_or_end_lines_are_left_out():
     context = paper_context(report(account_id="acme\u202e\n\x00corp\ud800", title="\u2066x"), "en")
     assert (context["account"], context["title"]) == ("acmecorp", "x")
+
+
+def test_what_it_corrects_what_corrects_it_and_what_is_known_since_are_said():
+    late = {"period": "2026-09", "label": "Hours saved", "was": 1000, "is": 1001.5}
+    found = paper_context(report(number=2, changes=[late, late | {"was": None, "is": 3}]), "en")
+    assert found["told"] == ["This is report 2 of October 2026. It corrects the figures that you got before."]
+    assert found["lists"][0] == {
+        "title": "Known since we wrote last",
+        "lines": [
+            "Hours saved in September 2026: 1,001.5, and not 1,000",
+            "Hours saved in September 2026: 3, and not 0",
+        ],
+    }
+    assert paper_context(report(number=1), "en")["told"] == []
+    old = paper_context(report(), "en", corrected=True)["told"]
+    assert old == ["A corrected report was made for this period since. These are the figures as they were sent first."]
+    assert glyphs(report(number=2)) > glyphs(report()), "it is printed"
+    assert pdf_of(report(), "en", corrected=True).pages != pdf_of(report(), "en").pages
+
+
+def test_goals_that_were_agreed_lead_where_the_report_says_so():
+    assert paper_context(report(lead_with="goals"), "en")["goals_first"]
+    unknown = REPORT["goals"][0] | {"current": None, "unknown": "nothing measures it"}
+    assert not paper_context(report(lead_with="goals", goals=[unknown]), "en")["goals_first"]
+    assert not paper_context(report(), "en")["goals_first"]
+    assert pictures_of(report(lead_with="goals"), "en") != pictures_of(report(), "en")
+    assert glyphs(report(lead_with="goals")) == glyphs(report()), "in another place, and once"
+
+
+def test_a_column_in_which_nothing_stands_is_left_out():
+    plain = VALUE | {"compared": [VALUE["compared"][1]], "worth": None}
+    assert paper_context(report(values=[plain]), "en")["columns"] == ["", "Amount"]
+    assert paper_context(report(values=[plain, VALUE]), "en")["columns"] == ["", "Amount", "Worth", "Change"]
+    assert len(pictures_of(report(values=[plain]), "en")) == 1

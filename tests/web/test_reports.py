@@ -159,9 +159,19 @@ def test_whoever_is_forgotten_has_no_link_any_more(store: Store, outside: Outsid
 def test_an_old_report_says_that_it_was_corrected(store: Store, outside: Outside):
     path = path_of(store)
     assert "corrected" not in outside.ask("GET", path).text
+    as_sent = pdf(outside, path)
     again = event("outreach.reported:monthly:2026-03:2", "note", "2026-04-02T06:00:00Z")
     take(store, [again], until="2026-04-02T07:00:00Z")
     assert "A corrected report was made for this period since." in outside.ask("GET", path).text
+    assert pdf(outside, path) != as_sent, "the PDF says so too"
+
+
+def pdf(outside: Outside, path: str) -> bytes:
+    connection = http.client.HTTPConnection("127.0.0.1", outside.port)
+    connection.request("GET", f"{path}/report.pdf")
+    pages = connection.getresponse().read()
+    connection.close()
+    return pages
 
 
 def test_the_figures_stay_as_they_were_sent(store: Store, outside: Outside):
