@@ -188,7 +188,8 @@ def test_goals_that_were_agreed_lead_where_the_report_says_so():
 
 
 def test_a_column_in_which_nothing_stands_is_left_out():
-    plain = VALUE | {"compared": [VALUE["compared"][1]], "worth": None}
+    earlier: Any = VALUE["compared"]
+    plain = VALUE | {"compared": [earlier[1]], "worth": None}
     assert paper_context(report(values=[plain]), "en")["columns"] == ["", "Amount"]
     assert paper_context(report(values=[plain, VALUE]), "en")["columns"] == ["", "Amount", "Worth", "Change"]
     assert len(pictures_of(report(values=[plain]), "en")) == 1
