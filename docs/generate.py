@@ -68,6 +68,7 @@ DEFAULTS = {
         "unless": "never",
         "schedule": "never sent",
         "to": "never sent",
+        "close_after": "`24h`",
         "template": "`monthly-value`",
         "class": "`relationship`",
         "mode": "`review`",

@@ -48,7 +48,11 @@ def made(
     for report in reports:
         if report.sending is None:
             continue
-        periods = [period] if period is not None else periods_at(report.sending.schedule, clock, since)
+        periods = (
+            [period]
+            if period is not None
+            else periods_at(report.sending.schedule, clock, since, close_after=report.close_after)
+        )
         for one in sorted(periods, key=lambda one: one.first):
             past = period is not None or since is not None
             yield from walk(issuer, report, one, accounts, clock=clock, past=past)

@@ -38,13 +38,13 @@ class Agenda:
             return 0
         put = 0
         for report, sending in self._issuer.reports:
-            for period in periods_at(sending.schedule, clock):
+            for period in periods_at(sending.schedule, clock, close_after=report.close_after):
                 put += self._sweep(report, period, clock, wall, over)
         return put
 
     def _sweep(self, report: Report, period: Period, clock: Instant, wall: Instant, over: Callable[[], bool]) -> int:
         key = (report.id, period.name)
-        self._list(key, period, clock)
+        self._list(key, closed_everywhere(period, report.close_after), clock)
         todo, put, some = self._todo[key], 0, list[Issued]()
         ready = [account_id for account_id, closes in todo.items() if closes < clock]
         left: set[str] = set()
@@ -66,10 +66,10 @@ class Agenda:
                 del todo[account_id]
         return put
 
-    def _list(self, key: tuple[str, str], period: Period, clock: Instant) -> None:
-        """Put the accounts on the list, and while the period is open for somebody those that came in since."""
+    def _list(self, key: tuple[str, str], closed: Instant, clock: Instant) -> None:
+        """Put the accounts on the list, and until all of them are ``closed`` those that came in since."""
         listed, seen = self._listed.get(key, (None, set()))
-        if listed is not None and (clock < listed + AGAIN or listed > closed_everywhere(period)):
+        if listed is not None and (clock < listed + AGAIN or listed > closed):
             return
         new = [account_id for account_id in self._issuer.store.accounts() if account_id not in seen]
         self._todo.setdefault(key, {}).update(dict.fromkeys(new, 0))

@@ -99,7 +99,10 @@ def overdue(book: Rulebook, clocks: Mapping[int, Instant], at: Instant) -> list[
         if sending is None or not clocks:
             continue
         period = period_before(report.unit, where.day(at))
-        leaves, closes = due(sending.schedule, period, where, book.policy.hours), closing(period, where)
+        leaves, closes = (
+            due(sending.schedule, period, where, book.policy.hours),
+            closing(period, where, report.close_after),
+        )
         behind = tuple(lane for lane, clock in sorted(clocks.items()) if clock <= closes)
         if max(leaves, closes) <= at and behind:
             found.append(Waiting(report.id, period.name, leaves, closes, behind))
@@ -133,7 +136,7 @@ class Issuer:
         if sending is None:
             raise UsageError(f"report {report.id}: it is not sent; give it schedule and to")
         told = (account_id, report.id, period.name)
-        where, closes = self.closes(period, account_id, clock)
+        where, closes = self.closes(report, period, account_id, clock)
         leaves = due(sending.schedule, period, where, self.book.policy.hours)
         if closes >= clock:
             return Issued(*told, "waits", f"{period.title} is closed at {iso(closes)}", closes, leaves)
@@ -177,18 +180,18 @@ class Issuer:
         told = (_who(row.body) for row in rows if row.kind == "event" and event.encode() in row.body)
         return any((one.account_id, one.id) == (account_id, event) for one in told)
 
-    def closes(self, period: Period, account_id: str, clock: Instant) -> tuple[Zone, Instant]:
+    def closes(self, report: Report, period: Period, account_id: str, clock: Instant) -> tuple[Zone, Instant]:
         """The zone of an account at the end of a period, as far as it is known, and when the period is closed in it.
 
         The zone is read as of the closing where the policy says, so that most accounts are read once.
         """
         usual = zone(self.book.policy.timezone)
-        first = closing(period, usual)
+        first = closing(period, usual, report.close_after)
         try:
             where = self.accounts(min(first, clock)).zone_of(account_id, period)
         except UsageError:  # nobody knew it by then
             return usual, first
-        return where, closing(period, where)
+        return where, closing(period, where, report.close_after)
 
     def put(self, made: Sequence[Issued], *, at: Instant) -> int:
         """Put what was issued into the lanes' inboxes; ``at`` is the wall clock. Gives how many there were."""
@@ -237,7 +240,7 @@ def walk(
         some = accounts[start : start + AT_ONCE]
         known = issuer.known(report, period, some)
         todo.update(dict.fromkeys(account_id for account_id in some if account_id not in known))
-    usual = min(closing(period, zone(issuer.book.policy.timezone)), clock)
+    usual = min(closing(period, zone(issuer.book.policy.timezone), report.close_after), clock)
     each = issuer.accounts(usual).each() if len(todo) > FEW else iter(list(todo))
     # At the end those whom nobody knew by then.
     for account_id in chain(each, (one for one in list(todo) if one in todo)):

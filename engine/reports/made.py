@@ -40,7 +40,7 @@ def preview(accounts: Accounts, account_id: str, report: Report, period: Period)
         "account_id": account_id,
         "report": report.id,
         "title": report.title or None,
-        "period": period_json(past),
+        "period": period_json(past, report.close_after),
         "as_of": iso(past.asked),
         "values": [value_json(past, one) for one in shown],
         "total": money_json(total),

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from engine.domains import within
 from engine.errors import UsageError
-from engine.instants import HOUR, Instant
+from engine.instants import Instant
 from engine.lanes import lane_of
 from engine.log import Recorded
 from engine.measures.measure import LONG_AGO, Happening, Moment, matches
@@ -19,7 +19,7 @@ from engine.reports.periods import Period
 from engine.rulebook.agreed import GOAL
 from engine.rulebook.book import Rulebook
 from engine.rulebook.expressions import parse
-from engine.rulebook.spec import Line, Policy, Report, Rule, Test
+from engine.rulebook.spec import CLOSE_AFTER, Line, Policy, Report, Rule, Test
 from engine.state import AccountState, Shape
 from engine.store import Store
 from engine.values import Value
@@ -30,17 +30,15 @@ ACCOUNTS, EVENTS = 100, 10_000
 """What is read together when all accounts are."""
 _TIME = attrgetter("time")
 _BY_TURN = itemgetter(0, 1)
-CLOSE_AFTER = 24 * HOUR
-"""A period is closed once every lane's clock is this far past its end; until then its figures may still move."""
 
 
 class Past(NamedTuple):
     """What is known of an account for one period.
 
     ``end`` is its last millisecond. ``view`` is as of then (or of when the question was asked, if that is earlier),
-    ``now`` as of when it was asked. ``since`` is from when on all that happened would be in our log: periods that begin
-    earlier are parts. ``left_out`` counts events of our own people and of test users,
-    who are ``ours``.
+    ``now`` as of when it was asked, ``clock`` how far all lanes were then. ``since`` is from when on all that happened
+    would be in our log: periods that begin earlier are parts. ``left_out`` counts events of our own people and of test
+    users, who are ``ours``.
     """
 
     account_id: str
@@ -52,7 +50,7 @@ class Past(NamedTuple):
     ledger: Ledger
     since: Instant
     left_out: int
-    closed: bool
+    clock: Instant
     ours: frozenset[str] = frozenset()
 
     @property
@@ -64,6 +62,10 @@ class Past(NamedTuple):
     def over(self) -> bool:
         """Has the period ended?"""
         return self.end < self.asked
+
+    def closed(self, close_after: int = CLOSE_AFTER) -> bool:
+        """Is every lane's clock past the period's end by so much, so that its figures move no more?"""
+        return self.end + close_after < self.clock
 
     def full(self, period: Period) -> bool:
         """Was the account known from the first instant of that period on?"""
@@ -210,7 +212,7 @@ class Accounts:
             Ledger(kept, view.moment.zone, _traits(view)),
             view.watched,
             len(rows) - len(kept),
-            end + CLOSE_AFTER < self._clock,
+            self._clock,
             ours,
         )
 

@@ -4,10 +4,9 @@ from collections.abc import Iterator
 
 from engine.hours import is_open_day
 from engine.instants import DAY, HOUR, Instant
-from engine.reports.past import CLOSE_AFTER
 from engine.reports.periods import Period, period_before
 from engine.rulebook.reporting import LATE_BY
-from engine.rulebook.spec import Hours, Schedule
+from engine.rulebook.spec import CLOSE_AFTER, Hours, Schedule
 from engine.zones import Zone, zone
 
 EARLIEST, LATEST = 14 * HOUR, 12 * HOUR
@@ -16,14 +15,14 @@ _LOOKED_AT = 40
 """Days in which some one is open: longer no calendar of public holidays keeps anybody."""
 
 
-def closing(period: Period, where: Zone) -> Instant:
+def closing(period: Period, where: Zone, close_after: int = CLOSE_AFTER) -> Instant:
     """When a period is closed for accounts of a zone: what is recorded by then makes its figures, for ever."""
-    return where.start(period.last + 1) + CLOSE_AFTER
+    return where.start(period.last + 1) + close_after
 
 
-def closed_everywhere(period: Period) -> Instant:
+def closed_everywhere(period: Period, close_after: int = CLOSE_AFTER) -> Instant:
     """When a period is closed for accounts of whatever zone."""
-    return zone("UTC").start(period.last + 1) + LATEST + CLOSE_AFTER
+    return zone("UTC").start(period.last + 1) + LATEST + close_after
 
 
 def due(schedule: Schedule, period: Period, where: Zone, hours: Hours) -> Instant:
@@ -42,7 +41,9 @@ def due(schedule: Schedule, period: Period, where: Zone, hours: Hours) -> Instan
     return where.wall(found, schedule.minute)
 
 
-def periods_at(schedule: Schedule, at: Instant, since: Instant | None = None) -> Iterator[Period]:
+def periods_at(
+    schedule: Schedule, at: Instant, since: Instant | None = None, *, close_after: int = CLOSE_AFTER
+) -> Iterator[Period]:
     """Periods that may be closed somewhere at ``at`` and whose report may still leave, the newest first.
 
     With ``since``: all that end after it, however old they are.
@@ -54,6 +55,6 @@ def periods_at(schedule: Schedule, at: Instant, since: Instant | None = None) ->
         last = ends + (schedule.on_day + _LOOKED_AT) * DAY + LATE_BY if since is None else ends + LATEST
         if last < (at if since is None else since):
             return
-        if ends - EARLIEST + CLOSE_AFTER < at:
+        if ends - EARLIEST + close_after < at:
             yield period
         period = period.before()

@@ -9,10 +9,11 @@ from engine.numbers import plain
 from engine.reports.figures import Figure
 from engine.reports.money import Money
 from engine.reports.past import Past
+from engine.rulebook.spec import CLOSE_AFTER
 from engine.zones import date_of
 
 
-def period_json(past: Past) -> dict[str, Any]:
+def period_json(past: Past, close_after: int = CLOSE_AFTER) -> dict[str, Any]:
     """Which days they are, and how far one can rely on them."""
     period = past.period
     return {
@@ -23,7 +24,7 @@ def period_json(past: Past) -> dict[str, Any]:
         "starts": iso(past.zone.start(period.first)),
         "ends": iso(past.end + 1),
         "over": past.over,
-        "closed": past.closed,
+        "closed": past.closed(close_after),
         "full": past.full(period),
         "known_since": iso(past.since),
     }

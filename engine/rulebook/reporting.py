@@ -7,7 +7,7 @@ with a schedule becomes two rules about that event: one that sends it, and one t
 from collections.abc import Mapping
 from dataclasses import replace
 
-from engine.instants import DAY
+from engine.instants import DAY, HOUR, MINUTE
 from engine.rulebook.expressions import Term
 from engine.rulebook.findings import Findings, Place
 from engine.rulebook.nodes import Node
@@ -82,12 +82,7 @@ def check_sending(report: Report, rules: frozenset[str], findings: Findings) -> 
             findings.error(
                 report.at, f"{what}: a rule is called '{one}' too; rename one, for decisions go by that name"
             )
-    if sending.schedule.on_day == 1:
-        message = (
-            "schedule: on_day 1 lies before the period is closed (24 hours after its end), so it leaves a day later; "
-            "write 2"
-        )
-        findings.warning(report.at, f"{what}: {message}")
+    _too_early(report, sending.schedule, findings)
     for reader in sending.to:
         for text in reader.alternatives:
             if staff_reader(text):
@@ -95,6 +90,18 @@ def check_sending(report: Report, rules: frozenset[str], findings: Findings) -> 
             elif text == "person" or "." in text:
                 message = f"to: '{text[:60]}' is known only in a rule for each thing or event; name a role"
                 findings.error(sending.at, f"{what}: {message}")
+
+
+def _too_early(report: Report, schedule: Schedule, findings: Findings) -> None:
+    """Warn of a schedule that comes before what it sends; a day that is an hour short is no reason to."""
+    due, hours = (schedule.on_day - 1) * DAY + schedule.minute * MINUTE, report.close_after // HOUR
+    if due < report.close_after:
+        first = -(-(report.close_after - schedule.minute * MINUTE) // DAY) + 1
+        message = (
+            f"schedule: on_day {schedule.on_day} lies before the period is closed ({hours} hours after its end), so it "
+            f"leaves later; write {first}"
+        )
+        findings.warning(report.at, f"report {report.id}: {message}")
 
 
 def rules_of(report: Report, segments: Mapping[str, Segment]) -> tuple[Rule, ...]:

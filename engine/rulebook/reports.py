@@ -6,18 +6,21 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import NamedTuple
 
+from engine.instants import DAY, HOUR
 from engine.rulebook.findings import Findings, listed, suggestion
 from engine.rulebook.names import Conditions, Info, Names
 from engine.rulebook.nodes import Node
 from engine.rulebook.reading import Reading
 from engine.rulebook.report_blocks import read_adoption, read_next_steps, read_support
 from engine.rulebook.reporting import check_sending, read_sending
-from engine.rulebook.spec import Measure, NamedValue, Report, Segment, Worth
+from engine.rulebook.spec import CLOSE_AFTER, Measure, NamedValue, Report, Segment, Worth
 from engine.rulebook.words import COMPARISONS, LEADS, PERIODS, REPORT, VALUE, WORTH
 
 ADDED = frozenset({"count", "sum", "unique", "days_active"})
 """Verbs whose value can be priced: twice as much of it is worth twice as much."""
 OF_A_PERIOD = ADDED | {"average", "median", "minimum", "maximum"}
+LONGEST_CLOSING = 6 * DAY
+"""A report that is ready a week after it was due never leaves."""
 TOTAL, TO_PRICE = "value_total", "value_to_price"
 _CURRENCY = re.compile(r"[A-Z]{3}", re.ASCII)
 
@@ -102,7 +105,17 @@ def read_report(reading: Reading, node: Node) -> Report | None:
         read_adoption(reading, what, keys["adoption"]) if "adoption" in keys else None,
         read_next_steps(reading, what, keys["next_steps"]) if "next_steps" in keys else None,
         read_sending(reading, what, keys, node.at),
+        _close_after(reading, what, keys["close_after"]) if "close_after" in keys else CLOSE_AFTER,
     )
+
+
+def _close_after(reading: Reading, what: str, node: Node) -> int:
+    """A span from an hour, since events are on their way, to less than what makes a report too late to leave."""
+    span = reading.span(node, f"{what}: close_after")
+    if span and not HOUR <= span <= LONGEST_CLOSING:
+        reading.error(node, f"{what}: close_after: should be from 1h to 6d; found {node.text}")
+        return CLOSE_AFTER
+    return span or CLOSE_AFTER
 
 
 def _compare(reading: Reading, what: str, node: Node) -> tuple[str, ...]:

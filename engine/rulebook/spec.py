@@ -14,6 +14,8 @@ OURS = "outreach."
 OPENED = f"{OURS}opened"
 OPENS = "mail programs and scanners open mails by themselves, so no rule rests on opens"
 GOAL_WITHIN = 14 * DAY
+CLOSE_AFTER = 24 * HOUR
+"""How far every lane's clock is past a period's end when the period is closed, if its report says nothing else."""
 NO_TERM = Term("constant", value=True)
 
 
@@ -529,7 +531,8 @@ class Sending:
 class Report:
     """A recurring report as written. ``unit`` is its period: ``week``, ``month`` or ``quarter``.
 
-    Without ``sending`` it is computed and looked at, and never leaves.
+    Without ``sending`` it is computed and looked at, and never leaves. Its period is closed when every lane's clock is
+    past its end by ``close_after`` milliseconds; until then its figures may still move.
     """
 
     id: str
@@ -547,6 +550,7 @@ class Report:
     adoption: Adoption | None = None
     next_steps: NextSteps | None = None
     sending: Sending | None = None
+    close_after: int = CLOSE_AFTER
 
 
 def fingerprint(text: str) -> str:

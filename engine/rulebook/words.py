@@ -197,6 +197,9 @@ REPORT: Shape = {
     "support": Key("support", "Tickets opened and solved, and how long answers took, against the period before."),
     "schedule": Key("schedule", "When it goes out; goes with to. Without both it is only looked at."),
     "to": Key("readers", "A role, each ROLE, A or B, a list: one mail to each."),
+    "close_after": Key(
+        "span", "A period is closed when every lane's clock is so far past its end, from 1h to 6d; default 24h."
+    ),
     "template": Key("text", "A folder under templates/; default: monthly-value."),
     "class": Key("word relationship|marketing", "What kind of mail it is; default: relationship."),
     "mode": Key("word auto|review", "review (default): somebody approves each mail."),

@@ -84,6 +84,7 @@ _OTHERS = {
     ("rule", "max_age"): "2d",
     ("rule", "each_alone"): True,
     ("rule", "every"): "2h",
+    ("report", "close_after"): "48h",
     ("report", "template"): "another",
     ("report", "class"): "marketing",
     ("report", "mode"): "auto",

@@ -183,6 +183,26 @@ def test_values_and_reports_are_read():
             id="before the closing",
         ),
         pytest.param(
+            report(f"values: [saved], to: champion, close_after: 3d, {MONTHLY}"),
+            "on_day 2 lies before the period is closed (72 hours after its end), so it leaves later; write 4",
+            id="before a late closing",
+        ),
+        pytest.param(
+            report("values: [saved], close_after: 30m"),
+            "close_after: should be from 1h to 6d; found 30m",
+            id="closed before events come",
+        ),
+        pytest.param(
+            report("values: [saved], close_after: 7d"),
+            "should be from 1h to 6d; found 7d",
+            id="closed too late to leave",
+        ),
+        pytest.param(
+            report("values: [saved], close_after: tomorrow"),
+            "close_after: should be a span such as 15m, 36h, 3d or 2w; found tomorrow",
+            id="closed at no time",
+        ),
+        pytest.param(
             report(f"values: [saved], to: us@ours.example, {MONTHLY}"),
             "to: a report goes to a customer's people; found 'us@ours.example'",
             id="to us",

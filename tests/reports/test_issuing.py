@@ -25,6 +25,7 @@ from engine.rulebook.spec import Hours, Schedule
 from engine.store import Store
 from engine.stores import open_store
 from engine.zones import date_of, zone
+from ringfirst.reporting import Rounds
 from tests.reports.given import BOOK, CLOSED, MARCH, WALL, book_of, customer, event, instant, issue, mails, run, take
 
 APRIL = "2026-04-02T06:30:00Z"
@@ -66,6 +67,22 @@ def test_it_waits_until_every_lane_has_passed_the_closing(store: Store):
     assert store.decisions() == []
     (one,) = issue(store)
     assert one.outcome == "issued"
+
+
+@pytest.mark.parametrize(("after", "closed"), [("2h", "2026-04-01T00:00:00Z"), ("3d", "2026-04-03T22:00:00Z")])
+def test_a_report_says_how_long_it_waits_for_events_that_are_slow(store: Store, after, closed):
+    book = book_of(BOOK.replace("schedule:", f"close_after: {after}\n    schedule:"))
+    took = [*customer(), run("r1", "2026-03-10T09:00:00Z", 120)]
+    take(store, [*took, run("r2", "2026-03-31T20:00:00Z", 60)], until=closed, book=book)
+    rounds = Rounds(store, lambda: book)
+    assert (rounds.issue(), [one.outcome for one in issue(store, book, put=False)]) == (0, ["waits"])
+    take(store, [run("r3", iso(instant(closed) + 1), 600)], until=iso(instant(closed) + 2), book=book)
+    assert rounds.issue() == 1
+    take(store, [], until="2026-04-06T12:00:00Z", book=book)
+    (mail, *_) = [row for row in store.outreach() if row.rule == "monthly"]
+    assert mail.frozen["report"]["values"][0]["amount"] == 3, "what came after the closing is not in it"
+    assert mail.frozen["report"]["period"]["closed"] is True
+    assert (iso(mail.due_at) > closed, mail.state) == (True, "queued")
 
 
 def test_what_comes_after_the_closing_changes_nothing_of_what_is_issued(store: Store):
