@@ -140,7 +140,8 @@ def _read(table: str, keys: dict[str, Any]) -> Any:
     files["templates/another/template.yml"] = "for: customer\nclass: relationship\n"
     book, findings = load_rulebook(files, duties=False)
     assert book is not None, [str(one) for one in findings]
-    return book.rules, book.measures, book.scores, book.policy, book.policy.topics, _cases(book)
+    kept_open = [one.close_after for one in book.reports]
+    return book.rules, book.measures, book.scores, book.policy, book.policy.topics, kept_open, _cases(book)
 
 
 def _cases(book: Rulebook) -> list[tuple[Any, ...]]:
