@@ -108,6 +108,7 @@ def make_app(
     async def lanes(stream: Any) -> None:
         async for batches in stream:
             await app.work.write(batches)
+            app.work.through(batches)
 
     app.lanes = app.agent(topic, name="lanes")(lanes)
     app.work.beat, app.work.last = beat, last

@@ -131,13 +131,16 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
             for partition in partitions:
                 consumer.pause(TopicPartition(*partition))
 
-    async def fetch(self, wanted: Mapping[Partition, int], seconds: float, limit: int) -> dict[Partition, Fetched]:
+    async def fetch(
+        self, wanted: Mapping[Partition, int], seconds: float, limit: int, least: int = 1
+    ) -> dict[Partition, Fetched]:
         """What can be had of these partitions, each from the offset its lane stands at; one fetch at a time.
 
-        Empty when the group is being shared out anew. Raises what aiokafka raises when records cannot be had.
+        The brokers answer the next request when they have ``least`` bytes, or after a tenth of a second. Empty when the group is being shared out anew. Raises what aiokafka raises when records cannot be had.
         """
         async with self._one_fetch:
             consumer = self._ensure_consumer()
+            consumer._fetcher._fetch_min_bytes = least  # noqa: SLF001 - read with each request
             partitions = [TopicPartition(*partition) for partition in wanted]
             try:
                 for partition, offset in zip(partitions, wanted.values(), strict=True):

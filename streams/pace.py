@@ -1,23 +1,23 @@
-"""How long a live worker waits between two fetches: none when idle or behind, a little in between."""
+"""How much a live worker lets come together before it is fetched: nothing when idle, a transaction's worth otherwise."""
 
 FEW = 20.0
 """Events a second below which every record may have a transaction of its own: it is cheap, and soonest."""
-TOGETHER = 60.0
-"""So many events should share a transaction: more than that hardly makes one cheaper."""
-LONGEST = 0.05
+TOGETHER_BYTES = 48 * 1024
+"""So much should share a transaction, some 200 events: more than that hardly makes one cheaper. The broker waits for it,
+as long as a fetch may take at most, and answers with the newest: what we fetch and then let lie is as old as our pause."""
 _MEMORY = 1.0
 
 
 class Pace:
-    """Keeps the rate of the last second or so, and says how long to wait before the next fetch.
+    """Keeps the rate of the last second or so, and says for how many bytes the broker should wait with its answer.
 
     >>> pace = Pace()
+    >>> pace.least
+    1
     >>> for step in range(400):  # 2,000 events a second
     ...     pace.count(20, step / 100)
-    >>> round(pace.wait(full=False), 2)
-    0.03
-    >>> pace.wait(full=True)
-    0.0
+    >>> pace.least
+    49152
     """
 
     def __init__(self) -> None:
@@ -32,8 +32,7 @@ class Pace:
             self._rate += weight * (records / passed - self._rate)
         self._at = now
 
-    def wait(self, *, full: bool) -> float:
-        """Seconds to wait; ``full``: the last fetch brought as much as it could, so there is more to read at once."""
-        if full or self._rate < FEW:
-            return 0.0
-        return min(LONGEST, TOGETHER / self._rate)
+    @property
+    def least(self) -> int:
+        """Bytes to wait for."""
+        return 1 if self._rate < FEW else TOGETHER_BYTES

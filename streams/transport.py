@@ -24,6 +24,8 @@ from streams.stopping import FAUST
 from streams.writing import Work, listed
 
 POLL_SECONDS = 0.2
+BUSY_SECONDS = 0.02
+"""How often we look whether the writer is through, while records come together."""
 POLL_RECORDS = 2_000
 ASK_EVERY = 1.0
 """Seconds between two questions where the partitions end: the clock of a quiet lane moves by the answers."""
@@ -62,7 +64,8 @@ class Consumer(driver.Consumer):
     _deaf = False
     """Did the broker not answer when it was last asked where the partitions end?"""
     _carried = 0
-    _full = False
+    _put_by = False
+    """Was something left for the writer's next transaction?"""
 
     def __init__(self, transport: "Transport", **more: Any) -> None:
         self.work = transport.work
@@ -90,6 +93,7 @@ class Consumer(driver.Consumer):
         for batches in await self._turned() if self._flows() else ():
             current = [batch for batch in batches if self.work.held.current(batch)]
             if self._flows() and current:
+                self.work.given(current)
                 message = self._carrying(current)
                 yield message.tp, message
 
@@ -103,6 +107,7 @@ class Consumer(driver.Consumer):
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Hold nothing any more: what is still on its way to the agent is dropped."""
         self.work.held.revoked()
+        self.work.given(None)
         await super().on_partitions_revoked(revoked)
 
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
@@ -133,25 +138,27 @@ class Consumer(driver.Consumer):
         work, held = self.work, self.work.held
         work.polled_at = now = time.monotonic()
         self._start_what_is_due(now)
-        if not held.history and (wait := work.pace.wait(full=self._full)):
-            await asyncio.sleep(wait)
         wanted, generation = held.wanted(), held.generation
-        if not wanted:
-            await asyncio.sleep(POLL_SECONDS / 2)
-            return list(held.rounds(time.monotonic()))
-        fetched = await self._fetch(wanted, generation)
-        if held.generation != generation or not self.flow_active:
-            return []
-        now = time.monotonic()
-        count = held.add(fetched)
-        self._full = count >= POLL_RECORDS // 2
-        work.pace.count(count, now)
-        return list(held.rounds(now))
+        if wanted:
+            fetched = await self._fetch(wanted, generation)
+            if held.generation != generation or not self.flow_active:
+                return []
+            now = time.monotonic()
+            work.pace.count(held.add(fetched), now)
+        else:
+            await asyncio.sleep(BUSY_SECONDS if work.busy else POLL_SECONDS / 2)
+            now = time.monotonic()
+        # What comes while the writer is at work goes together into its next transaction. In transactions of their own,
+        # each as small as a fetch, a worker whose database is slow never catches up.
+        self._put_by = work.busy
+        return [] if self._put_by else list(held.rounds(now))
 
     async def _fetch(self, wanted: Mapping[Partition, int], generation: int) -> Mapping[Partition, Fetched]:
-        held = self.work.held
+        work, held = self.work, self.work.held
+        seconds = BUSY_SECONDS if work.busy or self._put_by else POLL_SECONDS
+        least = 1 if held.history else work.pace.least
         try:
-            return await self._thread.ask(self._thread.fetch(wanted, POLL_SECONDS, POLL_RECORDS))
+            return await self._thread.ask(self._thread.fetch(wanted, seconds, POLL_RECORDS, least))
         except OffsetOutOfRangeError as err:
             lanes = {partition.partition for partition in err.args[0]} if held.generation == generation else set()
             for lane in lanes:

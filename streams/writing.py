@@ -15,6 +15,7 @@ from streams.held import HeldLanes
 from streams.pace import Pace
 from streams.tally import Tally
 
+LOST_SECONDS = 1.0
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
@@ -48,6 +49,8 @@ class Work:
         self.claiming = False
         self.polled_at = time.monotonic()
         self.batches = self.records = self.dropped = 0
+        self._given: Sequence[LaneBatch] | None = None
+        self._given_at = 0.0
         self._behind = set[int]()
         """Lanes that have not come to where the log ended when they were claimed."""
         self.store = Absence("the store")
@@ -68,6 +71,22 @@ class Work:
             self.claiming = False
         self.store.back()
         return claims
+
+    def given(self, batches: Sequence[LaneBatch] | None) -> None:
+        """These are on their way to the writer; None: nothing is any more, whatever was."""
+        self._given, self._given_at = batches, time.monotonic()
+
+    def through(self, batches: Sequence[LaneBatch]) -> None:
+        """The writer is through with these."""
+        if self._given is batches:
+            self._given = None
+
+    @property
+    def busy(self) -> bool:
+        """Is there something that the writer has not written? What got lost on its way to it counts for a second."""
+        if self.writing_since is not None:
+            return True
+        return self._given is not None and time.monotonic() - self._given_at < LOST_SECONDS
 
     async def write(self, batches: Sequence[LaneBatch]) -> None:
         """Write batches of different lanes in one transaction, but for those left over from an older claim."""

@@ -26,6 +26,7 @@ class Log:
         self.error = None
         self.running = 0
         assignment = SimpleNamespace(state_value=self.assigned.get)
+        self._fetcher = SimpleNamespace(_fetch_min_bytes=1)
         self._subscription = SimpleNamespace(
             subscription=SimpleNamespace(assignment=assignment), reassignment_in_progress=False
         )
@@ -71,6 +72,13 @@ def test_a_consumer_that_stands_elsewhere_is_sought_back_first(thread, elsewhere
     thread._consumer.state._position = thread._consumer.state.position = elsewhere
     assert [record.offset for record in fetch(thread, 5)[USAGE].records] == [5, 6, 7]
     assert thread._consumer.sought == [5]
+
+
+def test_the_next_request_waits_for_as_many_bytes_as_the_fetch_says(thread):
+    asyncio.run(thread.fetch({USAGE: 0}, 0.1, 3, 5_000))
+    assert thread._consumer._fetcher._fetch_min_bytes == 5_000
+    fetch(thread, 3)
+    assert thread._consumer._fetcher._fetch_min_bytes == 1
 
 
 def test_two_fetches_never_run_at_once_and_the_second_reads_nothing_twice(thread):

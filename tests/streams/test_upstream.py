@@ -53,6 +53,7 @@ SOURCES = {
     "aiokafka.consumer.consumer:AIOKafkaConsumer.seek": "a9430f1f3b9a",
     "aiokafka.consumer.consumer:AIOKafkaConsumer.end_offsets": "f4b190785818",
     "aiokafka.consumer.fetcher:Fetcher.fetched_records": "be4348896b9b",
+    "aiokafka.consumer.fetcher:Fetcher._get_actions_per_node": "1dab2cf937d1",
     "aiokafka.consumer.fetcher:Fetcher.seek_to": "f0ba6aba6c22",
     "aiokafka.consumer.subscription_state:TopicPartitionState": "2b83334afadf",
     "aiokafka.consumer.group_coordinator:GroupCoordinator.check_errors": "ba6ca51ad348",
