@@ -1,9 +1,10 @@
 """A worker: the topics of Kafka in, decisions out; several share the lanes of one store."""
 
+import gc
 import logging
 import tempfile
-from collections.abc import Mapping
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 
 from engine.errors import StreamError
@@ -86,12 +87,24 @@ def work(
                 pages = pages_of(app, tally, herald, portrait, clocks=writer.clocks, place=place, listener=listener)
                 stack.callback(pages.stop)
                 pages.start()
+            stack.enter_context(_settled())
             publisher.start()
             herald.start()
             try:
                 return run(app, loglevel=None)
             finally:
                 publisher.stop(LAST_SECONDS)
+
+
+@contextmanager
+def _settled() -> Iterator[None]:
+    """Leave what is loaded by now out of Python's search for cycles, which holds all records up while it looks."""
+    gc.collect()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 def _must_fit(broker: Admin, kafka: KafkaSettings, lanes: int) -> None:

@@ -136,7 +136,8 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
     ) -> dict[Partition, Fetched]:
         """What can be had of these partitions, each from the offset its lane stands at; one fetch at a time.
 
-        The brokers answer the next request when they have ``least`` bytes, or after a tenth of a second. Empty when the group is being shared out anew. Raises what aiokafka raises when records cannot be had.
+        The brokers answer the next request when they have ``least`` bytes, or after a tenth of a second. Empty when
+        the group is being shared out anew. Raises what aiokafka raises when records cannot be had.
         """
         async with self._one_fetch:
             consumer = self._ensure_consumer()

@@ -1,10 +1,11 @@
-"""How much a live worker lets come together before it is fetched: nothing when idle, a transaction's worth otherwise."""
+"""How much a live worker lets come together before it is fetched: nothing when idle, else a transaction's worth."""
 
 FEW = 20.0
 """Events a second below which every record may have a transaction of its own: it is cheap, and soonest."""
 TOGETHER_BYTES = 48 * 1024
-"""So much should share a transaction, some 200 events: more than that hardly makes one cheaper. The broker waits for it,
-as long as a fetch may take at most, and answers with the newest: what we fetch and then let lie is as old as our pause."""
+"""So much should share a transaction, some 200 events: more than that hardly makes one cheaper. The broker waits for
+it, as long as a fetch may take at most, and answers with the newest: what is fetched and then lies is as old as the
+pause it lay for."""
 _MEMORY = 1.0
 
 

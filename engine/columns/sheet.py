@@ -119,6 +119,7 @@ class Printed:
         self.doubts: list[tuple[int, str]] = []
         """Rule, and a condition over arrays that is true wherever it may be unknown."""
         self.codes: dict[str, Any] = {}
+        self._asks: dict[tuple[tuple[int, ...], frozenset[tuple[str, int]], str], Asks] = {}
         for at, term in layout.terms.items():
             kind = layout.program.rules[at].rule.thing
             narrow, wide = Coder(layout, kind, wide=False), Coder(layout, kind, wide=True)
@@ -135,6 +136,14 @@ class Printed:
         found = self.codes.get(text)
         if found is None:
             found = self.codes[text] = compile(text, "<columns>", "exec")
+        return found
+
+    def asks(self, rules: Iterable[int], changed: Iterable[tuple[str, int]], kind: str = "") -> Asks:
+        """What to ask of rules when what is read there changes: thought through once, for the sheets of all lanes."""
+        key = tuple(rules), frozenset(changed), kind
+        found = self._asks.get(key)
+        if found is None:
+            found = self._asks[key] = Asks.of(self.layout, self.yes, *key)
         return found
 
 
@@ -503,7 +512,7 @@ class Sheet:
             k: [one for one in rows if not one.since and one.name not in later] for k, rows in touched.trends.items()
         }
         slow = any(touched.leaves.values()) or any(touched.trends.values()) or touched.moves or own
-        asks = Asks() if slow or self.every_night else Asks.of(layout, self.printed.yes, touched.rules[""], reads)
+        asks = Asks() if slow or self.every_night else self.printed.asks(touched.rules[""], reads)
         take = self._take(scope, counted, prop, value, asks)
         things: dict[str, Callable[..., Sequence[int]]] = {}
         for kind, inner in layout.scopes.items():
@@ -516,7 +525,7 @@ class Sheet:
                 }
                 # Rules that read what changed of the account are asked about each of its things anyway.
                 rules = [at for at in inner.rules if layout.reads[at] & seen and not layout.reads[at] & reads]
-                inner_asks = Asks() if self.every_night else Asks.of(layout, self.printed.yes, rules, seen, kind)
+                inner_asks = Asks() if self.every_night else self.printed.asks(rules, seen, kind)
                 things[kind] = self._take(inner, routed, "", None, inner_asks)
         many = {k: touched.check[k] for k, rows in touched.rules.items() if k and rows}
         slowly, more = touched if slow else None, bool(slow or many)

@@ -39,7 +39,14 @@ _DUE = (
     .order_by(outreach.c.outreach_id)
     .with_for_update()
 )
-"""Made once: every lane asks it with every batch."""
+"""Made once, as the next two: every lane asks it with every batch."""
+_DECIDED = sa.select(decisions).where(decisions.c.decision_id.in_(sa.bindparam("ids", expanding=True)))
+_MAILS = (
+    sa.select(*outreach.c["outreach_id", "state", "why", "state_at", "steps", "due_at", "expires_at"])
+    .where(outreach.c.decision_id.in_(sa.bindparam("ids", expanding=True)))
+    .order_by(outreach.c.outreach_id)
+    .with_for_update()
+)
 _decode_mails = msgspec.json.Decoder(tuple[Mail, ...]).decode
 
 
@@ -76,13 +83,11 @@ class _Desk:
         self.dirty: dict[str, None] = {}
 
     def _load(self, connection: sa.Connection, ids: Sequence[str]) -> None:
-        for row in connection.execute(sa.select(decisions).where(decisions.c.decision_id.in_(ids))).mappings():
+        for row in connection.execute(_DECIDED, {"ids": ids}).mappings():
             self.decisions[row["decision_id"]] = decision(row)
             self.revisions[row["decision_id"]] = row["revision"]
         # Locked before anything is decided on them: a sender that claims one meanwhile waits, and then finds it gone.
-        mails = sa.select(*outreach.c["outreach_id", "state", "why", "state_at", "steps", "due_at", "expires_at"])
-        mails = mails.where(outreach.c.decision_id.in_(ids)).order_by(outreach.c.outreach_id).with_for_update()
-        for mail in connection.execute(mails).mappings():
+        for mail in connection.execute(_MAILS, {"ids": ids}).mappings():
             self.mails[mail["outreach_id"]] = _Mail(**mail, stored=True)
 
     def take(self, fact: Fact) -> None:

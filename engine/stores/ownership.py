@@ -15,6 +15,12 @@ _Row = sa.Row[Any]
 _ADVANCING = "position", "clock_at", "first_at", "inbox_seq"
 _PLACE = "source", "topic", "partition", "old"
 _SET = sa.update(lanes).where(lanes.c.lane == sa.bindparam("the_lane"))
+_LOCKED = (
+    sa.select(lanes)
+    .where(lanes.c.lane.in_(sa.bindparam("wanted", expanding=True)))
+    .order_by(lanes.c.lane)
+    .with_for_update()
+)
 _MOVE = sa.update(offsets).where(
     offsets.c.source == sa.bindparam("the_source"),
     offsets.c.topic == sa.bindparam("the_topic"),
@@ -155,8 +161,7 @@ def _elsewhere(connection: sa.Connection, moves: Sequence[Offset]) -> Offset:
 
 
 def _locked(connection: sa.Connection, wanted: Sequence[int]) -> dict[int, _Row]:
-    query = sa.select(lanes).where(lanes.c.lane.in_(wanted)).order_by(lanes.c.lane).with_for_update()
-    rows = {row.lane: row for row in connection.execute(query)}
+    rows = {row.lane: row for row in connection.execute(_LOCKED, {"wanted": wanted})}
     missing = sorted(set(wanted) - rows.keys())
     if missing:
         raise StoreError(_no_such(missing))

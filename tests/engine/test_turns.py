@@ -256,3 +256,13 @@ def test_columns_decide_as_plain_state_does_about_each_person() -> None:
     plain = decide(log, start + 50 * DAY, kind=Lane)
     assert decide(log, start + 50 * DAY, kind=ColumnLane) == plain
     assert {row["rule"] for row in plain} == {rule["id"] for rule in rules}
+
+
+def test_what_to_ask_is_thought_through_once_for_all_sheets() -> None:
+    turns, layout = turns_of("uses >= 8")
+    printed = Printed(layout)
+    asks = printed.asks([0], turns.changed)
+    assert asks == Asks.of(layout, printed.yes, [0], turns.changed)
+    assert printed.asks((0,), frozenset(turns.changed)) is asks
+    assert printed.asks((), turns.changed) is not asks
+    assert printed.asks((0,), frozenset()) is not asks
