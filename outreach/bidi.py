@@ -14,6 +14,7 @@ from jinja2.runtime import Context
 from outreach.locales import LOCALE, OURS, direction
 
 FSI, PDI = "\u2068", "\u2069"
+_LINK = re.compile(r"(?:https?://|mailto:)\S+")
 _STEERING = re.compile("[\u202a-\u202e\u2066-\u2069]")
 """Embeddings, overrides and isolates: a name that ends none of its own would turn round all that comes after it."""
 
@@ -23,6 +24,8 @@ def finalized_text(context: Context, value: Any) -> Any:
     """What is printed into a text: steered by nobody, isolated where it is written the other way."""
     if not isinstance(value, str):
         return value
+    if _LINK.fullmatch(value):  # a mark behind a link is taken for a part of it; its letters run one way by themselves
+        return _STEERING.sub("", value)
     return isolated(value, direction(context.get(LOCALE) or OURS))
 
 

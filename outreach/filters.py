@@ -17,6 +17,7 @@ from engine.zones import Zone, valid_zone, zone
 from outreach.locales import LOCALE, OURS, language
 from outreach.units import lasting_text, short_number_text, unit_text
 from outreach.writing import (
+    PLURALS,
     both_text,
     clock_text,
     day_text,
@@ -37,6 +38,7 @@ _URL = re.compile(
     r"(?:(?:https://[^\s/?#@:]+|http://(?:127\.0\.0\.1|localhost|\[::1\]))(?::\d+)?(?:[/?#]\S*)?|mailto:[^\s@]+@[^\s@]+)",
     re.IGNORECASE,
 )
+_FORMS = {form: form for form in PLURALS}
 ZONE = "_zone"
 """Key of the context under which the reader's zone travels; a template cannot read it."""
 
@@ -123,6 +125,25 @@ def plural(context: Context, value: Any, one: str, many: str | None = None, **fo
     elif language(locale) == OURS and "other" not in forms:
         told["other"] = f"{one}s"
     return f"{number_text(exact, None, locale)} {plural_text(exact, told, locale)}"
+
+
+@pass_context
+def plural_form(context: Context, value: Any) -> str:
+    """Which plural a number asks for in the mail's language, by the name that CLDR has for it: ``one``, ``other``."""
+    return plural_text(_exact(value), _FORMS, _locale(context))
+
+
+@pass_context
+def sums(context: Context, value: Any) -> str:
+    """Put amounts of several currencies together as a sentence does: ``€1,250 and $300``.
+
+    ``value`` is a list of ``{"amount", "currency"}``. Raises ``TemplateError`` for anything else.
+    """
+    _known(value)
+    if not isinstance(value, list) or not all(isinstance(one, dict) for one in value):
+        raise TemplateError("'sums' takes a list of amounts with their currencies; found something else; use 'money'")
+    parts = [money_text(_exact(one.get("amount")), str(one.get("currency")), _locale(context)) for one in value]
+    return list_text(parts, _locale(context)) if parts else ""
 
 
 @pass_context
@@ -234,6 +255,8 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "money": money,
     "percent": percent,
     "plural": plural,
+    "plural_form": plural_form,
+    "sums": sums,
     "unit": unit,
     "lasting": lasting,
     "short_number": short_number,

@@ -8,20 +8,21 @@ import msgspec
 
 from outreach.compiling import PREVIEW, compile_mjml, split_preview, with_preview
 from outreach.finding import Finding, error
-from outreach.layout import BASE, BODY, Words, placed, unplaced
+from outreach.layout import BASE, BODY, placed, unplaced
 from outreach.lint import lint_sources
 from outreach.manifest import Manifest
 from outreach.names import Read
 from outreach.sandbox import TemplateRefused, parse_error, sandbox
 from outreach.template import Template
 from outreach.variants import ALL, Fits
+from outreach.words import Words
 
 Files = dict[str, tuple[str, str]]
 """The parts of one variant: path and text of each."""
 
 
 class Making(msgspec.Struct, frozen=True):
-    """What the variants of one template share."""
+    """What the variants of one template share. ``words`` are the layout's, ``own`` those that its bodies may say."""
 
     name: str
     place: str
@@ -29,18 +30,21 @@ class Making(msgspec.Struct, frozen=True):
     base: Mapping[str, str]
     base_place: str
     words: Words
+    own: Words
 
     def made(self, fits: Fits, files: Files) -> tuple[Template | None, list[Finding]]:
         """Make one of its variants, or the template itself."""
         locale = fits.locale or self.manifest.locale
-        sources = {path: placed(text, locale, {}) for path, text in files.values()}
-        findings: list[Finding] = []
+        sources, findings = dict[str, str](), list[Finding]()
+        for path, text in files.values():
+            sources[path] = placed(text, locale, self.own, markup=path.endswith(".mjml"))
+            findings += unplaced(path, sources[path], locale, self.own, self.place)
         layouts = {}
         for ending in ("txt", "mjml"):
             layout = f"{self.manifest.audience}.{ending}"
             path = f"{self.base_place}/{layout}"
             layouts[ending] = sources[path] = placed(self.base.get(layout, BODY), locale, self.words)
-            findings += unplaced(path, sources[path], locale)
+            findings += unplaced(path, sources[path], locale, self.words, self.base_place)
         reads, found = _reads(sources)
         findings += found
         if findings:

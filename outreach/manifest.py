@@ -9,14 +9,15 @@ from engine.rulebook.nodes import Node, load
 from outreach.locales import OURS, known_locale
 
 CLASSES = ("transactional", "relationship", "marketing")
-_KEYS = ("for", "class", "locale", "needs", "subject", "plural", "names_people", "example")
+_KEYS = ("for", "class", "locale", "needs", "subject", "plural", "names_people", "languages", "example")
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """What a template says about itself.
 
     ``subject`` is the kind of thing it speaks of (``orientation``), ``plural`` the name under which several of them
-    come in one mail, ``example`` a context with values, as nested dicts. ``locale`` is the one it is written in, and
+    come in one mail, ``example`` a context with values, as nested dicts. ``locale`` is the one it is written in,
+    ``languages`` are the others that its words are known in: its own files make a variant for each of them.
     ``names_people`` says that it may tell its readers which of their colleagues a rule is about.
     """
 
@@ -28,6 +29,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     example: dict[str, Any]
     locale: str = OURS
     names_people: bool = False
+    languages: tuple[str, ...] = ()
 
 
 def read_manifest(path: str, text: str) -> tuple[Manifest | None, list[Finding]]:
@@ -53,6 +55,7 @@ def read_manifest(path: str, text: str) -> tuple[Manifest | None, list[Finding]]
             "example": data["example"],
             "locale": known_locale(data.get("locale", OURS)),
             "names_people": data.get("names_people", False),
+            "languages": [known_locale(one) for one in data.get("languages") or []],
         },
         Manifest,
     ), []
@@ -90,6 +93,11 @@ def _check_values(root: Node, findings: Findings) -> None:
     if names_people is not root and not isinstance(names_people.value, bool):
         found = names_people.text[:40]
         findings.error(names_people.at, f"names_people: should be true or false; found {found!r}; write one")
+    languages = _under(root, "languages")
+    known = [known_locale(node.value) for node in languages.items or ()]
+    if languages is not root and (languages.items is None or None in known or len(set(known)) < len(known)):
+        message = "should be a list of locales, each once; found something else; write [de, fr]"
+        findings.error(languages.at, f"languages: {message}")
     if not example.keys or example is root:
         findings.error(example.at, "example: should hold values to try the template with; found none; write them")
 

@@ -15,27 +15,20 @@ from typing import Any, Literal, NamedTuple
 
 from engine.errors import TemplateError
 from engine.reports.periods import read_period
-from outreach.locales import language
+from outreach.locales import format_locale, language
 from outreach.reported import period_label, unpriced
-from outreach.units import unit_text
+from outreach.units import short_number_text, unit_text
+from outreach.words import Wording, wording
 from outreach.writing import list_text, money_text, number_text, percent_text, short_day_text
 
-FONTS = ("Noto Sans", "DejaVu Sans", "Libertinus Serif", "New Computer Modern", "DejaVu Sans Mono")
+FONTS = ("Noto Sans", "Noto Sans Hebrew", "DejaVu Sans", "Libertinus Serif", "New Computer Modern", "DejaVu Sans Mono")
 """The first that is there is taken; the last three come with the typesetter."""
 MOST_VALUES, LONGEST = 24, 400
 _LETTER = frozenset({"US", "CA", "MX", "CL", "CO", "PH"})
 """Where paper is of the size that is called letter."""
 _DAY = len("2026-03-02")
 _GLYPH = re.compile(r'<symbol id="([^"]+)"')
-_SUPPORT = {
-    "opened": "Opened",
-    "solved": "Solved",
-    "open": "Open at the end",
-    "answer_hours": "Hours to the first answer (median)",
-    "solve_hours": "Hours to the solution (median)",
-    "answer_working_hours": "Working hours to the first answer (median)",
-    "solve_working_hours": "Working hours to the solution (median)",
-}
+_COMPARED = {"previous period": "previous-period", "same period last year": "year-before", "goal": "goal"}
 
 
 class Paper(NamedTuple):
@@ -48,8 +41,8 @@ class Paper(NamedTuple):
 def pdf_of(found: Mapping[str, Any], locale: str, *, corrected: bool = False) -> Paper:
     """Lay a report (the JSON of a preview, or of one that was issued) out as a PDF.
 
-    Its words are English; ``locale``, one of English, says how numbers, money and dates are written. ``corrected``: it
-    was issued once more since, and says so. Raises ``TemplateError`` when the typesetter cannot do it.
+    Its words are in the language of ``locale`` where reports are written in it, else in English. ``corrected``: it was
+    issued once more since, and says so. Raises ``TemplateError`` when the typesetter cannot do it.
     """
     context = paper_context(found, locale, corrected=corrected)
     (pages,) = _typeset(context, "pdf")
@@ -69,47 +62,53 @@ def unwritable(context: Mapping[str, Any]) -> str:
 
 # -- what is printed ---------------------------------------------------------------------------------------------------
 def paper_context(found: Mapping[str, Any], locale: str, *, corrected: bool = False) -> dict[str, Any]:
-    """Everything that is printed, as text in the locale; ``told`` is what stands before all figures."""
-    write = _Writing(locale)
+    """Everything that is printed, as text in the locale, or in English where reports do not speak its language.
+
+    ``told`` is what stands before all figures.
+    """
+    words = wording(locale)
+    locale = format_locale(locale, words.locale)
+    write = _Writing(words, locale)
     period = read_period(found["period"]["name"])
-    label = period_label(period, locale, short=False)
     values = [write.value(one) for one in found["values"][:MOST_VALUES]]
-    headline, words = _headline(found, write)
+    headline, lines = _headline(found, write)
     first, last = (write.day(found["period"][key]) for key in ("first_day", "last_day"))
-    more = len(found["values"]) - MOST_VALUES
-    shows = {"Worth": any(one["worth"] for one in values), "Change": any(one["changes"] for one in values)}
+    more = Decimal(len(found["values"]) - MOST_VALUES)
+    shows = {"worth": any(one["worth"] for one in values), "change": any(one["changes"] for one in values)}
     goals = found.get("goals") or []
     return {
         "title": _cut(found["title"] or found["report"]),
         "account": _cut(found["account_id"]),
-        "label": label,
+        "label": period_label(period, locale, short=False),
         "headline": headline,
-        "headline_words": words,
-        "told": _told(found, label, corrected=corrected),
-        "columns": ["", "Amount", *(name for name, there in shows.items() if there)],
-        "shows": {name.lower(): there for name, there in shows.items()},
+        "headline_words": lines,
+        "told": _told(found, write, corrected=corrected),
+        "columns": ["", *(words.say(f"column-{name}") for name in ("amount", *(one for one in shows if shows[one])))],
+        "shows": shows,
         "values": values,
-        "notes": [*_notes(found), *([f"and {more} more"] if more > 0 else [])],
+        "notes": [*_notes(found, write), *([words.say("more-values", more, n=str(more))] if more > 0 else [])],
         "goals": [write.goal(one) for one in goals],
         "goals_first": found.get("lead_with") == "goals" and any(one["current"] is not None for one in goals),
         "facts": [part for part in (_support(found, write), _adoption(found, write)) if part["rows"]],
         "lists": [part for part in _lists(found, write) if part["lines"]],
-        "words": {"charts": "Over time", "goals": "Goals"},
-        "footer": f"{first} to {last}, {found['period']['zone']}. Every figure can be traced to its events.",
-        "lang": language(locale),
+        "words": {name: words.say(name) for name in ("charts", "goals", "as-pdf")},
+        "footer": words.say("footer", first=first, last=last, zone=found["period"]["zone"]),
+        "lang": language(words.locale),
+        "dir": words.direction,
         "paper": "us-letter" if locale.rpartition("-")[2] in _LETTER else "a4",
         "fonts": list(_known_fonts()),
     }
 
 
 class _Writing:
-    """Writes figures of a report in one locale."""
+    """Writes figures of a report in one locale, with the words of its language."""
 
-    def __init__(self, locale: str) -> None:
+    def __init__(self, words: Wording, locale: str) -> None:
+        self.words = words
         self._locale = locale
 
     def number(self, amount: Any) -> str:
-        return "not known" if amount is None else number_text(Decimal(str(amount)), None, self._locale)
+        return self.words.say("unknown") if amount is None else number_text(Decimal(str(amount)), None, self._locale)
 
     def counted(self, amount: Any, unit: str | None) -> str:
         return self.number(None) if amount is None else _cut(unit_text(Decimal(str(amount)), unit or "", self._locale))
@@ -118,17 +117,25 @@ class _Writing:
         parts = [money_text(Decimal(str(one["amount"])), one["currency"], self._locale) for one in money]
         return list_text(parts, self._locale) if parts else ""
 
+    def before(self, amount: Any) -> str:
+        return "" if amount is None else self.words.say("before", amount=self.number(amount))
+
     def rate(self, one: Mapping[str, Any]) -> str:
         """How the money of a value comes about, as its reader is told it: without the names that we have for it."""
-        assumed = one.get("assumed") or {}
+        assumed, label = one.get("assumed") or {}, one["label"]
+        if assumed.get("sum"):
+            return _cut(self.words.say("rate-sum", label=label, sum=assumed["sum"].replace("_", " ")))
         if assumed.get("rate") is None:
             return _cut(one["assumption"])
-        whose = "as you told us" if assumed.get("trait") else "our assumption"
         money = self.money([{"amount": assumed["rate"], "currency": assumed["currency"]}])
-        return _cut(f"{one['label']}: {money} for one {assumed.get('unit') or 'of them'}, {whose}")
+        name = "rate-told" if assumed.get("trait") else "rate-ours"
+        return _cut(self.words.say(name, label=label, money=money, unit=assumed.get("unit") or one["unit"]))
 
     def day(self, text: str) -> str:
         return short_day_text(date.fromisoformat(text[:_DAY]), self._locale)
+
+    def period(self, name: str, *, short: bool = False) -> str:
+        return period_label(read_period(name), self._locale, short=short)
 
     def change(self, change: Any, percent: Any) -> str:
         sign = "+" if change > 0 else ""
@@ -141,7 +148,8 @@ class _Writing:
         known = [inner for inner in one["compared"] if inner["change"] is not None]
         changes = []
         for inner in known:
-            than = f"{inner['with']}: {self.number(inner['amount'])}"
+            what = self.words.say(_COMPARED[inner["with"]])
+            than = self.words.say("compared", what=what, amount=self.number(inner["amount"]))
             changes += [{"strong": True, "text": self.change(inner["change"], inner["percent"])}]
             changes += [{"strong": False, "text": than}]
         series = [step for step in one["series"] if step["amount"] is not None]
@@ -153,8 +161,8 @@ class _Writing:
             "changes": changes,
             "series": [
                 {
-                    "label": period_label(read_period(step["period"]), self._locale, short=True),
-                    "amount": self.number(step["amount"]),
+                    "label": self.period(step["period"], short=True),
+                    "amount": short_number_text(Decimal(str(step["amount"])), self._locale),
                     "share": float(max(Decimal(str(step["amount"])) / most, Decimal(0))) if most > 0 else 0.0,
                     "last": step is series[-1],
                 }
@@ -164,98 +172,110 @@ class _Writing:
 
     def correction(self, one: Mapping[str, Any]) -> str:
         """What is different by now in a period that was reported before; what became unknown is 0, as in the mail."""
-        label = period_label(read_period(one["period"]), self._locale, short=False)
-        return _cut(f"{one['label']} in {label}: {self.number(one['is'] or 0)}, and not {self.number(one['was'] or 0)}")
+        now, was = (self.number(one[key] or 0) for key in ("is", "was"))
+        told = {"label": one["label"], "period": self.period(one["period"]), "now": now, "was": was}
+        return _cut(self.words.say("changed", **told))
 
     def goal(self, one: Mapping[str, Any]) -> dict[str, Any]:
-        due = f"due {self.day(one['due'])}" if one["due"] else ""
-        began = f"began at {self.number(one['baseline'])}" if one["baseline"] is not None else ""
-        reached = "reached" if one["reached"] else ""
+        due = self.words.say("due", day=self.day(one["due"])) if one["due"] else ""
+        began = self.words.say("began", amount=self.number(one["baseline"])) if one["baseline"] is not None else ""
+        reached = self.words.say("reached") if one["reached"] else ""
+        unknown = self.words.say("nothing-of-it") if one["current"] is None else ""
         percent = one["percent"] if one["percent"] is not None else 0
+        target = self.counted(one["target"], one["unit"])
         return {
             "label": _cut(one["label"] or one["metric"]),
-            "text": f"{self.number(one['current'])} of {self.counted(one['target'], one['unit'])}",
-            "note": ", ".join(part for part in (reached, began, due, one["unknown"] or "") if part),
+            "text": self.words.say("of", current=self.number(one["current"]), target=target),
+            "note": ", ".join(part for part in (reached, began, due, unknown) if part),
             "share": min(max(float(percent) / 100, 0.0), 1.0),
         }
 
 
 def _headline(found: Mapping[str, Any], write: _Writing) -> tuple[str, list[str]]:
     """The number that leads, and lines about it: the worth of all, or else the first value that is known."""
-    price, times, paid = found["price"], found.get("value_to_price"), ""
+    price, times, words = found["price"], found.get("value_to_price"), write.words
+    worth = words.say("worth")
     if price and times and times >= 1:  # of less the owner hears; the reader is not told that they overpaid
-        paid = f": {write.number(round(Decimal(str(times)), 1))} times the {write.money([price])} you paid"
+        often = write.number(round(Decimal(str(times)), 1))
+        worth = words.say("worth-times", times=often, price=write.money([price]))
     ever = write.money(one for one in found["total_ever"] if one["amount"])
-    since = f"{ever} since {write.day(found['period']['known_since'])}." if ever else ""
+    since = words.say("ever", money=ever, day=write.day(found["period"]["known_since"])) if ever else ""
     money = [one for one in found["total"] if one["amount"]]
     if money:
-        return write.money(money), [part for part in (f"is what it is worth{paid}.", since) if part]
+        return write.money(money), [part for part in (worth, since) if part]
     known = next((one for one in found["values"] if one["amount"] is not None), None)
     if known is None:
-        return "Not known", ["Nothing is known of this period."]
+        unknown = words.say("unknown")
+        return unknown[:1].upper() + unknown[1:], [words.say("nothing-known")]
     return write.counted(known["amount"], known["unit"]), [_cut(known["label"])]
 
 
-def _told(found: Mapping[str, Any], label: str, *, corrected: bool) -> list[str]:
+def _told(found: Mapping[str, Any], write: _Writing, *, corrected: bool) -> list[str]:
     """What counts instead of this report, and what this one counts instead of."""
-    number = found.get("number") or 1
-    told = [f"This is report {number} of {label}. It corrects the figures that you got before."] if number > 1 else []
-    if corrected:
-        told.append("A corrected report was made for this period since. These are the figures as they were sent first.")
-    return told
+    number, period = found.get("number") or 1, write.period(found["period"]["name"])
+    told = [write.words.say("correction", number=write.number(number), period=period)] if number > 1 else []
+    return [*told, write.words.say("corrected-since")] if corrected else told
 
 
-def _notes(found: Mapping[str, Any]) -> list[str]:
-    why = {
-        f"Not compared with the {inner['with']}: {inner['not_compared']}"
-        for one in found["values"]
-        for inner in one["compared"]
-        if inner["not_compared"] and inner["with"] != "goal"
-    }
-    period = found["period"]
-    open_ = "" if period["over"] else "The period is not over: these are the figures so far"
-    part = "" if period["full"] else "The period is known in part only"
-    return [_cut(note) for note in (open_, part, *sorted(why)) if note]
+def _notes(found: Mapping[str, Any], write: _Writing) -> list[str]:
+    """What is to be known of the period, and with what it is not compared; of a part of one only that it is one."""
+    period, words = found["period"], write.words
+    if not period["over"] or not period["full"]:
+        told = {"not-over": not period["over"], "in-part": not period["full"]}
+        return [words.say(name) for name, so in told.items() if so]
+    why: dict[str, None] = {}
+    for one in found["values"]:
+        for inner in one["compared"]:
+            if not inner["not_compared"] or inner["with"] == "goal":
+                continue
+            other = inner.get("period")
+            because = words.say("known-in-part", period=write.period(other)) if other else words.say("no-such-week")
+            why[words.say("not-compared", what=words.say(_COMPARED[inner["with"]]), why=because)] = None
+    return [_cut(note) for note in sorted(why)]
 
 
 def _support(found: Mapping[str, Any], write: _Writing) -> dict[str, Any]:
     """As in the mail: nothing of support where nobody asked, and no median of nothing."""
     figures = (found.get("support") or {"figures": []})["figures"]
     asked = any(one["amount"] for one in figures)
-    rows = []
-    for one in figures:
-        if not asked or one["amount"] is None:
-            continue
-        before = f"{write.number(one['before'])} before" if one["before"] is not None else ""
-        rows.append({"label": _SUPPORT[one["figure"]], "value": write.number(one["amount"]), "note": before})
-    return {"title": "Support", "rows": rows}
+    rows = [
+        {
+            "label": write.words.say(one["figure"]),
+            "value": write.number(one["amount"]),
+            "note": write.before(one["before"]),
+        }
+        for one in figures
+        if asked and one["amount"] is not None
+    ]
+    return {"title": write.words.say("support"), "rows": rows}
 
 
 def _adoption(found: Mapping[str, Any], write: _Writing) -> dict[str, Any]:
-    adoption, rows = found.get("adoption") or {}, []
+    adoption, rows, words = found.get("adoption") or {}, [], write.words
     people, features = adoption.get("people"), adoption.get("features")
     if people:
-        of = f" of {write.counted(people['seats'], 'seat')}" if people["seats"] is not None else ""
-        before = f"{write.number(people['before'])} before" if people["before"] is not None else ""
-        rows.append({"label": "Active people", "value": write.number(people["active"]) + of, "note": before})
+        active, seats = write.number(people["active"]), people["seats"]
+        if seats is not None:
+            active = words.say("seats", Decimal(str(seats)), active=active, n=write.number(seats))
+        rows.append({"label": words.say("active"), "value": active, "note": write.before(people["before"])})
     if features:
         used, unused = ", ".join(features["used"]), ", ".join(features["unused"])
-        rows.append({"label": "Used of what is paid for", "value": _cut(used) or "nothing", "note": ""})
+        rows.append({"label": words.say("used-of-paid"), "value": _cut(used) or words.say("nothing"), "note": ""})
         if unused:
-            rows.append({"label": "Not used", "value": _cut(unused), "note": ""})
-    return {"title": "Use", "rows": rows}
+            rows.append({"label": words.say("not-used-label"), "value": _cut(unused), "note": ""})
+    return {"title": words.say("use"), "rows": rows}
 
 
 def _lists(found: Mapping[str, Any], write: _Writing) -> Iterator[dict[str, Any]]:
-    changes = [write.correction(one) for one in found.get("changes") or []]
-    yield {"title": "Known since we wrote last", "lines": changes}
-    steps = found.get("next_steps") or []
-    yield {"title": "Next steps", "lines": [_cut(line) for one in steps if (line := one["next_step"] or one["title"])]}
+    words = write.words
+    yield {"title": words.say("known-since"), "lines": [write.correction(one) for one in found.get("changes") or []]}
+    steps = [line for one in found.get("next_steps") or [] if (line := one["next_step"] or one["title"])]
+    yield {"title": words.say("next-steps"), "lines": [_cut(line) for line in steps]}
     money = [write.rate(one) for one in found["values"] if one["assumption"]]
-    yield {"title": "How the money comes about", "lines": [*money, *map(_cut, unpriced(found["values"]))]}
+    yield {"title": words.say("money"), "lines": [*money, *map(_cut, unpriced(found["values"], words))]}
     contact = found.get("contact")
     who = ", ".join(part for part in (contact["name"], contact["address"]) if part) if contact else ""
-    yield {"title": "Questions?", "lines": [_cut(who)] if who else []}
+    yield {"title": words.say("questions"), "lines": [_cut(who)] if who else []}
 
 
 def _cut(text: str) -> str:

@@ -1,5 +1,6 @@
 """What the template of a report is told: its figures, with the names of periods in the reader's language."""
 
+from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
@@ -8,9 +9,13 @@ from engine.reports.periods import Period, read_period
 from engine.rulebook.words import COMPARISONS
 from engine.zones import date_of
 from outreach.report_blocks import blocks_context
+from outreach.words import Wording, wording
+from outreach.writing import number_text
 
 BEFORE = COMPARISONS[0]
 _DAY = len("2026-03-02")
+_NO_NUMBER = "no number in "
+"""How the engine says which property of an event is no number."""
 _SHOWN = 3
 """Values of a mail: it is read in ten seconds, and the rest stands where it can be traced."""
 
@@ -40,7 +45,7 @@ def report_context(found: dict[str, Any], locale: str, *, link: str | None = Non
         "price": paid,
         "assumptions": [one["assumption"] for one in found["values"] if one["assumption"]],
         "rates": [_assumed(one) for one in found["values"] if one.get("assumed")],
-        "unpriced": unpriced(found["values"]),
+        "unpriced": unpriced(found["values"], wording(locale)),
         "lead": {key: values[0][key] for key in ("label", "unit", "amount")},
         "figures": values[:_SHOWN],
         **blocks_context(found),
@@ -135,15 +140,25 @@ def _value(one: dict[str, Any], locale: str) -> dict[str, Any]:
     }
 
 
-def unpriced(values: list[dict[str, Any]]) -> list[str]:
+def unpriced(values: list[dict[str, Any]], words: Wording) -> list[str]:
     """What the worth of each value lacks, in a line each."""
     return [
-        f"Not in the worth of {one['label']}: {_events(inner['events'])} with {inner['why']}"
+        words.say(
+            "unpriced",
+            Decimal(inner["events"]),
+            label=one["label"],
+            n=number_text(Decimal(inner["events"]), None, words.locale),
+            why=_lacking(inner["why"], words),
+        )
         for one in values
         if one["worth"]
         for inner in one["worth"]["unpriced"]
     ]
 
 
-def _events(count: int) -> str:
-    return "1 event" if count == 1 else f"{count:,} events"
+def _lacking(why: str, words: Wording) -> str:
+    """What an event lacks, as the engine says it, in the words of the reader."""
+    name = why.removeprefix(_NO_NUMBER)
+    if name == why:
+        return words.say("unpriced-currency")
+    return words.say("unpriced-number", name=name.replace("_", " "))

@@ -1,8 +1,9 @@
 """Templates: a folder of words read, compiled once and checked.
 
 A template is ``templates/NAME/`` with ``template.yml``, ``subject.txt``, ``body.mjml`` (the sections of the mail) and
-``body.txt`` (a text part of its own). Folders in it are variants (``outreach.variants``). ``templates/_base/`` holds
-the layout around each body (``outreach.layout``). An ``<mj-preview>`` in ``body.mjml`` is the line that inboxes show
+``body.txt`` (a text part of its own). Folders in it are variants (``outreach.variants``); so are the ``languages`` of
+``template.yml``, made of the same files with words of ``words.yml``. ``templates/_base/`` holds the layout around each
+body (``outreach.layout``). An ``<mj-preview>`` in ``body.mjml`` is the line that inboxes show
 beside the subject; it goes to the layout's ``[[ preview ]]``.
 """
 
@@ -13,12 +14,13 @@ from pathlib import Path
 import msgspec
 
 from outreach.finding import Finding, error, warning
-from outreach.layout import BASE, WORDS, read_words
+from outreach.layout import BASE, WORDS
 from outreach.lint import lint_names
 from outreach.making import Files, Making
 from outreach.manifest import Manifest, read_manifest
 from outreach.template import Template, every_variant, own_names, template_names
 from outreach.variants import ALL, Fits, faults, in_order, read_fits
+from outreach.words import read_words, report_words, with_more
 
 __all__ = ["Template", "check_template", "load_templates", "read_template", "read_templates", "template_names"]
 
@@ -106,7 +108,9 @@ def read_template(
     if manifest is None:
         return None, findings
     words, findings = read_words(f"{path}/{BASE}/{WORDS}", base.get(WORDS))
-    making = Making(name, place, manifest, base, f"{path}/{BASE}", words)
+    own, found = read_words(f"{place}/{WORDS}", parts.get(WORDS))
+    findings += found
+    making = Making(name, place, manifest, base, f"{path}/{BASE}", words, with_more(report_words(), own))
     template, found = making.made(ALL, {part: (f"{place}/{part}", parts[part]) for part in WRITTEN})
     findings += found
     variants = []
@@ -136,6 +140,9 @@ def _missing_parts(place: str, parts: Mapping[str, str]) -> list[Finding]:
 
 def _variants(place: str, parts: Mapping[str, str], manifest: Manifest) -> Iterator[tuple[Fits, Files, list[Finding]]]:
     """Each variant's folder with the parts of its mail, its own or another's, and what is wrong with it."""
+    ours = {f"{locale}/{part}": part for locale in manifest.languages for part in WRITTEN}
+    ours = {one: part for one, part in ours.items() if not parts.get(one, "").strip()}
+    parts = {**{one: parts[part] for one, part in ours.items()}, **parts}
     folders = {part.partition("/")[0] for part in parts if "/" in part}
     read = {folder: read_fits(folder) for folder in sorted(folders)}
     known = {fits: folder for folder, fits in read.items() if isinstance(fits, Fits)}
@@ -162,7 +169,7 @@ def _variants(place: str, parts: Mapping[str, str], manifest: Manifest) -> Itera
             names = [f"{near}/{part}" if near else part for near in places]
             found = next((name for name in names if parts.get(name, "").strip()), None)
             if found is not None:
-                files[part] = (f"{place}/{found}", parts[found])
+                files[part] = (f"{place}/{ours.get(found, found)}", parts[found])
             elif not wrong:
                 what = (
                     f"the variant has no {part}, and a mail is in one language; found none in {fits.locale}; write it"

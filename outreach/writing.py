@@ -17,6 +17,8 @@ from engine.errors import TemplateError
 from outreach.locales import OURS, babel_locale
 
 MOST_DECIMALS = 6
+PLURALS = ("zero", "one", "two", "few", "many", "other")
+"""The plurals that a language may have, as CLDR names them."""
 _USUAL_DECIMALS = 2
 _MONTHS = (
     "January",

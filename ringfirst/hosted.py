@@ -6,12 +6,11 @@ from engine.instants import Instant
 from engine.reports.issuing import correction_of
 from engine.store import OutreachRow, Store
 from outreach.context import Sender, reader_locale
-from outreach.locales import OURS, format_locale
 from outreach.report_links import mark_of, unseal_report
 
 
 class Hosted(NamedTuple):
-    """A report as its reader got it; ``locale`` is how numbers are written, ``corrected``: a later one was issued."""
+    """A report as its reader got it; ``locale`` is the reader's, ``corrected``: a later one was issued."""
 
     figures: dict[str, Any]
     locale: str
@@ -57,4 +56,4 @@ def _locale(store: Store, sender: Sender, row: OutreachRow) -> str:
     account = row.frozen.get("account")
     frozen = (row.frozen.get("people") or {}).get(row.to) or {}
     you = {**frozen, **store.people(row.account_id).get(row.to, {})}
-    return format_locale(reader_locale(you, account if isinstance(account, dict) else {}, sender), OURS)
+    return reader_locale(you, account if isinstance(account, dict) else {}, sender)

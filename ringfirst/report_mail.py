@@ -8,8 +8,8 @@ from engine.errors import TemplateError, UsageError
 from engine.rulebook.reporting import TEMPLATE
 from outreach.context import Sender, reader_locale, sender_words
 from outreach.filters import ZONE
-from outreach.locales import LOCALE, OURS, format_locale
-from outreach.rendering import Rendered, render
+from outreach.locales import LOCALE, format_locale
+from outreach.rendering import Rendered, render, variant_for
 from outreach.reported import report_context
 from ringfirst.rulebooks import Folder
 
@@ -29,8 +29,8 @@ def write_pdf(path: Path, found: dict[str, Any], traits: Mapping[str, object], s
 
     account = {**traits, "id": found["account_id"]}
     try:
-        locale = format_locale(reader_locale({}, account, sender), OURS)
-        made = pdf_of(found, locale, corrected=bool((found.get("issued") or {}).get("corrected_by")))
+        corrected = bool((found.get("issued") or {}).get("corrected_by"))
+        made = pdf_of(found, reader_locale({}, account, sender), corrected=corrected)
     except TemplateError as err:
         raise UsageError(str(err)) from err
     write_file(path, made.pages, "--pdf")
@@ -49,15 +49,15 @@ def report_mail(found: dict[str, Any], traits: Mapping[str, object], folder: Fol
     """Render the mail of a preview, for a reader of whom only the account is known. Raises ``TemplateError``."""
     template = folder.report_template
     account = {**traits, "id": found["account_id"]}
-    locale = format_locale(reader_locale({}, account, sender), template.locale)
+    locale = reader_locale({}, account, sender)
+    reader = {"you": {"id": "reader"}, "account": account, LOCALE: locale}
+    locale = format_locale(locale, variant_for(template, reader).locale)
     context = {
-        "you": {"id": "reader"},
-        "account": account,
+        **reader,
         "report": report_context(found, locale),
         "sender": sender_words(sender),
         "links": {},
         "rule": found["report"],
-        LOCALE: locale,
         ZONE: found["period"]["zone"],
     }
     return render(template, context)

@@ -10,7 +10,9 @@ from engine.rulebook.book import Rulebook
 from engine.rulebook.findings import listed, suggestion
 from engine.rulebook.spec import NamedValue, Report
 from engine.stored import stored_book
+from outreach.locales import OURS
 from outreach.reported import unpriced
+from outreach.words import wording
 from ringfirst.answers import plural, shown
 from ringfirst.report_blocks_shown import blocks_of, money_text
 
@@ -121,7 +123,7 @@ def lines_of(found: dict[str, Any]) -> tuple[list[str], list[list[Any]], list[st
     below += [f"Assumed: {one['assumption']}" for one in found["values"] if one["assumption"]]
     for word in dict.fromkeys(compared):
         below += _not_compared(found["values"], word)
-    below += unpriced(found["values"])
+    below += unpriced(found["values"], wording(OURS))
     below += [_changed(one) for one in found.get("changes") or []]
     below.append(f"{'Would go' if found['would_go'] else 'Would not go'}: {found['because']}")
     return columns, rows, below, notes_of(found)

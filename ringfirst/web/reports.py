@@ -13,10 +13,10 @@ from starlette.routing import BaseRoute, Route
 from engine.store import Store
 from outreach.context import Sender, reader_locale
 from outreach.paper import paper_context, pdf_of
+from outreach.words import wording
 from ringfirst.hosted import Hosted, hosted
 from ringfirst.intake import now
 from ringfirst.web.app import POLICY
-from ringfirst.web.wording import words_in
 
 _HERE = Path(__file__).parent
 _STYLE = (_HERE / "style.css").read_text() + (_HERE / "report.css").read_text()
@@ -56,6 +56,7 @@ class Reports:
         html = page.render(
             r=report,
             lang=report["lang"],
+            dir=report["dir"],
             title=f"{report['title']}, {report['label']}",
             style=_STYLE,
             sender=self._sender,
@@ -77,8 +78,13 @@ class Reports:
         return hosted(self._store, self._sender, token, at=now())
 
     def _lost(self) -> Response:
-        words = words_in(reader_locale({}, {}, self._sender))
+        words = wording(reader_locale({}, {}, self._sender))
         html = _pages.get_template("gone.html").render(
-            lang=words.locale, title="This report cannot be opened any more", style=_STYLE, sender=self._sender
+            lang=words.locale,
+            dir=words.direction,
+            title=words.say("gone"),
+            why=words.say("gone-why"),
+            style=_STYLE,
+            sender=self._sender,
         )
         return HTMLResponse(html, 404, _HEADERS)

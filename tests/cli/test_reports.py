@@ -295,8 +295,8 @@ def test_the_mail_has_the_figures_of_the_preview(run, place):
         assert words in page, words
     assert ">Jan<" not in page, "a part of a month"
     assert "you paid" not in page, "it is worth less than the price: the owner hears so, the reader need not"
-    assert "Not in the worth of Orders won: 1 event with no number in total" in page
-    assert "€45 for one <bdi>hour</bdi>, which is our assumption" in page
+    assert "Orders won: 1 event is not in the money: no number in total" in page
+    assert "€45 for one <bdi>hour</bdi>, our assumption" in page
     assert "http://" not in page.replace("http://www.w3.org", "")
 
 

@@ -162,3 +162,10 @@ def test_a_browser_lays_it_out_from_right_to_left(arabic, tmp_path):
             assert {way for way, _ in page.value(script)} == {"rtl"}
             rows = "document.querySelector('.facts th').getBoundingClientRect()"
             assert page.value(f"{rows}.left") > page.value(rows.replace("th'", "td'") + ".left"), "names stand first"
+
+
+def test_a_link_in_a_text_from_right_to_left_ends_where_it_ends():
+    """Mail programs take a mark that stands behind a link for a part of it."""
+    link = "https://app.example/r/abc"
+    found = written("{{ link|safe_url }} {{ name }}", "he", link=link, name="Ada")
+    assert found.startswith(f"{link} {FSI}Ada{PDI}")

@@ -28,7 +28,8 @@ VALUE = {
     "assumption": "Hours saved: 45 EUR per hour, our assumption",
     "compared": [
         {"with": "previous period", "amount": 1000, "change": 224.5, "percent": 22.5, "not_compared": None},
-        {"with": "same period last year", "amount": None, "change": None, "percent": None, "not_compared": "unknown"},
+        {"with": "same period last year", "amount": None, "change": None, "percent": None}
+        | {"period": "2025-10", "not_compared": "it is unknown"},
     ],
     "series": [{"period": f"2026-{n:02d}", "amount": amount} for n, amount in ((8, None), (9, 1000), (10, 1224.5))],
 }
@@ -92,7 +93,7 @@ def test_numbers_money_days_and_paper_are_those_of_the_reader():
         ("Sep 2026", "1,000", False),
         ("Oct 2026", "1,224.5", True),
     ]
-    assert ours["notes"] == ["Not compared with the same period last year: unknown"]
+    assert ours["notes"] == ["Not compared with the same period last year: October 2025 is not known, or in part only"]
     assert ours["goals"][0]["text"] == "24 of 40 hours"
     assert [part["title"] for part in ours["lists"]] == ["Next steps", "How the money comes about", "Questions?"]
 

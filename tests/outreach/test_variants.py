@@ -188,9 +188,7 @@ def test_words_of_the_layout_that_a_language_lacks_are_found():
     template, findings = read(parts(de="de"), words="en: {foot: The end}\n")
     assert template is None
     first, second = sorted(errors(findings))
-    assert first.startswith(
-        "templates/_base/customer.mjml:1:1: error: the layout has no words 'foot' in de; found none"
-    )
+    assert first.startswith("templates/_base/customer.mjml:1:1: error: there are no words 'foot' in de; found none")
     assert "customer.txt" in second
     template, findings = read(parts(), words="en: {foot: a <b>word</b>}\nX Y: {}\n")
     assert template is None
