@@ -141,7 +141,7 @@ def written(locale: str) -> str:
     """All that readers of a locale read: mails, pages and PDFs."""
     texts: list[str] = []
     for found in shapes():
-        page = paper_context(found, locale)
+        page = paper_context(found, locale, corrected=True)
         texts += paper._texts({key: one for key, one in page.items() if key not in ("fonts", "paper", "lang", "dir")})
         for link in (None, "https://a.b/r/c") if found["values"] else ():
             context = example_context(MAIL, SENDER) | {LOCALE: locale, "account": {"id": "A"}}
