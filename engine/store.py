@@ -381,6 +381,20 @@ class Outage(msgspec.Struct, frozen=True, kw_only=True):
     by: str
 
 
+class ReportRound(msgspec.Struct, frozen=True):
+    """How far whoever issues reports has come with a report's period, once it is closed, by ``at`` of the wall clock.
+
+    ``waiting`` accounts are still to be looked at, for their own period is open or time was up; of ``failed`` ones the
+    report cannot be made.
+    """
+
+    report: str
+    period: str
+    at: Instant
+    waiting: int
+    failed: int
+
+
 class Ramp(msgspec.Struct, frozen=True):
     """How what was stopped goes on: mails that had waited and left, since it goes on and in the last hour."""
 
@@ -1041,6 +1055,13 @@ class Store(Protocol):
         ...
 
     # -- for whoever looks after it --------------------------------------------------------------------------------
+    def put_report_round(self, one: ReportRound) -> None:
+        """Say how far a report's period is, in place of what was said of it before."""
+
+    def report_rounds(self) -> list[ReportRound]:
+        """How far each report's period is that was ever looked at, by report and period."""
+        ...
+
     def put_heartbeat(self, beat: Heartbeat) -> None:
         """Keep what a worker says of itself, in place of what it said before.
 

@@ -12,10 +12,12 @@ from engine.reports.agenda import Agenda
 from engine.reports.issuing import Issued, Issuer, clock_of, walk
 from engine.reports.periods import Period
 from engine.reports.schedule import periods_at
+from engine.rulebook.reporting import LATE_BY
 from engine.rulebook.spec import Report
+from engine.store import ReportRound
 from ringfirst.intake import now
 from ringfirst.owners import keep_live
-from ringfirst.reports_issued import waiting_rows, waits
+from ringfirst.reports_issued import late_reports
 
 if TYPE_CHECKING:
     from engine.rulebook.book import Rulebook
@@ -58,6 +60,16 @@ def made(
             yield from walk(issuer, report, one, accounts, clock=clock, past=past)
 
 
+def tell_rounds(store: "Store", found: Sequence[Issued], *, at: Instant) -> None:
+    """Tell the store how far each report's period is after all accounts were asked for: who is on call reads it."""
+    waiting: dict[tuple[str, str], int] = {}
+    for one in found:
+        key = one.report, one.period
+        waiting[key] = waiting.get(key, 0) + (one.outcome == "waits")
+    for (report, period), count in sorted(waiting.items()):
+        store.put_report_round(ReportRound(report, period, at, count, 0))
+
+
 def taken_in(store: "Store", book: "Rulebook") -> bool:
     """Let the lanes take in what was issued, where no other process owns them; whether one does not."""
     try:
@@ -72,6 +84,20 @@ def taken_in(store: "Store", book: "Rulebook") -> bool:
             keeper.abandon()
         raise
     return True
+
+
+def issued_once(store: "Store", book: "Rulebook") -> int:
+    """Issue what can be by now, and let the lanes take it in where nobody else owns them; how many reports there were.
+
+    Of a store that stands so far behind the wall clock that no report of it can leave any more, none is: it is history.
+    """
+    clock = clock_of(store)
+    if clock is None or clock < now() - LATE_BY or all(one.sending is None for one in book.reports):
+        return 0
+    count = Rounds(store, lambda: book).issue(seconds=float("inf"))
+    if count:
+        taken_in(store, book)
+    return count
 
 
 class Rounds:
@@ -119,7 +145,8 @@ class Rounds:
 
     def _tell(self, book: "Rulebook") -> None:
         """Say once which reports are due by the wall clock and wait for lanes, and when they do so no longer."""
-        said = "; ".join(map(waits, waiting_rows(self._store, book, now())))
+        found = late_reports(self._store, book, now(), living=True)
+        said = "; ".join(one.words for one in found if one.cause == "lanes")
         if said != self._waiting:
             _log.warning("reports wait: %s", said) if said else _log.info("no report waits any more")
         self._waiting = said

@@ -1,10 +1,12 @@
 """What became of reports that were issued, and what waits: for a list, and for whoever corrects one."""
 
 from collections import Counter
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from engine.instants import Instant, iso
-from engine.reports.issuing import Issued, event_id, event_of, overdue
+from engine.reports.issuing import Issued, event_id, event_of
+from engine.reports.late import Late, late
 from engine.rulebook.reporting import NOTE
 from engine.store import InboxKind
 from outreach.gate import CORRECTED
@@ -75,16 +77,27 @@ def issued_rows(store: "Store", book: "Rulebook", account_id: str | None) -> lis
     ]
 
 
-def waits(one: dict[str, Any]) -> str:
-    """One of ``waiting_rows`` for people."""
-    lanes = ", ".join(map(str, one["lanes"]))
-    return f"{one['report']} of {one['period']}, due {one['due']}, waits until lanes {lanes} pass {one['closes']}"
+def late_reports(store: "Store", book: "Rulebook", at: Instant, *, living: bool = False) -> list[Late]:
+    """The reports of that rulebook that are late at ``at``; costs nothing where none is sent.
+
+    ``living``: also of a store that holds nothing but history, as far as one can see.
+    """
+    if all(one.sending is None for one in book.reports):
+        return []
+    return late(book, store.lane_infos(at=at), store.report_rounds(), at, living=living)
 
 
-def waiting_rows(store: "Store", book: "Rulebook", at: Instant) -> list[dict[str, Any]]:
-    """The reports that are due at ``at`` and wait for lanes: ``{"report", "period", "due", "closes", "lanes"}``."""
-    clocks = {info.lane: info.clock_at for info in store.lane_infos(at=at) if info.clock_at is not None}
+def waiting_rows(found: Iterable[Late]) -> list[dict[str, Any]]:
+    """Late reports as JSON values: ``{"report", "period", "due", "closes", "cause", "lanes", "left"}``."""
     return [
-        {"report": one.report, "period": one.period, "due": iso(one.due), "closes": iso(one.closes), "lanes": one.lanes}
-        for one in overdue(book, clocks, at)
+        {
+            "report": one.report,
+            "period": one.period,
+            "due": iso(one.due),
+            "closes": iso(one.closes),
+            "cause": one.cause,
+            "lanes": one.lanes,
+            "left": one.left,
+        }
+        for one in found
     ]

@@ -49,6 +49,8 @@ def work(
             store = stack.enter_context(opening)
             _must_fit(broker, kafka, store.lanes)
             told = _told(broker, kafka)
+        if not history and (sent := [one.id for one in book.reports if one.sending is not None]):
+            log.info("reports are issued by senders: 'ringfirst send --watch'; this rulebook sends %s", ", ".join(sent))
         owner, tally = owners.owner_name(kafka.group), Tally()
         writer = LaneWriter(
             store,

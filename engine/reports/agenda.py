@@ -7,6 +7,7 @@ from engine.reports.issuing import AT_ONCE, Issued, Issuer, clock_of, walk
 from engine.reports.periods import Period
 from engine.reports.schedule import closed_everywhere, periods_at
 from engine.rulebook.spec import Report
+from engine.store import ReportRound
 
 AGAIN = HOUR
 """How long the list of accounts is good for: one that comes in before its period is closed has a report too."""
@@ -27,6 +28,10 @@ class Agenda:
         """By report and period: the accounts still to look at, and when their period is closed (0: not known yet)."""
         self._listed: dict[tuple[str, str], tuple[Instant, set[str]]] = {}
         """By report and period: the accounts that were ever on the list, and the clock by which it was made."""
+        self._failing: dict[tuple[str, str], set[str]] = {}
+        """By report and period: the accounts whose report could not be made in the last round."""
+        self._said: dict[tuple[str, str], tuple[int, int]] = {}
+        """By report and period what the store was last told: how many accounts wait, and how many failed."""
 
     def round(self, *, wall: Instant, over: Callable[[], bool] = lambda: False) -> int:
         """Issue what can be by now, until ``over``; gives how many reports were put into the inboxes.
@@ -40,6 +45,7 @@ class Agenda:
         for report, sending in self._issuer.reports:
             for period in periods_at(sending.schedule, clock, close_after=report.close_after):
                 put += self._sweep(report, period, clock, wall, over)
+                self._say((report.id, period.name), max(wall, clock))
         return put
 
     def _sweep(self, report: Report, period: Period, clock: Instant, wall: Instant, over: Callable[[], bool]) -> int:
@@ -47,7 +53,8 @@ class Agenda:
         self._list(key, closed_everywhere(period, report.close_after), clock)
         todo, put, some = self._todo[key], 0, list[Issued]()
         ready = [account_id for account_id, closes in todo.items() if closes < clock]
-        left: set[str] = set()
+        left = self._failing.setdefault(key, set())
+        left.clear()
 
         def failed(account_id: str, err: Exception) -> None:
             left.add(account_id)
@@ -65,6 +72,14 @@ class Agenda:
             if account_id not in left and todo.get(account_id, clock) < clock:  # it had the report already
                 del todo[account_id]
         return put
+
+    def _say(self, key: tuple[str, str], at: Instant) -> None:
+        """Tell the store how far the period is, whenever that is news: who is on call reads there what is not done."""
+        failed = len(self._failing[key])
+        news = len(self._todo[key]) - failed, failed
+        if self._said.get(key) != news:
+            self._issuer.store.put_report_round(ReportRound(*key, at, *news))
+            self._said[key] = news
 
     def _list(self, key: tuple[str, str], closed: Instant, clock: Instant) -> None:
         """Put the accounts on the list, and until all of them are ``closed`` those that came in since."""

@@ -19,7 +19,7 @@ from engine.reports import made
 from engine.reports.changes import changes_of
 from engine.reports.kept import issued_in, marks_of, newest
 from engine.reports.past import Accounts
-from engine.reports.periods import Period, period_before
+from engine.reports.periods import Period
 from engine.reports.schedule import closing, due
 from engine.rulebook.book import Rulebook
 from engine.rulebook.reporting import LATE_BY, REPORTED
@@ -79,34 +79,6 @@ def clock_of(store: Store) -> Instant | None:
     clocks = [info.clock_at for info in store.lane_infos(at=0)]
     known = [clock for clock in clocks if clock is not None]
     return min(known) if known else None
-
-
-class Waiting(NamedTuple):
-    """A report that is due and cannot be issued: lanes stand before the instant at which its period is closed."""
-
-    report: str
-    period: str
-    due: Instant
-    closes: Instant
-    lanes: tuple[int, ...]
-
-
-def overdue(book: Rulebook, clocks: Mapping[int, Instant], at: Instant) -> list[Waiting]:
-    """The reports that wait though they are due at ``at``, by the policy's zone; ``clocks`` are those of the lanes."""
-    where, found = zone(book.policy.timezone), []
-    for report in book.reports:
-        sending = report.sending
-        if sending is None or not clocks:
-            continue
-        period = period_before(report.unit, where.day(at))
-        leaves, closes = (
-            due(sending.schedule, period, where, book.policy.hours),
-            closing(period, where, report.close_after),
-        )
-        behind = tuple(lane for lane, clock in sorted(clocks.items()) if clock <= closes)
-        if max(leaves, closes) <= at and behind:
-            found.append(Waiting(report.id, period.name, leaves, closes, behind))
-    return found
 
 
 class _Who(msgspec.Struct):

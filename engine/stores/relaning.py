@@ -35,6 +35,7 @@ WHOLE = (
     tables.revoked,
     tables.paces,
     tables.outages,
+    tables.report_rounds,
     tables.reminders,
     tables.choices,
     tables.approvals,

@@ -36,6 +36,7 @@ from engine.store import (
     OutreachRow,
     Reminder,
     ReminderState,
+    ReportRound,
     Share,
     Snapshot,
     Stop,
@@ -704,6 +705,16 @@ class SqlStore:
             return watched.letter_counts(connection)
 
     # -- for whoever looks after it --------------------------------------------------------------------------------
+    def put_report_round(self, one: ReportRound) -> None:
+        """Say how far a report's period is."""
+        with self._driver.writing() as connection:
+            watched.put_report_round(connection, self._driver, one)
+
+    def report_rounds(self) -> list[ReportRound]:
+        """How far each report's period is."""
+        with self._driver.reading() as connection:
+            return watched.report_rounds_of(connection)
+
     def put_heartbeat(self, beat: Heartbeat) -> None:
         """Keep what a worker says of itself, in place of what it said before."""
         with self._driver.writing() as connection:

@@ -355,6 +355,17 @@ outages = sa.Table(
     _must("by", TEXT),
 )
 
+# How far whoever issues reports has come with each period; what is missing here, nobody has looked at.
+report_rounds = sa.Table(
+    "report_rounds",
+    metadata,
+    sa.Column("report", TEXT, primary_key=True),
+    sa.Column("period", TEXT, primary_key=True),
+    _must("at", BIG),
+    _must("waiting", BIG),
+    _must("failed", BIG),
+)
+
 # What the reader of an address chose for a topic ("*": all mails but transactional ones): "in" or "out".
 choices = sa.Table(
     "choices",

@@ -3,10 +3,10 @@
 import sqlalchemy as sa
 
 from engine.instants import HOUR
-from engine.store import Heartbeat, LetterCount
+from engine.store import Heartbeat, LetterCount, ReportRound
 from engine.stores import schema
 from engine.stores.driver import Driver
-from engine.stores.tables import dead_letters, workers
+from engine.stores.tables import dead_letters, report_rounds, workers
 
 KEPT = HOUR
 """How long the last words of a worker are kept that nobody hears any more."""
@@ -31,6 +31,24 @@ def heartbeats(connection: sa.Connection) -> list[Heartbeat]:
 def drop_heartbeat(connection: sa.Connection, owner: str) -> None:
     """A worker that stopped has nothing more to say."""
     connection.execute(sa.delete(workers).where(workers.c.owner == owner))
+
+
+def put_report_round(connection: sa.Connection, driver: Driver, one: ReportRound) -> None:
+    """Say how far a report's period is."""
+    insert = driver.upsert(report_rounds)
+    changed = {name: insert.excluded[name] for name in ("at", "waiting", "failed")}
+    key = list(report_rounds.primary_key.columns)
+    connection.execute(insert.on_conflict_do_update(index_elements=key, set_=changed), [_row(one)])
+
+
+def report_rounds_of(connection: sa.Connection) -> list[ReportRound]:
+    """All of them, by report and period."""
+    query = sa.select(report_rounds).order_by(report_rounds.c.report, report_rounds.c.period)
+    return [ReportRound(**row._asdict()) for row in connection.execute(query)]
+
+
+def _row(one: ReportRound) -> dict[str, object]:
+    return {name: getattr(one, name) for name in one.__struct_fields__}
 
 
 def letter_counts(connection: sa.Connection) -> list[LetterCount]:

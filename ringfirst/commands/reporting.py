@@ -45,7 +45,7 @@ def send(
     from ringfirst.answers import print_json, talk
     from ringfirst.commands.importing import counting
     from ringfirst.intake import now
-    from ringfirst.reporting import made, taken_in
+    from ringfirst.reporting import made, taken_in, tell_rounds
 
     if period is not None and since is not None:
         raise UsageError("reports send: --period is one period, --since many; leave one of them out")
@@ -72,6 +72,8 @@ def send(
                     some = []
                     tell(count)
             _ = dry_run or issuer.put(some, at=now())
+        if account_id is None and not dry_run:
+            tell_rounds(store, found, at=now())
         issued = any(one.body for one in found) and not dry_run
         taken = taken_in(store, book) if issued else None
     answer = {

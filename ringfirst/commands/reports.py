@@ -37,19 +37,20 @@ reports.add_command(revoke)
 @other_rules_option
 @json_option
 def list_(account_id: str | None, store_url: str | None, rules: Path | None, *, as_json: bool) -> None:
-    """List the reports of the rulebook, what became of those that were issued, and which wait for their period.
+    """List the reports of the rulebook, what became of those that were issued, and which are late.
 
     With --json: {"reports": [{"report", "title", "period", "audience", "values", "price", "compare", "sent"}],
     "values": [{"value", "label", "measure", "unit", "priced"}], "issued": [{"report", "period", "number", "outcome",
-    "accounts", "because", "mails"}], "waiting": [{"report", "period", "due", "closes", "lanes"}]}.
+    "accounts", "because", "mails"}], "waiting": [{"report", "period", "due", "closes", "cause",
+    "lanes", "left"}]}.
     """
     from engine.questions import now_of
     from ringfirst.answers import print_json, print_table, talk
-    from ringfirst.reports_issued import issued_rows, waiting_rows, waits
+    from ringfirst.reports_issued import issued_rows, late_reports, waiting_rows
 
     with questioned(store_url, rules) as (store, book):
         sent = issued_rows(store, book, account_id)
-        waiting = waiting_rows(store, book, now_of(store, None)) if store.count_events() else []
+        late = late_reports(store, book, now_of(store, None)) if store.count_events() else []
         found = [
             {
                 "report": one.id,
@@ -74,7 +75,7 @@ def list_(account_id: str | None, store_url: str | None, rules: Path | None, *, 
             for one in book.values.values()
         ]
     if as_json:
-        print_json({"reports": found, "values": values, "issued": sent, "waiting": waiting})
+        print_json({"reports": found, "values": values, "issued": sent, "waiting": waiting_rows(late)})
         return
     if not found:
         talk("the rulebook has no reports; add a section reports: to it")
@@ -92,8 +93,8 @@ def list_(account_id: str | None, store_url: str | None, rules: Path | None, *, 
                 for one in sent
             ],
         )
-    for one in waiting:
-        talk(waits(one))
+    for one in late:
+        talk(one.words)
 
 
 def _name(one: dict[str, Any]) -> str:

@@ -65,7 +65,8 @@ def send(
     """Let the mails that are due leave: by SendGrid, by an SMTP server, or else as .eml files into a folder.
 
     RINGFIRST_SENDGRID_KEY or RINGFIRST_SMTP says which. With --outbox they become files in any case. With --watch it
-    goes on until Ctrl-C or a polite kill, and mails wait for the clock of their lane. With --simulate nothing in the
+    goes on until Ctrl-C or a polite kill, and mails wait for the clock of their lane. Value reports whose period is
+    closed are issued first. With --simulate nothing in the
     store changes: past mails are written as they would have left. With --json: {"mails", "rows", "held", "in_review",
     "suppressed", "expired", "withdrawn", "waiting", "later", "failed", "in_doubt", "elsewhere", "recovered",
     "reasons"}.
@@ -88,11 +89,13 @@ def send(
         if watch:
             _watch(store, folder, channel_of(found, sender, outbox), sender, found, alive)
             return
-        report = (
-            rehearse(store, folder, FileChannel(place), sender, until=at)
-            if simulate
-            else _send(store, folder, channel_of(found, sender, outbox), sender, found, at, book=active_book(store))
-        )
+        if simulate:
+            report = rehearse(store, folder, FileChannel(place), sender, until=at)
+        else:
+            book, channel = active_book(store), channel_of(found, sender, outbox)
+            if book is not None and at is None:
+                _issue(store, book)
+            report = _send(store, folder, channel, sender, found, at, book=book)
     if as_json:
         import msgspec
 
@@ -112,6 +115,15 @@ def _must_fit(at: int | None, *, watch: bool, simulate: bool, as_json: bool) -> 
         raise UsageError(
             "send --at: lies ahead; only --simulate may look at what is to come; leave --at out, or add it"
         )
+
+
+def _issue(store: "Store", book: "Rulebook") -> None:
+    """Issue the reports of closed periods, as every sender does: who sends from a timer is to have them too."""
+    from ringfirst.answers import plural, talk
+    from ringfirst.reporting import issued_once
+
+    if count := issued_once(store, book):
+        talk(f"{plural(count, 'report')} issued; 'ringfirst reports list' says what became of them")
 
 
 def rehearse(

@@ -33,12 +33,14 @@ def status(ctx: click.Context, store_url: str | None, *, watch: bool, as_json: b
 
     Works while the broker, the store or the workers are away, and without a broker. Ends with 1 when something is
     stalled, stopped or away: a channel that takes no mail for our own settings' sake, or for ten minutes, and a
-    provider that has told nothing of our mails for half an hour, are such things. With --json and --watch: an answer a
+    provider that has told nothing of our mails for half an hour, are such things, and so is a value report that was due
+    an hour ago and was not issued. With --json and --watch: an answer a
     line.
 
     With --json: {"at", "state", "store", "kafka", "kafka_used", "records", "seconds", "slowest_lane",
     "alive_workers", "rebalances_24h", "mails", "unheard_seconds", "outages": [{"channel", "since", "until", "why",
-    "ours", "failures", "by"}], "stops": [{"scope", "name", "at", "who", "why", "per_hour"}], "dead_letters",
+    "ours", "failures", "by"}], "stops": [{"scope", "name", "at", "who", "why", "per_hour"}],
+    "late_reports": [{"report", "period", "due", "closes", "since", "cause", "lanes", "left"}], "dead_letters",
     "oldest_dead_letter_at", "portfolio_held_back_by", "lanes": [{"lane", "state", "owner", "records", "seconds",
     "left_seconds", "clock_at", "clock_age_seconds", "came_per_second", "committed_per_second", "why", "error",
     "dead_letters", "oldest_dead_letter_at", "rebalances"}], "workers": [{"owner", "alive", "heard_seconds",

@@ -11,11 +11,13 @@ import msgspec
 
 from engine.errors import RingfirstError
 from engine.instants import DAY, SECOND, Instant
+from engine.reports.late import Late
 from engine.store import Heartbeat, LetterCount, Outage, Store
 from outreach.circuit import standing
 from outreach.doubts import SENDGRID, silent
 from ringfirst.intake import now
 from ringfirst.logs import redacted
+from ringfirst.oncall.late_reports import LateReports
 from ringfirst.oncall.told import ErrorTold, LaneTold, WorkerTold
 from streams.held import HeldLanes
 from streams.tally import Said, Tally
@@ -83,6 +85,8 @@ class Stock(NamedTuple):
     """For how long mails have left by SendGrid without a word of any; 0: it tells of them."""
     outages: Sequence[Outage] = ()
     """Channels that take nothing now."""
+    late: Sequence[Late] = ()
+    """Reports that are due and were not issued."""
 
 
 class Herald(threading.Thread):
@@ -103,7 +107,7 @@ class Herald(threading.Thread):
     ) -> None:
         super().__init__(name="ringfirst-herald", daemon=True)
         self._store, self._owner, self._draw, self._every = store, owner, draw, every_seconds
-        self._stock_seconds = stock_seconds
+        self._stock_seconds, self._reports = stock_seconds, LateReports(store)
         self._stocked = float("-inf")
         self._over = threading.Event()
         self._gone = threading.Event()
@@ -147,7 +151,9 @@ class Herald(threading.Thread):
         if self._stock_seconds is not None and at - self._stocked >= self._stock_seconds:
             unheard = silent(self._store, SENDGRID, now()) / SECOND
             away = standing(self._store.outages(), now())
-            self.stock = Stock(self._store.dead_letter_counts(), self._store.mail_counts(), unheard, away)
+            self.stock = Stock(
+                self._store.dead_letter_counts(), self._store.mail_counts(), unheard, away, self._reports.at(now())
+            )
             self._stocked = at
 
     def stop(self) -> None:

@@ -10,6 +10,7 @@ from engine.store import Store
 from outreach.circuit import standing
 from outreach.doubts import SENDGRID, silent
 from ringfirst.intake import now
+from ringfirst.oncall.late_reports import LateReports
 from ringfirst.oncall.status import Seen, Status, status
 from streams.lag import PartitionLag, lag, peeking
 from streams.settings import KafkaSettings
@@ -37,6 +38,7 @@ class Lookout:
     def __init__(self, open_store: Callable[[], Store], kafka: KafkaSettings | None) -> None:
         self._open_store, self._kafka = open_store, kafka
         self._store: Store | None = None
+        self._late: LateReports | None = None
         self._admin: KafkaAdmin | None = None
         self._looks: list[Seen] = []
         """The last ones, oldest first."""
@@ -91,6 +93,7 @@ class Lookout:
         try:
             if self._store is None:
                 self._store = self._open_store()
+                self._late = LateReports(self._store)
             store, at = self._store, now()
             infos = store.lane_infos(at=at)
             clocks = [one.clock_at for one in infos if one.clock_at is not None]
@@ -101,6 +104,7 @@ class Lookout:
                 "mails": store.mail_counts(),
                 "unheard": silent(store, SENDGRID, at) / SECOND,
                 "stops": store.stops(),
+                "late": self._late.at(at) if self._late is not None else [],
                 "outages": standing(store.outages(), at),
                 "shares": store.shares(after=max(clocks) - DAY) if clocks else [],
             }

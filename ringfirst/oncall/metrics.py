@@ -18,6 +18,7 @@ from engine.instants import SECOND, Instant
 from ringfirst.intake import now
 from ringfirst.oncall.health import WorkerHealth
 from ringfirst.oncall.herald import Stock
+from ringfirst.oncall.late_reports import overdue
 from ringfirst.oncall.outages import away
 from streams.held import HeldLanes
 from streams.tally import Spread, Tally
@@ -147,6 +148,7 @@ class WorkerMetrics(Collector):
         words = "For how long mails have left by SendGrid without a word of any from its webhook; 0: it tells of them"
         yield GaugeMetricFamily(f"{PREFIX}webhook_silent_seconds", words, value=stock.unheard_seconds)
         yield away(stock.outages)
+        yield overdue(stock.late)
 
 
 def _counter(name: str, words: str, *labels: str) -> CounterMetricFamily:

@@ -11,7 +11,7 @@ from rich.text import Text
 from engine.instants import DAY, HOUR, MINUTE, SECOND, Instant, iso
 from outreach.circuit import serious
 from ringfirst.answers import plural, shown
-from ringfirst.oncall.status import LaneStatus, Status, WorkerStatus
+from ringfirst.oncall.status import LATE_SECONDS, LaneStatus, Status, WorkerStatus
 from ringfirst.oncall.words import WORDS
 
 STYLES = {"OK": "green", "catching up": "yellow", "stalled": "bold red", "stopped": "bold red"}
@@ -142,6 +142,9 @@ def _headline(found: Status) -> Iterator[Text]:
         yield Text(shown(words), STYLES["catching up"])
     if len(found.stops) > MOST_STOPS:
         yield Text(f"and {plural(len(found.stops) - MOST_STOPS, 'more stop')}: ringfirst outreach stops", "dim")
+    for late in found.late_reports:
+        style = STYLES["stalled" if late.seconds(found.at) > LATE_SECONDS else "catching up"]
+        yield Text(shown(f"REPORTS LATE by {span(late.seconds(found.at))}: {late.words}"), style)
     if found.portfolio_held_back_by:
         yield Text(
             f"the portfolio is held back by lanes {numbers(found.portfolio_held_back_by)}", STYLES["catching up"]

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from engine.instants import MINUTE, SECOND, Instant
+from engine.reports.late import Late
 from engine.store import Heartbeat, LaneInfo, LetterCount, Outage, Share, Stop
 from outreach.circuit import serious
 from ringfirst import owners
@@ -16,6 +17,9 @@ SETTLING = MINUTE
 """So long after the lanes were shared out a new owner may still be reading its accounts."""
 BEHIND = MINUTE
 """A lane whose clock is so far behind the first one's holds the portfolio back."""
+
+LATE_SECONDS = 3600.0
+"""A report that is so late, and not there, is somebody's business."""
 
 
 class LaneStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,7 +59,7 @@ class WorkerStatus(msgspec.Struct, frozen=True, kw_only=True):
 class Status(msgspec.Struct, frozen=True, kw_only=True):
     """Everything. ``unheard_seconds``: how long mails have left by SendGrid without a word of any.
 
-    ``outages`` are channels that take nothing, and since when.
+    ``outages`` are channels that take nothing, and since when; ``late_reports`` are due and were not issued.
     ``store`` and ``kafka`` say what is wrong with them (None = nothing; ``kafka_used`` tells if any).
     """
 
@@ -73,6 +77,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     unheard_seconds: float
     outages: list[Outage]
     stops: list[Stop]
+    late_reports: list[Late]
     dead_letters: int
     oldest_dead_letter_at: Instant | None
     portfolio_held_back_by: list[int]
@@ -81,8 +86,10 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def well(self) -> bool:
-        """Is nothing stalled, stopped, silent or away?"""
+        """Is nothing stalled, stopped, silent or away, and no report an hour late?"""
         lanes = self.state in {"OK", "catching up"} and self.store is None and self.kafka is None
+        if any(one.seconds(self.at) > LATE_SECONDS for one in self.late_reports):
+            return False
         return lanes and not self.unheard_seconds and not any(serious(one, self.at) for one in self.outages)
 
 
@@ -100,6 +107,7 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     unheard: float = 0.0
     outages: Sequence[Outage] = ()
     stops: Sequence[Stop] = ()
+    late: Sequence[Late] = ()
     store: str | None = None
     kafka: str | None = None
     kafka_used: bool = True
@@ -135,6 +143,7 @@ def status(first: Seen, last: Seen) -> Status:
         unheard_seconds=last.unheard,
         outages=list(last.outages),
         stops=[one for one in last.stops if one.pace],
+        late_reports=list(last.late),
         dead_letters=sum(one.count for one in last.letters),
         oldest_dead_letter_at=min((one.oldest_at for one in last.letters), default=None),
         portfolio_held_back_by=_holding_back(last),

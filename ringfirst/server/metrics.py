@@ -19,8 +19,10 @@ from prometheus_client.registry import Collector
 
 from engine.instants import SECOND
 from engine.keeper import Taken
+from engine.reports.late import Late
 from engine.store import Outage
 from ringfirst.intake import now
+from ringfirst.oncall.late_reports import overdue
 from ringfirst.oncall.outages import away
 from ringfirst.server.health import Health
 from ringfirst.server.waiting import WaitingRoom
@@ -55,6 +57,8 @@ class Metrics:
         self.mails: Mapping[str, int] = {}
         self.outages: Sequence[Outage] = ()
         """Channels that take nothing now."""
+        self.late: Sequence[Late] = ()
+        """Reports that are due and were not issued."""
         Info("ringfirst_build", "This program", registry=home).info({"version": version("ringfirst")})
         home.register(_Now(self, health, room))
         ProcessCollector(registry=home)
@@ -109,3 +113,4 @@ class _Now(Collector):
             mails.add_metric([state], count)
         yield mails
         yield away(self._metrics.outages)
+        yield overdue(self._metrics.late)

@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 
@@ -19,6 +20,7 @@ from outreach.sender import send_due
 from outreach.templates import Template
 from ringfirst.intake import now
 from ringfirst.leaving import ROUND_SECONDS, keep_sending, pause_after
+from ringfirst.oncall.late_reports import LateReports
 from ringfirst.owners import owner_name
 from ringfirst.reporting import Rounds
 from ringfirst.server.health import Health
@@ -26,6 +28,8 @@ from ringfirst.server.metrics import Metrics
 from ringfirst.server.owner import told
 
 BEHIND = 5 * MINUTE
+LOOK_SECONDS = 30.0
+"""How often it is looked which reports are late."""
 _log = logging.getLogger("ringfirst.server.sending")
 
 
@@ -59,6 +63,7 @@ class Sending(threading.Thread):
         self._guard = guard
         self._reports = reports
         self._stopping = threading.Event()
+        self._late, self._looked = LateReports(store), float("-inf")
 
     def stop(self) -> None:
         """Stop after the mail at hand."""
@@ -72,6 +77,9 @@ class Sending(threading.Thread):
         mails = self._round()
         self._metrics.mails = self._store.mail_counts()
         self._metrics.outages = standing(self._store.outages(), now())
+        if time.monotonic() >= self._looked + LOOK_SECONDS:
+            self._looked = time.monotonic()
+            self._metrics.late = self._late.at(now())
         return mails
 
     def _round(self) -> int:

@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from engine.instants import HOUR
+from engine.reports.late import Late
 from engine.store import LetterCount, Outage
 from ringfirst import cli
 from ringfirst.intake import now
@@ -43,7 +44,9 @@ def shown(desk):
     tally.ends({Partition("usage", 0): 3}, {})
     tally.failed("halted")
     away = Outage(channel="smtp", since=now() - HOUR, until=now(), why="away", ours=False, failures=1, by="desk")
-    worker.herald.stock = Stock([LetterCount("usage", 0, 1, now() - HOUR)], {"queued": 1}, 0.0, [away])
+    due = now() - HOUR
+    late = Late(report="monthly", period="2026-10", due=due, closes=due, since=due, cause="nobody")
+    worker.herald.stock = Stock([LetterCount("usage", 0, 1, now() - HOUR)], {"queued": 1}, 0.0, [away], [late])
     labels: dict[str, set[str]] = {}
     _, text = worker.ask("/metrics")
     for name, told in re.findall(r"^([a-z_]+)(?:\{(.*)\})? \S+$", text, re.MULTILINE):

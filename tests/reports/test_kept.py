@@ -7,10 +7,9 @@ import pytest
 
 from engine import replay
 from engine.errors import UsageError
-from engine.instants import iso
 from engine.questions import events_of
 from engine.reports import kept, made
-from engine.reports.issuing import Issuer, overdue, walk
+from engine.reports.issuing import Issuer, walk
 from engine.reports.past import Accounts
 from engine.reports.periods import read_period
 from engine.store import Store
@@ -135,14 +134,6 @@ def test_what_was_not_issued_cannot_be_corrected(store: Store):
     take(store, [*customer(), run("r1", "2026-03-10T09:00:00Z", 150)], until=APRIL)
     with pytest.raises(UsageError, match="was not issued to acme"):
         Issuer(store, book_of()).correct(book_of().reports[0], MARCH, "acme", clock=instant(APRIL), why="x")
-
-
-def test_what_is_due_and_waits_for_a_lane_is_told():
-    at, behind = instant("2026-04-02T08:00:00Z"), instant("2026-04-01T21:00:00Z")
-    (one,) = overdue(book_of(), {0: at, 1: behind}, at)
-    assert (one.report, one.period, one.lanes, iso(one.closes)) == ("monthly", "2026-03", (1,), "2026-04-01T22:00:00Z")
-    assert overdue(book_of(), {0: at, 1: at}, at) == []
-    assert overdue(book_of(), {0: behind}, instant("2026-04-02T06:00:00Z")) == [], "before it is due nobody waits"
 
 
 # -- mails of what was corrected ---------------------------------------------------------------------------------------
