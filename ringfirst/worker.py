@@ -48,7 +48,7 @@ def work(
             source = broker.cluster_id
             store = stack.enter_context(opening)
             _must_fit(broker, kafka, store.lanes)
-            told = _told(broker, kafka)
+            told = _told(broker, kafka, store)
         if not history and (sent := [one.id for one in book.reports if one.sending is not None]):
             log.info("reports are issued by senders: 'ringfirst send --watch'; this rulebook sends %s", ", ".join(sent))
         owner, tally = owners.owner_name(kafka.group), Tally()
@@ -116,13 +116,20 @@ def _must_fit(broker: Admin, kafka: KafkaSettings, lanes: int) -> None:
         raise StreamError("\n".join(faults))
 
 
-def _told(broker: Admin, kafka: KafkaSettings) -> dict[OutgoingKind, str]:
+def _told(broker: Admin, kafka: KafkaSettings, store: Store) -> dict[OutgoingKind, str]:
     """Where decisions and dead letters are told, as far as there are topics for them; the store has both anyway."""
     found = broker.topics(kafka.topics.outbound)
     wanted: dict[OutgoingKind, str] = {"decision": kafka.topics.decisions, "dead-letter": kafka.topics.dead_letters}
     for kind, topic in wanted.items():
         if topic not in found:
             what = kind.replace("-", " ")
+            if store.outbox(range(store.lanes), kind, limit=1):  # it was there once, or another worker sees it
+                log.warning(
+                    "%s: there is no such topic, and %ss wait for it in the store; nobody takes them from there until "
+                    "it is back; make it with 'ringfirst topics create'",
+                    topic,
+                    what,
+                )
             log.info(
                 "%s: there is no such topic; %ss stay in the store; 'ringfirst topics create' makes it", topic, what
             )

@@ -6,8 +6,9 @@ agents and supervisors, and replaces what lies between the broker and the agent,
 
 import asyncio
 import logging
+import re
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Any, ClassVar, TypeVar
 
 from aiokafka.errors import ConsumerStoppedError, KafkaError, OffsetOutOfRangeError
@@ -69,6 +70,8 @@ class Consumer(driver.Consumer):
 
     def __init__(self, transport: "Transport", **more: Any) -> None:
         self.work = transport.work
+        self._said = dict[int, str]()
+        """By lane the trouble that was told last, until it goes on: it is looked at again and again, and told once."""
         super().__init__(transport, **more)
 
     # -- overridden ------------------------------------------------------------------------------------------------
@@ -206,7 +209,8 @@ class Consumer(driver.Consumer):
         try:
             trouble = await self._unfit()
             if trouble is not None:
-                log.error("lanes %s: %s", listed(lanes), trouble)
+                if self._is_news(lanes, trouble):
+                    log.error("lanes %s: %s", listed(lanes), trouble)
                 work.tally.failed(trouble, lanes)
                 self._put_off(lanes, generation, trouble)
                 return
@@ -237,16 +241,25 @@ class Consumer(driver.Consumer):
         for lane, claim in claims.items():
             positions = held.claimed(lane, claim, bounds, asked)
             if positions:
+                self._said.pop(lane, None)
                 begin |= positions
                 waiting += sum(bounds[place].end - position for place, position in positions.items())
             else:
-                log.error("lane %d: %s", lane, held.troubles[lane])
+                if self._is_news([lane], held.troubles[lane]):
+                    log.error("lane %d: %s", lane, held.troubles[lane])
                 self.work.tally.failed(held.troubles[lane], [lane])
                 rest += held.partitions([lane])
         self.work.tally.begun(begin)
         self.work.begun({place.partition for place in begin}, waiting)
         await self._thread.ask(self._thread.begin(begin))
         await self._thread.ask(self._thread.rest(rest))
+
+    def _is_news(self, lanes: Collection[int], trouble: str) -> bool:
+        """Was this not told of all these lanes yet? Where a log begins and ends may change: that is no news."""
+        words = re.sub(r"\d+", "", trouble)
+        known = all(self._said.get(lane) == words for lane in lanes)
+        self._said.update(dict.fromkeys(lanes, words))
+        return not known
 
     def _put_off(self, lanes: Sequence[int], generation: int, trouble: str) -> None:
         if self.work.held.generation == generation:

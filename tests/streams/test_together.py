@@ -6,8 +6,8 @@ from contextlib import contextmanager
 import pytest
 
 from streams import transport, writing
-from streams.batch import Partition
-from streams.held import Fetched
+from streams.batch import Claimed, Clocks, Partition
+from streams.held import Bounds, Fetched
 from streams.pace import TOGETHER_BYTES
 from tests.streams.test_agent import TOPICS, Handler, given_app, loop_of
 from tests.streams.test_merge import Sent
@@ -25,6 +25,11 @@ class Thread:
 
     async def ask(self, question):
         return await question
+
+    async def begin(self, positions):
+        """Nothing is sought here."""
+
+    rest = begin
 
     async def fetch(self, wanted, seconds, limit, least=1):
         self.asked.append((seconds, least))
@@ -138,3 +143,38 @@ def test_the_agent_says_when_the_writer_is_through(tmp_path):
     with loop_of(app) as loop:
         loop.run_until_complete(driven())
         assert app.work._given is None
+
+
+def test_what_keeps_a_lane_from_going_on_is_told_once(tmp_path, monkeypatch, caplog):
+    """It is looked at again every minute for as long as nobody decides."""
+    gone = "usage[0]: retention overtook the store; it goes on at 5, the log begins at {}"
+    with given_consumer(tmp_path) as (consumer, _turn):
+        held = consumer.work.held
+
+        def go_on(halted):
+            bounds = {place: Bounds(0, 0) for place in held.partitions([0])}
+            claims = {0: Claimed(1, dict.fromkeys(bounds, 0), halted)}
+            asyncio.get_event_loop_policy().get_event_loop().run_until_complete(
+                consumer._go_on(claims, bounds, Clocks(0.0, 0))
+            )
+            return [record.message for record in caplog.records if record.levelname == "ERROR"]
+
+        assert len(go_on(gone.format(7))) == 1
+        assert len(go_on(gone.format(9))) == 1
+        assert held.troubles[0] == "halted: " + gone.format(9), "status says how it is now"
+        assert len(go_on("usage[0]: the topic was deleted and made anew")) == 2
+        assert len(go_on(None)) == 2
+        assert len(go_on("usage[0]: the topic was deleted and made anew")) == 3
+
+
+def test_that_the_topics_do_not_fit_is_told_once(tmp_path, monkeypatch, caplog):
+    async def unfit():
+        return "not whole: usage has 3 partitions"
+
+    with given_consumer(tmp_path, lanes=(0, 1)) as (consumer, _turn):
+        monkeypatch.setattr(consumer, "_unfit", unfit)
+        for _ in range(3):
+            asyncio.get_event_loop_policy().get_event_loop().run_until_complete(consumer._claim([0, 1]))
+        assert [record.message for record in caplog.records if record.levelname == "ERROR"] == [
+            "lanes 0, 1: not whole: usage has 3 partitions"
+        ]

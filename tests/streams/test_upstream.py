@@ -68,7 +68,7 @@ OVERRIDDEN = [
 OURS = set(
     """
     ask mirror begin rest fetch ends bounds counts _hold_still _state _flows _turned _turn _fetch
-    _start_what_is_due _ask _claim _go_on _put_off _unfit _carrying __init__
+    _start_what_is_due _ask _claim _go_on _is_news _put_off _unfit _carrying __init__
     """.split()  # noqa: SIM905 - a list of names is read more easily in lines
 )
 
