@@ -1,5 +1,6 @@
 """What every test may ask for: a real PostgreSQL, an empty database on it, Kafka, and the real event streams."""
 
+import gc
 import os
 import tempfile
 from collections.abc import Iterator
@@ -30,6 +31,9 @@ settings.register_profile(
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
+# While thousands of tests are collected nothing is garbage, and to look for it was a third of the time.
+gc.disable()
+
 _MARKS = {"postgres_url": "postgres", "shared_data": "data", "kafka": "slow"}
 _databases = count(1)
 
@@ -45,6 +49,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for fixture in getattr(item, "fixturenames", ()):
             if fixture in _MARKS:
                 item.add_marker(_MARKS[fixture])
+
+
+def pytest_collection_finish() -> None:
+    """Look for garbage again, but not among what was collected: it stays until the end."""
+    gc.freeze()
+    gc.enable()
+
+
+def pytest_sessionfinish() -> None:
+    """Let everything go at the end: libraries in C look whether something of theirs is left."""
+    gc.unfreeze()
 
 
 @pytest.fixture(scope="session")

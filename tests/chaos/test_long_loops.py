@@ -7,10 +7,13 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, seed, settings
+from hypothesis import strategies as st
 
 from tests.data.test_real_streams import STREAMS, decisions, imported, killed, verified
+from tests.engine import test_backtest, test_things_in_columns
 from tests.judge.evaluator import judge
 from tests.judge.product import decide
+from tests.judge.test_absence import only_what_is_owed
 from tests.judge.test_engine import scenes
 from tests.judge.test_store import holds, journeys
 
@@ -33,6 +36,46 @@ def test_the_engine_decides_what_the_judge_decides(number: int) -> None:
         assert decide(log, until, restarts) == judge(book, log, until)
 
     check()
+
+
+@pytest.mark.parametrize("number", range(SEEDS))
+def test_missing_events_make_true_only_what_owes_it_to_them(number: int) -> None:
+    print(f"seed {number}, {EXAMPLES} scenes")
+
+    @seed(number)
+    @ANY_SPEED
+    @given(scenes(), st.data())
+    def check(scene: Any, data: Any) -> None:
+        only_what_is_owed(scene, data)
+
+    check()
+
+
+@pytest.mark.parametrize("number", range(SEEDS))
+def test_a_backtest_decides_what_an_import_decides(number: int) -> None:
+    print(f"seed {number}, {EXAMPLES // 2} scenes, {EXAMPLES * 4} histories")
+
+    @seed(number)
+    @settings(ANY_SPEED, max_examples=EXAMPLES // 2)
+    @given(test_backtest.scenes().filter(lambda scene: bool(scene[1])))
+    def check(scene: Any) -> None:
+        test_backtest.same_as_an_import(*scene)
+
+    @seed(number)
+    @settings(ANY_SPEED, max_examples=EXAMPLES * 4)
+    @given(test_backtest.histories())
+    def check_judgement(history: dict[str, Any]) -> None:
+        test_backtest.judged_alike(history)
+
+    check()
+    check_judgement()
+
+
+@pytest.mark.parametrize("number", range(SEEDS))
+def test_things_in_columns_decide_what_plain_things_decide(number: int) -> None:
+    first = 10_000 + number * EXAMPLES * 2
+    print(f"scenes {first} to {first + EXAMPLES * 2 - 1}")
+    test_things_in_columns.decided_alike(range(first, first + EXAMPLES * 2))
 
 
 @pytest.mark.parametrize("number", range(SEEDS))

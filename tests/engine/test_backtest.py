@@ -117,7 +117,7 @@ def test_a_backtest_decides_what_an_import_decides(scene: Any) -> None:
 
 @pytest.mark.slow
 @given(scenes().filter(lambda scene: bool(scene[1])))
-@settings(ANY_SPEED, max_examples=150)
+@settings(ANY_SPEED, max_examples=40)
 def test_a_backtest_decides_what_an_import_decides_in_many_more_scenes(scene: Any) -> None:
     same_as_an_import(*scene)
 
@@ -348,7 +348,7 @@ def test_the_judgement_is_that_of_a_slow_judge_who_walks_over_every_day(history:
 
 @pytest.mark.slow
 @given(histories())
-@settings(ANY_SPEED, max_examples=1_000)
+@settings(ANY_SPEED, max_examples=300)
 def test_the_judgement_is_that_of_a_slow_judge_in_many_more_histories(history: dict[str, Any]) -> None:
     judged_alike(history)
 

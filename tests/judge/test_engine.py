@@ -13,7 +13,7 @@ from tests.judge.evaluator import judge, outreach_id
 from tests.judge.product import decide
 
 ANY_SPEED = settings(suppress_health_check=list(HealthCheck), deadline=None)
-OFTEN = settings(ANY_SPEED, max_examples=max(80, settings().max_examples))
+OFTEN = settings(ANY_SPEED, max_examples=settings().max_examples * 2 // 5)
 
 
 @st.composite
