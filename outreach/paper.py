@@ -75,7 +75,8 @@ def paper_context(found: Mapping[str, Any], locale: str, *, corrected: bool = Fa
     first, last = (write.day(found["period"][key]) for key in ("first_day", "last_day"))
     more = Decimal(len(found["values"]) - MOST_VALUES)
     shows = {"worth": any(one["worth"] for one in values), "change": any(one["changes"] for one in values)}
-    goals = found.get("goals") or []
+    goals, beside = found.get("goals") or [], Decimal(found.get("goals_left_out") or 0)
+    left_out = [f"{words.say('goals')}: {words.say('more-values', beside, n=str(beside))}"] if beside else []
     return {
         "title": _cut(found["title"] or found["report"]),
         "account": _cut(found["account_id"]),
@@ -86,7 +87,11 @@ def paper_context(found: Mapping[str, Any], locale: str, *, corrected: bool = Fa
         "columns": ["", *(words.say(f"column-{name}") for name in ("amount", *(one for one in shows if shows[one])))],
         "shows": shows,
         "values": values,
-        "notes": [*_notes(found, write), *([words.say("more-values", more, n=str(more))] if more > 0 else [])],
+        "notes": [
+            *_notes(found, write),
+            *([words.say("more-values", more, n=str(more))] if more > 0 else []),
+            *left_out,
+        ],
         "goals": [write.goal(one) for one in goals],
         "goals_first": found.get("lead_with") == "goals" and any(one["current"] is not None for one in goals),
         "facts": [part for part in (_support(found, write), _adoption(found, write)) if part["rows"]],

@@ -35,10 +35,15 @@ def _adoption(adoption: dict[str, Any] | None) -> dict[str, Any] | None:
         "active": people.get("active"),
         "active_before": people.get("before"),
         "seats": people.get("seats"),
-        "used": len(features["used"]) if features.get("bought") else None,
+        "used": used_of(features) if features.get("bought") else None,
         "bought": features.get("bought") or None,
         "unused": features.get("unused", []),
     }
+
+
+def used_of(features: dict[str, Any]) -> int:
+    """How many features were used: those that are named, and those that a long list was cut by."""
+    return len(features["used"]) + int((features.get("left_out") or {}).get("used", 0))
 
 
 def _support(support: dict[str, Any] | None) -> dict[str, Any] | None:

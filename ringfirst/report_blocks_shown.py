@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from outreach.report_blocks import used_of
 from ringfirst.answers import plural, shown
 
 _FIGURES = {
@@ -19,6 +20,7 @@ def blocks_of(found: dict[str, Any]) -> list[str]:
     """A line for each goal and each thing that is told of support, adoption, the contract and next steps."""
     return [
         *(_goal(one) for one in found["goals"]),
+        *_left_out(found.get("goals_left_out")),
         *_adoption(found["adoption"]),
         *_support(found["support"]),
         *_contract(found["contract"]),
@@ -29,6 +31,14 @@ def blocks_of(found: dict[str, Any]) -> list[str]:
 def money_text(money: list[dict[str, Any]]) -> str:
     """Amounts by currency; nothing is a zero without one."""
     return " and ".join(f"{one['amount']:,} {one['currency']}" for one in money) or "0"
+
+
+def _left_out(goals: int | None) -> list[str]:
+    return [f"{plural(goals, 'more goal')}, which this report was too long for; --anew shows all"] if goals else []
+
+
+def _names(names: list[str], more: int) -> str:
+    return ", ".join(names) + (f" and {more:,} more" if more else "")
 
 
 def _goal(goal: dict[str, Any]) -> str:
@@ -66,8 +76,9 @@ def _adoption(adoption: dict[str, Any] | None) -> list[str]:
         before = "" if people["before"] is None else f"; {shown(people['before'])} before"
         lines.append(f"Adoption: {plural(people['active'], 'active person', 'active people')}{seats}{percent}{before}")
     if features is not None:
-        unused = f"; not used: {', '.join(features['unused'])}" if features["unused"] else ""
-        lines.append(f"Adoption: {len(features['used'])} of {features['bought']} that are paid for were used{unused}")
+        more = (features.get("left_out") or {}).get("unused", 0)
+        unused = f"; not used: {_names(features['unused'], more)}" if features["unused"] else ""
+        lines.append(f"Adoption: {used_of(features)} of {features['bought']} that are paid for were used{unused}")
     return lines
 
 
@@ -80,6 +91,6 @@ def _contract(contract: dict[str, Any] | None) -> list[str]:
 
 
 def _step(step: dict[str, Any]) -> str:
-    about = f" ({', '.join(step['about'])})" if step["about"] else ""
+    about = f" ({_names(step['about'], step.get('left_out', 0))})" if step["about"] else ""
     sells = "; it sells" if step["class"] == "marketing" else ""
     return f"Next step: {step['next_step']}{about} [rule {step['rule']}{sells}]"

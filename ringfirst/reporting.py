@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 from engine.errors import LaneTaken, StoreError, UsageError
@@ -35,11 +36,13 @@ def made(
     *,
     period: Period | None = None,
     since: Instant | None = None,
+    failed: Callable[[str, str, Exception], None] | None = None,
 ) -> Iterator[Issued]:
     """Each account's reports that can be issued by now, without those that are; nothing is written.
 
-    ``period``: of that one alone, however old it is; ``since``: of all periods that end after it. Raises ``UsageError``
-    for a store without events.
+    ``period``: of that one alone, however old it is; ``since``: of all periods that end after it. ``failed`` is told of
+    a report that cannot be made, its account and why; the others go on. Raises ``UsageError`` for a store without
+    events.
     """
     clock = clock_of(issuer.store)
     if clock is None:
@@ -57,17 +60,21 @@ def made(
         )
         for one in sorted(periods, key=lambda one: one.first):
             past = period is not None or since is not None
-            yield from walk(issuer, report, one, accounts, clock=clock, past=past)
+            fails = partial(failed, report.id) if failed is not None else None
+            yield from walk(issuer, report, one, accounts, clock=clock, past=past, failed=fails)
 
 
-def tell_rounds(store: "Store", found: Sequence[Issued], *, at: Instant) -> None:
-    """Tell the store how far each report's period is after all accounts were asked for: who is on call reads it."""
+def tell_rounds(store: "Store", found: Sequence[Issued], failed: Sequence[str], *, at: Instant) -> None:
+    """Tell the store how far each report's period is after all accounts were asked for: who is on call reads it.
+
+    ``failed`` has the report of each account whose report cannot be made.
+    """
     waiting: dict[tuple[str, str], int] = {}
     for one in found:
         key = one.report, one.period
         waiting[key] = waiting.get(key, 0) + (one.outcome == "waits")
     for (report, period), count in sorted(waiting.items()):
-        store.put_report_round(ReportRound(report, period, at, count, 0))
+        store.put_report_round(ReportRound(report, period, at, count, failed.count(report)))
 
 
 def taken_in(store: "Store", book: "Rulebook") -> bool:

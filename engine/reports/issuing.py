@@ -12,11 +12,12 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 
 from engine.errors import StoreError, UsageError
-from engine.events import encode_properties
+from engine.events import MAX_BYTES, encode_properties
 from engine.instants import Instant, iso
 from engine.lanes import lane_of
 from engine.reports import made
 from engine.reports.changes import changes_of
+from engine.reports.fitting import fitted
 from engine.reports.kept import issued_in, marks_of, newest
 from engine.reports.past import Accounts
 from engine.reports.periods import Period
@@ -121,7 +122,7 @@ class Issuer:
             return Issued(*told, "none", str(err), closes, leaves)
         if not found["concerned"]:
             return Issued(*told, "none", found["because"], closes, leaves)
-        found["changes"] = changes_of(accounts, account_id, report, period)
+        found = fitted({**found, "changes": changes_of(accounts, account_id, report, period)})
         body = event(report, found, closes, leaves, self.book)
         return Issued(*told, "issued" if found["would_go"] else "kept back", found["because"], closes, leaves, body)
 
@@ -139,9 +140,9 @@ class Issuer:
             message = f"number {last.number + 1} of {period.name} waits for its lane; try again when it was taken in"
             raise UsageError(f"report {report.id}: {message}")
         found = made.preview(accounts, account_id, report, period)
-        if _told(found) == _told(last.figures):
+        whole, found = found, fitted({**found, "changes": []})
+        if _told(last.figures) in (_told(found), _told(whole)):
             raise UsageError(f"report {report.id}: the figures of {period.name} are those that were issued")
-        found["changes"] = []
         body = event(report, found, clock, clock, self.book, number=last.number + 1, correction=why)
         outcome: Outcome = "issued" if found["would_go"] else "kept back"
         return Issued(account_id, report.id, period.name, outcome, found["because"], clock, clock, body)
@@ -244,6 +245,7 @@ def event(
     """The event that issues a report: what was found, frozen whole, and what its conditions will ask of it.
 
     ``at`` is when it happens, ``book`` the rulebook that it was made by; ``correction`` says why it is issued again.
+    Raises ``UsageError`` when it is larger than an event may be: it would be a dead letter, and nobody would get it.
     """
     review = [one["line"] for one in found["review_if"] if one["truth"] != "no"]
     properties = {
@@ -263,7 +265,7 @@ def event(
         "correction": correction,
         "figures": found,
     }
-    return _encode(
+    body = _encode(
         {
             "id": event_id(report.id, found["period"]["name"], number),
             "type": REPORTED,
@@ -273,3 +275,7 @@ def event(
             "properties": properties,
         }
     )
+    if len(body) > MAX_BYTES:
+        message = f"it is {len(body):,} bytes, and no event may be larger than {MAX_BYTES:,}; let it show fewer values"
+        raise UsageError(f"report {report.id}: of {found['account_id'][:60]}: {message}")
+    return body

@@ -7,10 +7,14 @@ import click
 from ringfirst.commands.options import At, active_book, json_option, opened, store_option
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from engine.reports.issuing import Issued
     from engine.rulebook.book import Rulebook
     from engine.store import Store
 
+MOST_FAULTS = 10
+"""So many reports that cannot be made are named."""
 SHOWN = ("issued", "kept back", "waits")
 
 
@@ -22,7 +26,9 @@ SHOWN = ("issued", "kept back", "waits")
 @click.option("--dry-run", is_flag=True, help="Say what would be issued, and write nothing.")
 @store_option
 @json_option
+@click.pass_context
 def send(
+    ctx: click.Context,
     report_id: str | None,
     account_id: str | None,
     period: str | None,
@@ -35,8 +41,9 @@ def send(
     """Issue the reports of periods that are closed; 'run' and 'send --watch' do it by themselves.
 
     What was issued already is left as it is, so it may be typed as often as one likes. A mail leaves when it is due, if
-    nothing speaks against it then. With --json: {"issued", "kept_back", "waits", "taken_in", "reports":
-    [{"account_id", "report", "period", "outcome", "because", "closes", "due"}]}.
+    nothing speaks against it then. Ends with 1 when the report of an account could not be made. With --json: {"issued",
+    "kept_back", "waits", "taken_in", "reports": [{"account_id", "report", "period", "outcome", "because", "closes",
+    "due"}]}.
     """
     from engine.errors import UsageError
     from engine.questions import unknown_account
@@ -61,10 +68,16 @@ def send(
         issuer = Issuer(store, book)
         found: list[Issued] = []
         some: list[Issued] = []
+        faults: list[tuple[str, str]] = []
+
+        def failed(report: str, account: str, err: Exception) -> None:
+            faults.append((report, f"report {report} of account {account[:60]}: {str(err) or type(err).__name__}"))
+
         asked = read_period(period) if period is not None else None
         reports = [one for one in reports if asked is None or one.unit == asked.unit]
         with counting(len(accounts) * len(reports), "reports") as tell:
-            for count, one in enumerate(made(issuer, reports, accounts, period=asked, since=since), 1):
+            walked = made(issuer, reports, accounts, period=asked, since=since, failed=failed)
+            for count, one in enumerate(walked, 1):
                 found.append(one)
                 some.append(one)
                 if len(some) == AT_ONCE:
@@ -73,7 +86,7 @@ def send(
                     tell(count)
             _ = dry_run or issuer.put(some, at=now())
         if account_id is None and not dry_run:
-            tell_rounds(store, found, at=now())
+            tell_rounds(store, found, [report for report, _ in faults], at=now())
         issued = any(one.body for one in found) and not dry_run
         taken = taken_in(store, book) if issued else None
     answer = {
@@ -83,10 +96,21 @@ def send(
     }
     if as_json:
         print_json(answer)
-        return
-    _say(answer, dry_run=dry_run)
-    if taken is False:
+    else:
+        _say(answer, dry_run=dry_run)
+    if taken is False and not as_json:
         talk("the lanes have an owner, which takes them in")
+    _say_faults(ctx, [words for _, words in faults])
+
+
+def _say_faults(ctx: click.Context, faults: "Sequence[str]") -> None:
+    from ringfirst.answers import plural, shown, talk
+
+    for words in faults[:MOST_FAULTS]:
+        talk(shown(words))
+    if faults:
+        talk(f"{plural(len(faults), 'report')} could not be made; the others were")
+        ctx.exit(1)
 
 
 @click.command(short_help="Issue a report once more, with what is known of its period by now.")

@@ -127,7 +127,7 @@ def test_a_command_that_asked_for_all_says_so_too(store: Store):
     at = DUE + 20 * MINUTE
     early = iso(CLOSES + 2)
     take(store, [*customer(), *usa, run("r1", "2026-03-10T09:00:00Z", 150)], until=early)
-    tell_rounds(store, issue(store), at=at)
+    tell_rounds(store, issue(store), [], at=at)
     assert [(one.waiting, one.failed) for one in store.report_rounds()] == [(1, 0)]
     assert LateReports(store).at(at) == [], "California's month is open"
     assert [one.left for one in LateReports(store).at(DUE + DAY)] == [1], "and then somebody must ask again"
