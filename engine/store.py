@@ -30,7 +30,10 @@ class Claim(msgspec.Struct, frozen=True):
 
 
 class LaneInfo(msgspec.Struct, frozen=True):
-    """A lane as a reader sees it; ``owner`` is None when nobody alive holds it."""
+    """A lane as a reader sees it; ``owner`` is None when nobody alive holds it.
+
+    ``lived``: somebody took in there what happened as it happened; without it only history was brought in.
+    """
 
     lane: int
     epoch: int
@@ -39,6 +42,7 @@ class LaneInfo(msgspec.Struct, frozen=True):
     first_at: Instant | None
     owner: str | None
     lease_until: Instant | None
+    lived: bool = False
 
 
 class NewEvent(msgspec.Struct, frozen=True, gc=False):

@@ -68,7 +68,8 @@ def infos(connection: sa.Connection, *, at: Instant) -> list[LaneInfo]:
     for row in connection.execute(sa.select(lanes).order_by(lanes.c.lane)):
         alive = row.owner is not None and row.lease_until > at
         owner, lease_until = (row.owner, row.lease_until) if alive else (None, None)
-        found.append(LaneInfo(row.lane, row.epoch, row.position, row.clock_at, row.first_at, owner, lease_until))
+        told = row.lane, row.epoch, row.position, row.clock_at, row.first_at, owner, lease_until
+        found.append(LaneInfo(*told, lived=row.live_epoch is not None))
     return found
 
 

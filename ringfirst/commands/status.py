@@ -27,7 +27,8 @@ def status(ctx: click.Context, store_url: str | None, *, watch: bool, as_json: b
 
     The word comes from two looks at the offsets, a second to five apart. OK: what waited at the first is taken in, or
     nothing waited. Catching up: it moves, and 'left' says how long it takes if all goes on so. Stalled: records wait
-    and nothing moves, or the lane halted. Stopped: nobody owns it. 'behind' and 'oldest' are the records that are not
+    and nothing moves, or the lane halted. Stopped: nobody owns it. At rest: nobody does, and nobody need, for only
+    imports ever wrote here. 'behind' and 'oldest' are the records that are not
     in the store and the age of the oldest one, 'clock' the age of the lane's clock, 'in/s' and 'done/s' records a
     second, 'dead' the dead letters and the age of the oldest, 'rebal' how often the owner's lanes were shared out.
 

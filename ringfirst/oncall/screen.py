@@ -14,7 +14,7 @@ from ringfirst.answers import plural, shown
 from ringfirst.oncall.status import LATE_SECONDS, LaneStatus, Status, WorkerStatus
 from ringfirst.oncall.words import WORDS
 
-STYLES = {"OK": "green", "catching up": "yellow", "stalled": "bold red", "stopped": "bold red"}
+STYLES = {"OK": "green", "at rest": "green", "catching up": "yellow", "stalled": "bold red", "stopped": "bold red"}
 MOST_STOPS = 3
 MOST_TROUBLES = 8
 """So many lanes say in words what is wrong with them; the table shows all."""
@@ -154,6 +154,10 @@ def _headline(found: Status) -> Iterator[Text]:
 def _lag(found: Status) -> str:
     workers = plural(found.alive_workers, "worker")
     told = f"{workers}, {plural(found.rebalances_24h, 'rebalance')} in 24 h"
+    if found.state == "at rest":
+        return (
+            "no worker runs, and none is needed: all that is here was imported; 'ringfirst run' takes in what happens"
+        )
     if not found.kafka_used:
         return f"{told}; no broker is set: nothing is told of topics"
     if found.records is None or found.kafka is not None:

@@ -87,7 +87,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def well(self) -> bool:
         """Is nothing stalled, stopped, silent or away, and no report an hour late?"""
-        lanes = self.state in {"OK", "catching up"} and self.store is None and self.kafka is None
+        lanes = self.state in {"OK", "at rest", "catching up"} and self.store is None and self.kafka is None
         if any(one.seconds(self.at) > LATE_SECONDS for one in self.late_reports):
             return False
         return lanes and not self.unheard_seconds and not any(serious(one, self.at) for one in self.outages)
@@ -123,6 +123,8 @@ def status(first: Seen, last: Seen) -> Status:
     workers = _workers(last)
     told = _told(workers, last)
     lanes = [_lane(number, first, last, told) for number in _numbers(last)]
+    if _rests(last):
+        lanes = [msgspec.structs.replace(one, state="at rest", why=None) for one in lanes]
     known = [one for one in lanes if one.records is not None]
     slowest = max(known, key=lambda one: (one.seconds or 0.0, one.records or 0), default=None)
     alive = [one for one in workers if one.alive]
@@ -150,6 +152,12 @@ def status(first: Seen, last: Seen) -> Status:
         lanes=lanes,
         workers=workers,
     )
+
+
+def _rests(seen: Seen) -> bool:
+    """Does nobody live here? Only imports ever wrote into the store, nobody owns a lane, and there is no broker."""
+    lives = any(one.lived or one.owner is not None for one in seen.infos)
+    return bool(seen.infos) and not (lives or seen.beats or seen.kafka_used)
 
 
 def _numbers(seen: Seen) -> list[int]:

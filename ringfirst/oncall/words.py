@@ -9,8 +9,8 @@ from typing import Literal
 
 import msgspec
 
-Word = Literal["OK", "catching up", "stalled", "stopped"]
-WORDS: tuple[Word, ...] = ("OK", "catching up", "stalled", "stopped")
+Word = Literal["OK", "at rest", "catching up", "stalled", "stopped"]
+WORDS: tuple[Word, ...] = ("OK", "at rest", "catching up", "stalled", "stopped")
 """From the best to the worst."""
 
 

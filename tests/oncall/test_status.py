@@ -50,6 +50,17 @@ def test_the_worst_lane_gives_the_word_and_the_slowest_the_lag():
     assert now.lanes[2].why == "nobody owns it"
 
 
+def test_a_store_of_imports_is_at_rest_and_not_stopped():
+    rest = Seen(at=AT, steady=0.0, infos=[info(0, owner=None), info(1, owner=None)], kafka_used=False)
+    now = found(rest)
+    assert (now.state, now.well) == ("at rest", True)
+    assert {(one.state, one.why) for one in now.lanes} == {("at rest", None)}
+    lived = [info(0, owner=None), msgspec.structs.replace(info(1, owner=None), lived=True)]
+    for other in ({"infos": lived}, {"beats": [told(0)]}, {"kafka_used": True}):
+        now = found(msgspec.structs.replace(rest, **other))
+        assert ("stopped" in {one.state for one in now.lanes}, now.well) == (True, False)
+
+
 def test_an_owner_that_is_known_to_be_dead_owns_nothing():
     dead = f"{socket.gethostname()}:{2**22 + 1}:1:worker:ringfirst"
     now = found(seen(lag(0, 5, 5), infos=[info(0, owner=dead)]))

@@ -661,6 +661,7 @@ def test_history_lets_pass_nothing_that_was_decided_live(store: Store) -> None:
     assert states() == {"first": "past"}, "a history in two pieces is one history"
     # What still waits when somebody begins to live there is looked at, and sent, like all that comes after it.
     imports(decision("waits", due_at=T0 + 3 * MINUTE), clock_at=T0 + 2 * MINUTE + 1)
+    assert not any(info.lived for info in store.lane_infos(at=T0)), "nobody lived here yet"
     mine = claimed(store, owner="worker")
     claim = committed(store, mine, facts=[decision("live", review=True), decision("again", due_at=T0 + DAY)])
     again = decision("again", due_at=T0 + DAY)
@@ -670,6 +671,7 @@ def test_history_lets_pass_nothing_that_was_decided_live(store: Store) -> None:
     imports(decision("past", due_at=T0 + 2 * HOUR), revived, clock_at=T0 + 4 * HOUR)
     imports(clock_at=T0 + 2 * DAY)
     assert states() == {"first": "past", "waits": "queued", "live": "in_review", "again": "past", "past": "past"}
+    assert [info.lane for info in store.lane_infos(at=T0) if info.lived] == [0]
 
 
 def test_a_live_owner_that_wrote_nothing_leaves_history_as_it_is(store: Store) -> None:
