@@ -93,8 +93,8 @@ def explained(
         "audience": _audience(asked, view, rows),
         "open": subject.open if isinstance(subject, ThingView) else None,
         "paused": bool(rule.thing) and len(view.open_things(rule.thing)) > MAX_OPEN,
-        "when": _lines(asked, rule.when, asked.when_lines, view, subject, rows, most),
-        "unless": _lines(asked, rule.unless, asked.unless_lines, view, subject, rows, most),
+        "when": asked_lines(asked, rule.when, asked.when_lines, view, subject, rows, most),
+        "unless": asked_lines(asked, rule.unless, asked.unless_lines, view, subject, rows, most),
         "held_up_by_clear_when": up,
         "to": recipients(rule, rule.outreach, view, subject) if rule.outreach else [],
         "true_since": iso(memory.since) if memory else None,
@@ -303,7 +303,7 @@ def _because_unknown(
     return {name: why_unknown(view, subject, name, rows) for name, value in values.items() if value is None}
 
 
-def _lines(
+def asked_lines(
     rule: RuleProgram,
     written: Sequence[Line],
     ready: Sequence[Any],
@@ -312,6 +312,7 @@ def _lines(
     rows: list[Happening],
     most: int,
 ) -> list[dict[str, Any]]:
+    """Each line as it is ``written``, of the ``ready`` function made of it: its truth, values and events, ``most``."""
     found = []
     for line, function in zip(written, ready, strict=True):
         truth: Truth = function(view, subject)
@@ -393,4 +394,4 @@ def _decision(one: Decision) -> dict[str, Any]:
     }
 
 
-__all__ = ["Scene", "because", "explain", "explained", "lines", "replayed", "seen"]
+__all__ = ["Scene", "asked_lines", "because", "explain", "explained", "lines", "replayed", "seen"]

@@ -1,6 +1,6 @@
 """Things inside an account: how events open, ask, answer and close them, and the spells that come of it."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -131,6 +131,23 @@ def step_in_turn(thing: Thing, state: ThingState, row: Step) -> list[tuple[str, 
         return [("opened", 0)] if state.open else []
     happened = [("answered", row[0] - spell.opened_at)] if spell.answered_at is not None and not answered else []
     return [*happened, ("closed", row[0] - spell.opened_at)] if spell.closed_at is not None else happened
+
+
+def walk(steps: Iterable[Step]) -> Iterator[tuple[Spell, Step, Step | None, Step | None]]:
+    """The spells that come of a thing's transitions, each with those by which it opened, was answered and closed."""
+    state, found = ThingState(), list[list[Any]]()
+    for row in steps:
+        spell = state.spell
+        answered = spell is not None and spell.answered_at is not None
+        _walk(state, row)
+        if spell is None:
+            found += [[state.spells[-1], row, None, None]] if state.open else []
+            continue
+        if spell.answered_at is not None and not answered:
+            found[-1][2] = row
+        if spell.closed_at is not None:
+            found[-1][3] = row
+    return ((spell, opened, answer, close) for spell, opened, answer, close in found)
 
 
 def newest(kept: dict[str, Row], properties: Any, happening: Happening) -> None:

@@ -7,9 +7,8 @@ from engine.reports.kept import answer, issued_in, newest
 from engine.reports.past import Accounts
 from engine.reports.periods import Period, period_before, read_period
 from engine.rulebook.book import Rulebook
-from engine.rulebook.findings import listed, suggestion
-from engine.rulebook.spec import NamedValue, Report
-from engine.stored import stored_book
+from engine.rulebook.findings import listed
+from engine.rulebook.spec import Report
 from outreach.locales import OURS
 from outreach.reported import unpriced
 from outreach.words import wording
@@ -25,14 +24,6 @@ def report_of(book: Rulebook, report_id: str | None) -> Report:
         return book.reports[0]
     there = f"there are {listed(one.id for one in book.reports)}; name one" if book.reports else "it has no reports"
     raise UsageError(f"reports preview: which report of the rulebook is meant? {there}")
-
-
-def value_of(book: Rulebook, name: str) -> NamedValue:
-    """The value of that name. Raises ``UsageError`` with a suggestion."""
-    if name in book.values:
-        return book.values[name]
-    near = suggestion(name, book.values) or (f"; there are {listed(book.values)}" if book.values else "; it has none")
-    raise UsageError(f"value '{name[:60]}': not in the rulebook{near}")
 
 
 def period_of(accounts: Accounts, account_id: str, report: Report, text: str | None) -> Period:
@@ -63,16 +54,6 @@ def issued_as(
         times = plural(len(found), "time")
         raise UsageError(f"--number {number}: {report.id} of {period.name} was issued {times} to {account_id[:60]}")
     return answer(one, last)
-
-
-def issued_by(accounts: Accounts, account_id: str, period: Period, name: str) -> Accounts | None:
-    """The account as it was known, and the rulebook it was counted by, when a report with that value was issued."""
-    kept = [one for one in issued_in(accounts.recorded(account_id)) if one.period == period.name]
-    last = next((one for one in reversed(kept) if name in one.properties.get("value", {})), None)
-    mark = last.properties.get("rulebook") if last is not None else None
-    if last is None or not isinstance(mark, str):
-        return None
-    return Accounts(accounts.store, stored_book(accounts.store, mark), last.closed)
 
 
 def heading(title: str, found: dict[str, Any]) -> str:

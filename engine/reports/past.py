@@ -38,7 +38,7 @@ class Past(NamedTuple):
     ``end`` is its last millisecond. ``view`` is as of then (or of when the question was asked, if that is earlier),
     ``now`` as of when it was asked, ``clock`` how far all lanes were then. ``since`` is from when on all that happened
     would be in our log: periods that begin earlier are parts. ``left_out`` counts events of our own people and of test
-    users, who are ``ours``.
+    users, who are ``ours``. ``rows`` are all events up to ``end``, whoever did them.
     """
 
     account_id: str
@@ -52,6 +52,7 @@ class Past(NamedTuple):
     left_out: int
     clock: Instant
     ours: frozenset[str] = frozenset()
+    rows: Sequence[Happening] = ()
 
     @property
     def zone(self) -> Zone:
@@ -214,6 +215,7 @@ class Accounts:
             len(rows) - len(kept),
             self._clock,
             ours,
+            rows,
         )
 
     def _end(self, known: Known, period: Period) -> Instant:

@@ -1,73 +1,176 @@
-"""The way back from a figure: the events behind it, what each adds, and the formula."""
+"""The way back from every figure of a report: its name, the events behind it, what each adds, and the formula.
 
+Nothing here is read from what a report shows: a trace is made from the log, and is the same number, or one of them is
+wrong.
+"""
+
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
+from engine.errors import UsageError
 from engine.instants import iso
-from engine.measures.measure import Happening
-from engine.numbers import plain
-from engine.reports.figures import Figure, counted, figure, money_of
-from engine.reports.past import Accounts, Past
+from engine.reports.goals import goals_of
+from engine.reports.past import Accounts
 from engine.reports.periods import Period
-from engine.reports.told import amount_json, decimal_of, period_json, worth_json
-from engine.reports.worths import rate_text
-from engine.rulebook.spec import Measure, NamedValue
+from engine.reports.told import period_json
+from engine.reports.trace_blocks import trace_features, trace_goal, trace_people, trace_price, trace_step
+from engine.reports.trace_support import LABELS, figures_of, trace_support
+from engine.reports.trace_values import (
+    contract_day,
+    trace_ever,
+    trace_to_price,
+    trace_total,
+    trace_value,
+)
+from engine.reports.traced import Traced
+from engine.rulebook.findings import suggestion
+from engine.rulebook.reports import ADDED, TO_PRICE, TOTAL
+from engine.rulebook.spec import NamedValue, Report
+from engine.zones import Day
+
+EVER, CONTRACT = ".ever", ".contract"
+"""What stands behind the name of a value or of the total: since the beginning of what is known, or of the contract."""
+_TAKEN = frozenset({TOTAL, TO_PRICE, "price"})
+Way = Callable[[], Traced | None]
 
 
-def trace(accounts: Accounts, account_id: str, period: Period, value: NamedValue) -> dict[str, Any]:
-    """The events behind one figure, what each adds, and the formula: enough to compute it once more by hand."""
-    past = accounts.past(account_id, period)
-    measure = accounts.book.measures[value.measure]
-    found = figure(value, measure, past.ledger, period.first, period.last)
-    return {
-        "account_id": account_id,
-        "value": value.name,
-        "label": value.label,
-        "unit": value.unit,
-        "measure": measure.name,
-        "period": period_json(past),
-        "as_of": iso(past.asked),
-        "amount": amount_json(found.amount),
-        "formula": formula(measure, found),
-        "worth": _worth_formula(value, found),
-        "events": [_event_json(past, value, measure, row) for row in found.behind],
-        "left_out": past.left_out,
-    }
+class Tracing:
+    """What can be traced of an account for a period: the figures of a report, or without one the values alone."""
+
+    def __init__(self, accounts: Accounts, account_id: str, period: Period, report: Report | None) -> None:
+        """Raises ``UsageError`` for an account that is unknown, or was by the end of the period."""
+        self.report = report
+        self.account_id = account_id
+        self.period = period
+        self._accounts = accounts
+        self._past = accounts.past(account_id, period)
+        self._ways: dict[str, tuple[str, Way]] = {}
+        if report is not None:
+            self._of_report(report)
+        for value in accounts.book.values.values():
+            self._add(_name(value), value.label, partial(trace_value, accounts, self._past, value, report))
+
+    @property
+    def names(self) -> dict[str, str]:
+        """The figures that can be traced, and what each is."""
+        return {name: label for name, (label, _) in self._ways.items()}
+
+    @property
+    def own(self) -> frozenset[str]:
+        """Those that are the same in every report of the account: goals."""
+        return frozenset(name for name in self._ways if name.startswith("goal."))
+
+    def trace(self, name: str) -> dict[str, Any]:
+        """The events behind a figure, what each adds, and the formula: enough to compute it once more by hand.
+
+        A measure of the rulebook that counts is traced as ``measure.NAME``. Raises ``UsageError`` for another name.
+        """
+        found = self._ways[name][1]() if name in self._ways else self._measure(name)
+        if found is None:
+            near = suggestion(name, self._ways) or "; 'reports trace ACCOUNT PERIOD' lists them"
+            raise UsageError(f"figure '{name[:60]}': not in the report or the values of the rulebook{near}")
+        past = self._past
+        return {
+            "account_id": past.account_id,
+            "figure": name,
+            "report": self.report.id if self.report is not None else None,
+            "label": found.label,
+            "unit": found.unit,
+            "value": None,
+            "measure": None,
+            "period": period_json(past),
+            "as_of": iso(past.asked),
+            "amount": found.amount,
+            "formula": found.formula,
+            "worth": None,
+            "events": found.events,
+            "earlier": list(found.earlier),
+            **found.more,
+            "left_out": past.left_out,
+        }
+
+    def _add(self, name: str, label: str, way: Way) -> None:
+        self._ways.setdefault(name, (label, way))
+
+    def _of_report(self, report: Report) -> None:
+        accounts, past = self._accounts, self._past
+        since = contract_day(accounts, past, report)
+        for value in (accounts.book.values[name] for name in report.values):
+            name, ever = _name(value), partial(trace_ever, accounts, past, value)
+            self._add(name, value.label, partial(trace_value, accounts, past, value, report))
+            self._add(name + EVER, f"{value.label}, ever", partial(ever, None))
+            if since is not None:
+                self._add(name + CONTRACT, f"{value.label}, since the contract began", partial(ever, since))
+        if any(accounts.book.values[name].worth for name in report.values):
+            self._totals(report, since)
+        if report.price:
+            self._add("price", "Price of the period", partial(trace_price, accounts, past, report.price))
+        self._blocks(report)
+
+    def _totals(self, report: Report, since: Day | None) -> None:
+        accounts, past = self._accounts, self._past
+        total = partial(trace_total, accounts, past, report)
+        self._add(TOTAL, "Worth in all", partial(total, None, whole=False))
+        self._add(TOTAL + EVER, "Worth in all, ever", partial(total, None, whole=True))
+        if since is not None:
+            self._add(TOTAL + CONTRACT, "Worth in all, since the contract began", partial(total, since, whole=True))
+        if report.price:
+            self._add(TO_PRICE, "Value against price", partial(trace_to_price, accounts, past, report))
+
+    def _blocks(self, report: Report) -> None:
+        accounts, past = self._accounts, self._past
+        support, adoption, steps = report.support, report.adoption, report.next_steps
+        for goal in goals_of(accounts, past):
+            self._add(f"goal.{goal.metric}", f"Goal: {goal.label}", partial(trace_goal, accounts, past, goal.metric))
+        if support is not None:
+            for name in figures_of(support):
+                way = partial(trace_support, past, support, accounts.book.policy, name)
+                self._add(f"support.{name}", f"Support: {LABELS[name]}", way)
+        if adoption is not None and adoption.people:
+            self._add("adoption.people", "Active people", partial(trace_people, accounts, past, adoption))
+        if adoption is not None and adoption.features:
+            way = partial(trace_features, accounts, past, adoption)
+            self._add("adoption.features", "Used of what is paid for", way)
+        if steps is not None:
+            for rule in steps.from_rules:
+                self._add(f"step.{rule}", f"Next step of rule {rule}", partial(trace_step, accounts, past, steps, rule))
+
+    def _measure(self, name: str) -> Traced | None:
+        kind, _, rest = name.partition(".")
+        measure = self._accounts.book.measures.get(rest) if kind == "measure" else None
+        if measure is None or measure.verb not in ADDED or measure.thing or measure.types is None:
+            return None
+        return trace_value(self._accounts, self._past, NamedValue(rest, rest, rest), None)
 
 
-def formula(measure: Measure, found: Figure) -> str:
-    """How the amount comes from its events, in words and numbers."""
-    events = f"{len(found.behind):,} event{'' if len(found.behind) == 1 else 's'}"
-    of = {
-        "count": f"{events}",
-        "sum": f"sum of {measure.prop} over {events}",
-        "unique": f"different {measure.prop} in {events}",
-        "days_active": f"different days of {events}",
-    }.get(measure.verb, f"{measure.verb} of {measure.prop} over {events}")
-    times = f", times {measure.times}" if measure.times != 1 else ""
-    amount = "unknown" if found.amount is None else plain(float(found.amount))
-    return f"{of}{times} = {amount}"
+def _name(value: NamedValue) -> str:
+    """What a value is traced as: its own name, but where the report has a figure that is called so."""
+    return f"value.{value.name}" if value.name in _TAKEN else value.name
 
 
-def _worth_formula(value: NamedValue, found: Figure) -> dict[str, Any] | None:
-    told, worth = worth_json(found), found.worth
-    if told is None or worth is None or value.worth is None:
-        return None
-    if worth.rate is None:
-        return {**told, "formula": f"sum of {value.worth.prop} over its events, by currency, rounded once"}
-    amount = amount_json(found.amount)
-    whose = f" ({worth.rate.trait} of the account)" if worth.rate.trait else " (our assumption)"
-    rate = f"{rate_text(worth.rate)} {worth.rate.currency} per {value.unit}{whose}"
-    return {**told, "formula": f"{amount} x {rate}, rounded once"}
-
-
-def _event_json(past: Past, value: NamedValue, measure: Measure, row: Happening) -> dict[str, Any]:
-    told: dict[str, Any] = {
-        "id": row.event.id,
-        "type": row.event.type,
-        "time": iso(row.time),
-        "counted": counted(measure, row),
-    }
-    if value.worth is not None and value.worth.prop:
-        found = money_of(value.worth, row.event, past.ledger.traits)
-        told["money"] = found if isinstance(found, str) else {"amount": decimal_of(found[0]), "currency": found[1]}
-    return told
+def printed(figures: dict[str, Any], name: str) -> Any:
+    """The number that a report shows for a figure, in the JSON of a preview or of what was issued; None: none."""
+    own, _, rest = name.partition(".")
+    if own == "support":
+        rows = (figures["support"] or {"figures": []})["figures"]
+        return next((one["amount"] for one in rows if one["figure"] == rest), None)
+    if own == "goal":
+        return next((one["current"] for one in figures["goals"] if one["metric"] == rest), None)
+    adoption = figures["adoption"] or {}
+    if name == "adoption.people":
+        return (adoption.get("people") or {}).get("active")
+    if name == "adoption.features":
+        return len((adoption.get("features") or {"used": []})["used"])
+    if name in {TOTAL, TO_PRICE}:
+        return figures[name]
+    if name == "price":
+        return (figures["price"] or {}).get("amount")
+    if own == TOTAL:
+        money = figures["total_ever"] if rest == "ever" else (figures["contract"] or {"total": []})["total"]
+        return money[0]["amount"] if len(money) == 1 else None
+    if own == "value":
+        own, _, rest = rest.partition(".")
+    rows = (figures["contract"] or {"values": []})["values"] if rest == "contract" else figures["values"]
+    found = next((one for one in rows if one["value"] == own), None)
+    return None if found is None else found["ever"]["amount"] if rest == "ever" else found["amount"]

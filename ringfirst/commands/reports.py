@@ -18,6 +18,7 @@ from ringfirst.commands.options import (
 )
 from ringfirst.commands.reporting import correct, send
 from ringfirst.commands.revoking import revoke
+from ringfirst.commands.tracing import trace
 
 
 @click.group(short_help="Show what customers got, period by period, and the events behind it.")
@@ -29,6 +30,7 @@ reports.add_command(send)
 reports.add_command(correct)
 reports.add_command(brief)
 reports.add_command(revoke)
+reports.add_command(trace)
 
 
 @reports.command("list")
@@ -190,63 +192,6 @@ def preview(  # noqa: PLR0913, each is an option
     _say(found, lines_of(found))
 
 
-@reports.command()
-@click.argument("account_id", metavar="ACCOUNT")
-@click.argument("period", metavar="PERIOD")
-@click.argument("name", metavar="VALUE")
-@click.option("--anew", is_flag=True, help="From what is known now, though a report of it was issued.")
-@question_options
-def trace(
-    account_id: str,
-    period: str,
-    name: str,
-    at: int | None,
-    store_url: str | None,
-    rules: Path | None,
-    *,
-    anew: bool,
-    as_json: bool,
-) -> None:
-    """List the events behind one figure: VALUE of ACCOUNT in PERIOD (2026-10, 2026-Q3, 2026-W40), and the formula.
-
-    Of what was issued: those that were known when it was, counted as it was then.
-
-    With --json: {"account_id", "value", "label", "unit", "measure", "period", "as_of", "amount", "formula", "worth",
-    "events": [{"id", "type", "time", "counted", "money"}], "left_out"}.
-    """
-    from engine.reports.past import Accounts
-    from engine.reports.periods import read_period
-    from engine.reports.tracing import trace as traced
-    from ringfirst.answers import plural, print_json, print_table, shown, talk
-    from ringfirst.report_blocks_shown import money_text
-    from ringfirst.reports_shown import heading, issued_by, notes_of, value_of
-
-    asked = read_period(period)
-    with questioned(store_url, rules) as (store, book):
-        accounts = Accounts(store, book, at)
-        then = issued_by(accounts, account_id, asked, name) if not anew and rules is None else None
-        found = traced(then or accounts, account_id, asked, value_of((then or accounts).book, name))
-    if as_json:
-        print_json(found)
-        return
-    click.echo(shown(heading(found["label"], found)) + "\n")
-    priced = any("money" in one for one in found["events"])
-    if found["events"]:
-        print_table(
-            ["event", "type", "time", "counted", *(["money"] if priced else [])],
-            [
-                [one["id"], one["type"], one["time"], one["counted"], *([_money(one["money"])] if priced else [])]
-                for one in found["events"]
-            ],
-        )
-    click.echo(shown(found["formula"] + (f" ({found['unit']})" if found["unit"] else "")))
-    if found["worth"] is not None:
-        click.echo(shown(f"worth {money_text(found['worth']['money'])}: {found['worth']['formula']}"))
-    for note in notes_of(found):
-        talk(shown(note))
-    talk(f"{plural(len(found['events']), 'event')} behind it")
-
-
 def _asked_for(words: tuple[str, ...], *, every: bool, look: bool, paper: Path | None) -> tuple[str, str | None]:
     """The account and the report that are named; with ``every`` no account."""
     from engine.errors import UsageError
@@ -298,10 +243,6 @@ def _gallery(
     talk(told(made))
     if look:
         click.launch(page.absolute().as_uri())
-
-
-def _money(told: Any) -> str:
-    return told if isinstance(told, str) else f"{told['amount']:,} {told['currency']}"
 
 
 def _say(found: dict[str, Any], lines: "tuple[list[str], list[list[Any]], list[str], list[str]]") -> None:

@@ -249,7 +249,10 @@ def test_the_list_names_reports_and_values(ask, run):
             "nothing is known of it in October 2025; its first event is of 2026-01-10",
         ),
         (("trace", "acme", "March", "hours"), "write a month as 2026-10"),
-        (("trace", "acme", "2026-03", "hour"), "value 'hour': not in the rulebook; did you mean 'hours'?"),
+        (
+            ("trace", "acme", "2026-03", "hour"),
+            "figure 'hour': not in the report or the values of the rulebook; did you mean 'hours'?",
+        ),
     ],
 )
 def test_wrong_words_are_refused_with_the_right_ones(run, words, said):

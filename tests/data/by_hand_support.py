@@ -74,6 +74,21 @@ class Caller:
         }
 
 
+def from_trace(figure: str, events: list[dict[str, Any]], told: dict[str, dict[str, Any]]) -> float | int | None:
+    """A figure made of the events that a trace lists, looked up in the raw file (``told``) by their ids."""
+    times = [datetime.fromisoformat(told[one["id"]]["time"]) for one in events]
+    if not figure.endswith("hours"):
+        return len(events)
+    lasts = working if "working" in figure else lambda start, end: (end - start).total_seconds()
+    return middle([lasts(start, end) for start, end in zip(times[::2], times[1::2], strict=True)])
+
+
+def raw_events(stream: Path) -> dict[str, dict[str, Any]]:
+    """Every event of the file by its id."""
+    with gzip.open(stream, "rt", encoding="utf-8") as lines:
+        return {event["id"]: event for event in map(json.loads, lines)}
+
+
 def middle(seconds: list[float]) -> float | None:
     """The median, in hours with two decimals; what lies between two of these goes to the even one."""
     if not seconds:

@@ -97,7 +97,8 @@ def test_a_trace_names_the_events_of_the_month_and_no_other(accounts, by_hand):
     for name in sorted(by_hand)[::60]:
         for month in MONTHS[6:12]:
             if by_hand[name].first.strftime("%Y-%m") <= month:
-                found = tracing.trace(asked, name, read_period(month), book.values["days_here"])
+                report = book.report("monthly-study")
+                found = tracing.Tracing(asked, name, read_period(month), report).trace("days_here")
                 assert {one["id"] for one in found["events"]} == by_hand[name].events.get(month, set())
                 assert len({one["counted"] for one in found["events"]}) == found["amount"]
 

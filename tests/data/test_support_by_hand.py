@@ -15,11 +15,12 @@ from engine.lanes import lane_of
 from engine.reports import made
 from engine.reports.past import Accounts
 from engine.reports.periods import read_period
+from engine.reports.tracing import Tracing
 from engine.rulebook.book import Rulebook
 from engine.store import Store
 from engine.stores import open_store
 from ringfirst.rulebooks import checked, read_folder
-from tests.data.by_hand_support import Caller, callers
+from tests.data.by_hand_support import Caller, callers, from_trace, raw_events
 
 ROOT = Path(__file__).parents[2]
 BOOK = ROOT / "examples" / "support"
@@ -84,3 +85,23 @@ def test_every_figure_of_every_caller_of_some_weeks(asked, by_hand):
 def test_every_week_of_the_busiest_callers(asked, by_hand):
     busiest = sorted(by_hand, key=lambda name: (-len(by_hand[name].rounds), name))
     assert sum(compared(asked, name, by_hand[name], week) for name in busiest[:10] for week in WEEKS) > 400
+
+
+def test_every_figure_of_the_busiest_callers_is_made_of_the_events_of_its_trace(asked, by_hand, shared_data):
+    accounts, book, _ = asked
+    raw = raw_events(shared_data / "support_incidents.jsonl.gz")
+    busiest = sorted(by_hand, key=lambda name: (-len(by_hand[name].rounds), name))
+    known = 0
+    for name in busiest[:10]:
+        for week in WEEKS:
+            try:
+                tracing = Tracing(accounts, name, read_period(week), book.report("desk-week"))
+            except UsageError:
+                continue
+            for figure, amount in by_hand[name].figures(week).items():
+                told = tracing.trace(f"support.{figure}")
+                ours = {one["id"] for one in told["events"]}
+                assert {raw[one]["account_id"] for one in ours} <= {name}
+                assert told["amount"] == from_trace(figure, told["events"], raw) == amount, (name, week, figure)
+                known += amount is not None
+    assert known > 200
