@@ -5,7 +5,7 @@ from typing import Any
 from outreach.report_blocks import used_of
 from ringfirst.answers import plural, shown
 
-_FIGURES = {
+FIGURES = {
     "opened": "opened",
     "solved": "solved",
     "open": "open at the end",
@@ -14,6 +14,7 @@ _FIGURES = {
     "answer_working_hours": "working hours to the first answer",
     "solve_working_hours": "working hours to the solution",
 }
+"""By figure of support what it is, in a line for us."""
 
 
 def blocks_of(found: dict[str, Any]) -> list[str]:
@@ -60,7 +61,7 @@ def _support(support: dict[str, Any] | None) -> list[str]:
             continue
         median = f" (median of {one['of']})" if one["of"] is not None else ""
         before = "" if one["before"] is None else f"; {shown(one['before'])} in {support['before']}"
-        lines.append(f"Support: {_FIGURES[one['figure']]}: {shown(one['amount'])}{median}{before}")
+        lines.append(f"Support: {FIGURES[one['figure']]}: {shown(one['amount'])}{median}{before}")
     if support["not_compared"]:
         lines.append(f"Support is not compared: {support['not_compared']}")
     return lines

@@ -12,15 +12,25 @@ from ringfirst.commands.options import question_options, questioned
 @click.argument("account_id", metavar="ACCOUNT")
 @click.argument("report_id", metavar="[REPORT]", required=False)
 @click.option("--period", metavar="PERIOD", help="2026-10, 2026-Q3 or 2026-W40.  [the newest that is over]")
+@click.option(
+    "--html",
+    "page",
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write it as a page instead, with the events behind each number.",
+)
+@click.option("--open", "look", is_flag=True, help="Write the page, and open it in the browser.  [brief.html]")
 @question_options
 def brief(
     account_id: str,
     report_id: str | None,
     period: str | None,
+    page: Path | None,
     at: int | None,
     store_url: str | None,
     rules: Path | None,
     *,
+    look: bool,
     as_json: bool,
 ) -> None:
     """Tell the owner of an account what is behind its report: what changed most, open promises, health, what to say.
@@ -39,8 +49,20 @@ def brief(
         asked = period_of(accounts, account_id, report, period)
         issued = issued_as(accounts, account_id, report, asked, None) if rules is None else None
         found = briefed(accounts, account_id, report, asked, issued)
+        if page is not None or look:
+            from ringfirst.brief_page import write_brief
+            from ringfirst.reports_traced import asked as traced
+
+            path, anew = page or Path("brief.html"), issued is None
+            one, *_ = traced(accounts, account_id, asked, report_id=report.id, number=None, anew=anew)
+            write_brief(path, found, one.tracing)
     if as_json:
         print_json(found)
+        return
+    if page is not None or look:
+        click.echo(path)
+        if look:
+            click.launch(path.absolute().as_uri())
         return
     click.echo(shown(heading(f"Brief on {found['title'] or found['report']}", found)) + "\n")
     _say(found)
