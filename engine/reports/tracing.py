@@ -79,7 +79,7 @@ class Tracing:
             "unit": found.unit,
             "value": None,
             "measure": None,
-            "period": period_json(past),
+            "period": period_json(past, *([] if self.report is None else [self.report.close_after])),
             "as_of": iso(past.asked),
             "amount": found.amount,
             "formula": found.formula,
