@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from engine.instants import Instant, iso
 from engine.log import Recorded
-from engine.reports.periods import Period
+from engine.reports.periods import Period, read_period
 from engine.rulebook.book import Rulebook
 from engine.rulebook.reporting import REPORTED
 from engine.rulebook.spec import Report, fingerprint
@@ -67,7 +67,11 @@ def marks_of(report: Report, book: Rulebook) -> dict[str, str]:
 
 
 def before(kept: Sequence[Kept], report: str, period: Period, most: int) -> list[Kept]:
-    """The newest of each of the last ``most`` periods before this one that were issued, oldest first."""
-    names = sorted({one.period for one in kept if one.report == report and one.period < period.name})
+    """The newest of each of the last ``most`` periods before this one that were issued, oldest first.
+
+    A report that has another unit now than when it was issued begins anew.
+    """
+    mine = {one.period for one in kept if one.report == report and one.period < period.name}
+    names = sorted(name for name in mine if read_period(name).unit == period.unit)
     found = [newest(kept, report, name) for name in names[-most:]]
     return [one for one in found if one is not None]

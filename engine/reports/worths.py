@@ -44,6 +44,8 @@ class Price(NamedTuple):
 def price_of(accounts: Accounts, past: Past, name: str) -> Price:
     """The attribute as of the last instant of each month of the period, added up."""
     total, currencies = Fraction(0), set()
+    if not past.period.months():
+        return Price(None, "", "it is what an account pays a month, and a week is no part of one")
     for month in past.period.months():
         end = past.zone.start(month.last + 1) - 1
         traits = past.ledger.traits if end == past.end else accounts.traits_at(past.account_id, end)

@@ -1,4 +1,4 @@
-"""Words that people typed about somebody who is forgotten: reasons of stops and rejections, and the audit.
+"""Words that people typed about somebody who is forgotten: reasons of stops, rejections and corrections, the audit.
 
 What is bound to the account loses every name of the person; all else only what can be nobody else's: an address, a full
 name, a telephone number. A first name alone may be another customer's.
@@ -6,11 +6,13 @@ name, a telephone number. A first name alone may be another customer's.
 
 import re
 from collections.abc import Iterable
+from typing import Any
 
 import sqlalchemy as sa
 
+from engine.rulebook.reporting import REPORTED
 from engine.stores.codec import decode, encode
-from engine.stores.tables import audit, outreach, outreach_changes, stops
+from engine.stores.tables import audit, choices, events, inbox, outreach, outreach_changes, stops, suppressions
 
 RECALLED = "recalled: "
 """How the reason of a mail begins that somebody recalled; what they typed follows."""
@@ -34,6 +36,9 @@ def redact(connection: sa.Connection, account_id: str, names: Iterable[str], new
     _reasons(connection, outreach_changes, (changes.outreach_id.in_(mine), typed), every, new)
     _reasons(connection, stops, (stops.c.account_id == account_id,), every, new)
     _reasons(connection, stops, (), own, new)
+    _reasons(connection, suppressions, (), own, new, column="reason")
+    _reasons(connection, choices, (), own, new, column="by")
+    _corrections(connection, account_id, every, new)
     ids = frozenset(connection.execute(mine).scalars())
     for row in connection.execute(sa.select(audit.c.seq, audit.c.detail)).all():
         detail = decode(row.detail)
@@ -45,20 +50,47 @@ def redact(connection: sa.Connection, account_id: str, names: Iterable[str], new
             connection.execute(sa.update(audit).where(here).values(detail=encode({**detail, "why": told})))
 
 
+def _corrections(connection: sa.Connection, account_id: str, names: re.Pattern[str] | None, new: str) -> None:
+    """Why reports of the account were issued again, in its log and on the way there."""
+    here = events.c.account_id == account_id, events.c.type == REPORTED
+    for row in connection.execute(sa.select(*events.c["lane", "position", "body"]).where(*here)).all():
+        body = _corrected(decode(row.body), names, new)
+        if body is not None:
+            # A digest goes with what it was of, as where an id is swapped.
+            mine = events.c.lane == row.lane, events.c.position == row.position
+            connection.execute(sa.update(events).where(*mine).values(body=encode(body), digest=bytes(16)))
+    waits = inbox.c.account_id == account_id, inbox.c.kind == "event"
+    for row in connection.execute(sa.select(*inbox.c["lane", "seq", "body"]).where(*waits)).all():
+        told = decode(row.body) if REPORTED.encode() in row.body else {}
+        body = _corrected(told.get("properties") or {}, names, new)
+        if body is not None:
+            mine = inbox.c.lane == row.lane, inbox.c.seq == row.seq
+            connection.execute(sa.update(inbox).where(*mine).values(body=encode({**told, "properties": body})))
+
+
+def _corrected(properties: Any, names: re.Pattern[str] | None, new: str) -> dict[str, Any] | None:
+    """The properties of a report with another reason for its correction; None where it names nobody."""
+    why = properties.get("correction")
+    told = _without(why, names, new) if isinstance(why, str) else why
+    return None if told == why else {**properties, "correction": told}
+
+
 def _reasons(
     connection: sa.Connection,
     table: sa.Table,
     conditions: Iterable["sa.ColumnElement[bool]"],
     names: re.Pattern[str] | None,
     new: str,
+    *,
+    column: str = "why",
 ) -> None:
-    keys = list(table.primary_key.columns)
-    rows = connection.execute(sa.select(table.c.why, *keys).where(table.c.why.is_not(None), *conditions)).all()
+    keys, typed = list(table.primary_key.columns), table.c[column]
+    rows = connection.execute(sa.select(typed, *keys).where(typed.is_not(None), *conditions)).all()
     for why, *key in rows:
         told = _without(why, names, new)
         if told != why:
             here = [column == value for column, value in zip(keys, key, strict=True)]
-            connection.execute(sa.update(table).where(*here).values(why=told))
+            connection.execute(sa.update(table).where(*here).values({column: told}))
 
 
 def _without(text: str, names: re.Pattern[str] | None, new: str) -> str:

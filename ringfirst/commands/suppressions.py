@@ -77,7 +77,7 @@ def add(address: str, topic: str | None, why: str, store_url: str | None) -> Non
             changed = store.suppress(key, reason=why, at=at, note=note)
         else:
             _known(store, topic)
-            changed = store.choose(key, {topic: "out"}, at=at, by="hand", note=note)
+            changed = store.choose(key, {topic: "out"}, at=at, by=f"by hand: {why}", note=note)
     what = {None: "is not written to", "*": "gets no mails but transactional ones"}.get(topic, f"gets no {topic}")
     talk(f"the address {what} any more" if changed else f"the address {what} any more; so it was before")
 
@@ -101,7 +101,7 @@ def remove(address: str, topic: str | None, why: str, store_url: str | None) -> 
         if topic is None:
             changed = store.unsuppress(key, note=note)
         else:
-            changed = store.choose(key, {topic: None}, at=note.at, by="hand", note=note)
+            changed = store.choose(key, {topic: None}, at=note.at, by=f"by hand: {why}", note=note)
     if not changed:
         raise UsageError(
             f"suppressions remove: there is nothing to take back for this address ({topic or EVERYTHING}); "

@@ -26,7 +26,7 @@ def test_an_address_is_added_listed_and_taken_back(store, run):
     key = address_key(store.key, "ada@acme.example")
     assert [(one["address_key"], one["topic"], one["choice"], one["why"]) for one in listed(run)] == [
         (key, None, "out", "asked by phone"),
-        (key, "tips", "out", "hand"),
+        (key, "tips", "out", "by hand: again"),
     ]
     assert listed(run, "eve@acme.example") == []
     assert len(listed(run, key)) == 2

@@ -7,6 +7,7 @@ import pytest
 
 from engine import replay
 from engine.errors import UsageError
+from engine.lanes import lane_of
 from engine.questions import events_of
 from engine.reports import kept, made
 from engine.reports.issuing import Issuer, walk
@@ -128,6 +129,41 @@ def test_two_who_correct_at_once_do_not_take_the_correction_back(store: Store):
     Issuer(store, book_of()).put([two], at=WALL)
     take(store, [], until="2026-04-03T09:20:00Z")
     assert sorted(row.state for row in store.outreach(rule="monthly")) == ["queued", "queued", "withdrawn", "withdrawn"]
+
+
+def test_a_report_that_was_weekly_says_nothing_of_its_weeks_once_it_is_monthly(store: Store):
+    weekly = BOOK.replace("previous month", "previous week").replace("every: month", "every: week")
+    book = book_of(weekly.replace("    price: mrr\n", "").replace("    review_if: value_to_price < 1\n", ""))
+    take(store, [*customer(), run("r0", "2025-12-23T09:00:00Z")], until="2026-01-02T09:00:00Z", book=book)
+    issuer, clock = Issuer(store, book), instant("2026-01-02T09:00:00Z")
+    made = list(walk(issuer, book.reports[0], read_period("2025-W52"), ["acme"], clock=clock))
+    assert issuer.put(made, at=WALL) == 1
+    rows = [run("late", "2025-12-24T09:00:00Z", 30), run("r2", "2026-03-10T09:00:00Z", 150)]
+    take(store, [event("n", "tick", "2026-01-02T10:00:00Z")], until="2026-01-02T10:00:00Z", book=book)
+    take(store, rows, until=APRIL)
+    issue(store)
+    take(store, [], until="2026-04-02T06:45:00Z")
+    assert (shown(store).period, shown(store).figures["changes"]) == ("2026-03", [])
+
+
+@pytest.mark.parametrize("waits", [False, True], ids=["taken in", "in the inbox"])
+def test_why_a_report_was_corrected_names_nobody_who_was_forgotten(store: Store, waits: bool):
+    march(store)
+    who = event("n", "user.updated", "2026-04-03T09:00:00Z", user="u1", first_name="Ann")
+    take(store, [who, LATE], until="2026-04-03T09:00:00Z")
+    clock, report = instant("2026-04-03T09:00:00Z"), book_of().reports[0]
+    why = "Ann (ann@acme.example) asked; Annabel agreed"
+    issuer = Issuer(store, book_of())
+    issuer.put([issuer.correct(report, MARCH, "acme", clock=clock, why=why)], at=WALL)
+    if not waits:
+        take(store, [], until="2026-04-03T09:10:00Z")
+    (claim,) = [one for one in store.claim([0, 1], "test", at=WALL) if one.lane == lane_of("acme", 2)]
+    store.forget_person(claim, "acme", "u1", properties=[], at=WALL)
+    store.release([claim])
+    if waits:
+        take(store, [], until="2026-04-03T09:10:00Z")
+    told, name = shown(store), store.pseudonyms([("acme", "u1")])["acme", "u1"]
+    assert (told.number, told.properties["correction"]) == (2, f"{name} ({name}) asked; Annabel agreed")
 
 
 def test_what_was_not_issued_cannot_be_corrected(store: Store):
