@@ -9,6 +9,7 @@ import msgspec
 
 from engine import portfolio
 from engine.account import PORTFOLIO
+from engine.columns.sheet import print_ahead
 from engine.errors import StoreError
 from engine.events import Arrived, encode_properties
 from engine.instants import DAY, HOUR, Instant
@@ -74,6 +75,7 @@ class AssignedKeeper(Keeper):
         follow: frozenset[OutgoingKind] = frozenset(),
     ) -> None:
         super().__init__(store, book, owner, at=at, lanes=(), history=history)
+        print_ahead(self._program, at)
         self._owner, self._source, self._follow = owner, source, follow
         self._steps_of: dict[int, portfolio.Steps] = {}
         self._passed: Instant | None = None

@@ -157,6 +157,19 @@ def printed_of(program: Program) -> Printed | None:
     return program.columns or None
 
 
+def print_ahead(program: Program, at: Instant) -> None:
+    """Print what the events that a rulebook names will ask for: else the first of each type waits, in every lane."""
+    printed = printed_of(program)
+    if printed is None:
+        return
+    sheet = Sheet(printed, program.zone, at)
+    types = [getattr(one, "sources", None) or one.spec.types for one in program.shape.kept]
+    for event_type in sorted({name for one in types if one is not None for name in one.exact}):
+        sheet.handler(event_type)
+    for kind in printed.layout.scopes:
+        sheet.check[kind]
+
+
 def show(program: Program) -> str:
     """What runs over columns, to be read: each column and what it holds, and each rule for a row and for a night."""
     printed = printed_of(program)

@@ -19,6 +19,8 @@ from engine.zones import Day, Zone
 
 FIRST_ROWS = 16
 GROWTH = 1.125
+SMALL = 128
+"""A small table is doubled, by so many rows at most: at the start of a worker its accounts all come at once."""
 WIDTHS = tuple((np.dtype(kind), int(np.iinfo(kind).max)) for kind in (np.int8, np.int16, np.int32, np.int64))
 """How wide a ring may be: it begins narrow, and is made wider when one of its days outgrows it."""
 NARROW_RUNS = 2
@@ -114,7 +116,7 @@ class Table:
         self.free.append(row)
 
     def _grow(self) -> None:
-        self.size = max(FIRST_ROWS, int(self.size * GROWTH) + 1)
+        self.size = max(FIRST_ROWS, int(self.size * GROWTH) + 1, min(2 * self.size, self.size + SMALL))
         self.grown += 1
         for name, array in self.arrays.items():
             fill, days = self._fills[name]

@@ -10,7 +10,8 @@ import pytest
 from engine.columns.code import NARROW, score_text
 from engine.columns.lane import ColumnLane
 from engine.columns.layout import Layout
-from engine.columns.sheet import Printed
+from engine.columns.sheet import Printed, Sheet, print_ahead, printed_of
+from engine.columns.table import GROWTH, Table
 from engine.columns.turns import BOTH, DOWN, UP, Asks, Turns
 from engine.instants import DAY
 from engine.lane import Lane
@@ -266,3 +267,30 @@ def test_what_to_ask_is_thought_through_once_for_all_sheets() -> None:
     assert printed.asks((0,), frozenset(turns.changed)) is asks
     assert printed.asks((), turns.changed) is not asks
     assert printed.asks((0,), frozenset()) is not asks
+
+
+def test_what_events_will_ask_for_is_printed_before_the_first_of_them_comes() -> None:
+    _, layout = turns_of("uses >= 8")
+    program = layout.program
+    program.columns = None
+    print_ahead(program, 0)
+    printed = printed_of(program)
+    assert printed is not None
+    before = dict(printed.codes)
+    sheet = Sheet(printed, program.zone, 0)
+    sheet.handler("used")
+    assert list(sheet.check[""](sheet.add("", object()), False)) == []
+    assert printed.codes == before
+    program.columns = False  # columns cannot hold it
+    print_ahead(program, 0)
+
+
+def test_a_small_table_doubles_and_a_large_one_grows_by_an_eighth() -> None:
+    table = Table(Printed(turns_of("uses >= 8")[1]).layout.scopes[""])
+    sizes = []
+    for _ in range(3_000):
+        table.add(object())
+        if table.size not in sizes:
+            sizes.append(table.size)
+    assert sizes[:6] == [16, 32, 64, 128, 256, 384]
+    assert all(after <= before * GROWTH + 1 for before, after in itertools.pairwise(sizes) if before > 1_100)
