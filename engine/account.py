@@ -1,7 +1,7 @@
 """One account at work: its state, what was true at the last look, and the decisions it remembers."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -233,14 +233,18 @@ class Account:
         facts: list[Fact],
         *,
         plain: bool = False,
+        free: bool = False,
     ) -> None:
-        """One look at one rule for one subject: withdraw, then decide. ``plain``: its ``plain`` is known to be true."""
+        """One look at one rule for one subject: withdraw, then decide.
+
+        ``plain``: its ``plain`` is known to be true. ``free``: so is it that its next occasion is free.
+        """
         at = view.moment.at
         memory = self.truths.get(rule.rule.id, NOTHING_TRUE).get(key)
-        readers: list[str] | None = None
+        readers: Sequence[str] | None = None
         if plain:
             outreach = rule.rule.outreach
-            readers = recipients(rule.rule, outreach, view, subject) if outreach else None
+            readers = rule.readers or (recipients(rule.rule, outreach, view, subject) if outreach else None)
             true = outreach is None or bool(readers)
         else:
             true = self.truth(rule, view, subject, up=self.held_up(rule, view, subject, memory)) is True
@@ -261,7 +265,7 @@ class Account:
                 self._ask(rule, key, subject, view, value, facts, readers)
         elif begins:
             wanted = "once" if rule.rule.re_entry.kind == "never" else spelled(at)
-            self._ask(rule, key, subject, view, wanted, facts, readers)
+            self._ask(rule, key, subject, view, wanted, facts, readers, free=free)
 
     def enter(self, rule: RuleProgram, key: Key, view: AccountView, facts: list[Fact]) -> None:
         """Decide for a subject that is inside already, as at an edge."""
@@ -360,17 +364,19 @@ class Account:
         view: AccountView,
         wanted: str | None,
         facts: list[Fact],
-        readers: list[str] | None = None,
+        readers: Sequence[str] | None = None,
+        *,
+        free: bool = False,
     ) -> None:
-        if wanted is None or not self.free(rule.rule, key, wanted, view.moment.at):
+        if wanted is None or not (free or self.free(rule.rule, key, wanted, view.moment.at)):
             return
         decision = self.plan(rule, key, subject, view, wanted, readers)
         facts.append(decision)
         if key != f"event\0{wanted}":
             world, at = _world(rule.rule, key), view.moment.at
-            if rule.rule.re_entry.kind in {"every", "every_time"} and world in self.used:
-                waiting = self.open.get(rule.rule.id, {}).values()
-                outlive(self.used, world, at, {planned.decision.at for planned in waiting})
+            if world in self.used and rule.rule.re_entry.kind in {"every", "every_time"}:
+                waiting = self.open.get(rule.rule.id)
+                outlive(self.used, world, at, {one.decision.at for one in waiting.values()} if waiting else ())
             use(self.used, world, wanted, Used(at, len(decision.mails)))
         if decision.outcome == "planned":
             self._watch(rule.rule, decision, subject)
@@ -393,12 +399,12 @@ class Account:
 
         ``wanted`` empty: only whether the last one is old enough is asked.
         """
-        used = used_in(self.used, _world(rule, key))
-        if rule.re_entry.kind == "every" and used:
+        used = [one for one in used_in(self.used, _world(rule, key)) if not one.given_back]
+        if used and rule.re_entry.kind == "every":
             forgiven = FORGIVEN if rule.re_entry.unit in {"d", "w"} else 0
-            if any(one.at > at - rule.re_entry.span + forgiven for one in used if not one.given_back):
+            if max([one.at for one in used]) > at - rule.re_entry.span + forgiven:
                 return False
-        return not wanted or not any(one.occasion == wanted for one in used if not one.given_back)
+        return not wanted or wanted not in [one.occasion for one in used]
 
     def plan(
         self,
@@ -407,7 +413,7 @@ class Account:
         subject: ThingView | EventView | None,
         view: AccountView,
         wanted: str,
-        readers: list[str] | None = None,
+        readers: Sequence[str] | None = None,
     ) -> Decision:
         """The decision for a free occasion, with its mails and every value they will need.
 
@@ -418,7 +424,10 @@ class Account:
         draft = spec.status == "draft"
         name = decision_id(spec.id, self.id, about, f"draft:{wanted}" if draft else wanted)
         outcome: Outcome = "draft" if draft else "held_out" if in_holdout(spec, self.id) else "planned"
-        values = {use.name: to_json(read_use(use, view, subject)) for use in rule.uses}
+        values: dict[str, Any] = {}
+        for one in rule.uses:
+            value = view[one.index] if one.scope == "account" else read_use(one, view, subject)
+            values[one.name] = None if value is None else to_json(value)
         if readers is None:
             readers = recipients(spec, spec.outreach, view, subject) if spec.outreach else []
         mails = self._mails(rule, name, readers, view, subject) if outcome == "planned" else ()
@@ -430,7 +439,7 @@ class Account:
         self,
         rule: RuleProgram,
         decision: str,
-        readers: list[str],
+        readers: Sequence[str],
         view: AccountView,
         subject: ThingView | EventView | None,
     ) -> tuple[Mail, ...]:
@@ -447,19 +456,21 @@ class Account:
             why = why_review(report) if outreach.audience == "customer" else None
             kind = class_of(report, kind) if outreach.audience == "customer" else kind
         return tuple(
-            Mail(
-                outreach_id(decision, to),
-                to,
-                outreach.audience,
-                outreach.template,
-                kind,
-                "review" if why else outreach.mode,
-                self._due_at(rule, to, view, report),
-                born + spec.max_age,
-                spec.priority,
-                why,
-            )
-            for to in readers
+            [
+                Mail(
+                    outreach_id(decision, to),
+                    to,
+                    outreach.audience,
+                    outreach.template,
+                    kind,
+                    "review" if why else outreach.mode,
+                    self._due_at(rule, to, view, report),
+                    born + spec.max_age,
+                    spec.priority,
+                    why,
+                )
+                for to in readers
+            ]
         )
 
     def _due_at(self, rule: RuleProgram, to: str, view: AccountView, report: EventView | None = None) -> Instant:
@@ -532,10 +543,13 @@ class Account:
         return found if is_ours(found, self.program.book.policy.staff_domains) else None
 
     def _traits(self) -> dict[str, Any]:
-        declared = self.program.book.account_attributes
-        known = sorted(declared.keys() & self.state.traits.keys())
-        values = {name: read(self.state.trait(name), declared[name], self.zone) for name in known}
-        return {name: to_json(value) for name, value in values.items() if value is not None}
+        rows, found = self.state.traits, dict[str, Any]()
+        for name, declared in self.program.traits if rows else ():
+            row = rows.get(name)
+            value = None if row is None else read(row[2], declared, self.zone)
+            if value is not None:
+                found[name] = to_json(value)
+        return found
 
     def _person(self, person: str, view: AccountView) -> dict[str, Any]:
         known = view.thing(PERSON, person)
@@ -667,6 +681,8 @@ class Account:
         if at < self.tidy_at:
             return
         self.tidy_at = at + EVERY
+        if not any(self.state.things.values()):
+            return
         subjects = (planned.decision.subject for rows in self.open.values() for planned in rows.values())
         self.program.shape.forget(self.state, at, needed={(one.kind, one.id) for one in subjects if one is not None})
 

@@ -3,6 +3,7 @@
 import re
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta, timezone
+from functools import lru_cache
 
 SECOND = 1_000
 MINUTE = 60 * SECOND
@@ -12,11 +13,12 @@ DAY = 24 * HOUR
 Instant = int
 """Milliseconds since 1970 in UTC. One integer compares, stores and adds up exactly; ``iso`` makes it readable."""
 
-_SECONDS_LONG = len("2026-03-02T09:00:00")
+_DAY_LONG = len("2026-03-02T")
 _PLAIN = len("2026-03-02T09:00:00Z")
 _FINE = len("2026-03-02T09:00:00.000Z")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _CLOCK = {f"{minute // 60:02d}:{minute % 60:02d}:": minute * MINUTE for minute in range(24 * 60)}
+_MINUTES = list(_CLOCK)
 _SECONDS = {f"{second:02d}{end}": second * SECOND for second in range(60) for end in "Z."}
 _FRACTIONS = {f"{part:03d}": part for part in range(1000)}
 _DAYS: dict[str, Instant] = {}
@@ -34,13 +36,14 @@ def iso(at: Instant) -> str:
     >>> iso(1772442000000), iso(1772442000001)
     ('2026-03-02T09:00:00Z', '2026-03-02T09:00:00.001Z')
     """
+    day, rest = divmod(at, DAY)
     try:
-        moment = _EPOCH + timedelta(milliseconds=at)
+        text = _day_text(day)
     except OverflowError:
         return f"{at} ms from 1970"  # beyond the years that have a spelling; only a refusal says such a thing
-    text = moment.isoformat()[:_SECONDS_LONG]
-    rest = at % SECOND
-    return f"{text}.{rest:03d}Z" if rest else f"{text}Z"
+    minute, rest = divmod(rest, MINUTE)
+    second, rest = divmod(rest, SECOND)
+    return f"{text}{_MINUTES[minute]}{second:02d}.{rest:03d}Z" if rest else f"{text}{_MINUTES[minute]}{second:02d}Z"
 
 
 def to_datetime(at: Instant) -> datetime:
@@ -93,6 +96,12 @@ def parse_instant(text: str) -> Instant | None:
         return from_datetime(found[0])
     except OverflowError:
         return None
+
+
+@lru_cache(maxsize=4_096)
+def _day_text(day: int) -> str:
+    """``YYYY-MM-DDT`` of a day in UTC; raises ``OverflowError`` for one that has no spelling."""
+    return (_EPOCH + timedelta(days=day)).isoformat()[:_DAY_LONG]
 
 
 def _note_day(text: str) -> None:

@@ -1,7 +1,7 @@
 """The occasions that an account's rules have used: when, and whether they were given back."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import lru_cache
 
 import msgspec
@@ -63,13 +63,15 @@ def shared(world: World) -> World:
     return sys.intern(world) if world.endswith("\0") else world
 
 
-def outlive(occasions: Occasions, world: World, at: Instant, kept: set[Instant]) -> None:
+def outlive(occasions: Occasions, world: World, at: Instant, kept: Collection[Instant]) -> None:
     """Drop old occasions that a newer one stands before, but those of the instants ``kept``: only the last counts.
 
     The last one stays, however old: after an edit of the rule it may count again.
     """
     rows = used_in(occasions, world)
     old = [one for one in rows if one.at < at - KEPT and one.at not in kept]
+    if not old:
+        return
     last = max((one.at for one in old if not one.given_back), default=0)
     gone = [one for one in old if one.given_back or one.at < last]
     if gone:

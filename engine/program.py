@@ -15,6 +15,7 @@ from engine.rulebook.absence import owed
 from engine.rulebook.agreed import CURRENT, DERIVED, GOAL, is_derived
 from engine.rulebook.book import Rulebook
 from engine.rulebook.expressions import COMPARISONS, Term, shown, source
+from engine.rulebook.sections import is_address
 from engine.rulebook.spec import Line, Measure, Rule, Test, Thing, Types, fingerprint
 from engine.rulebook.words import MOMENTS, SPELL_NAMES
 from engine.slots import (
@@ -87,6 +88,8 @@ class RuleProgram:
     uses: tuple[NameUse, ...]
     once_per: NameUse | None
     ages: tuple[NameUse, ...]
+    readers: tuple[str, ...]
+    """Whom it writes to whatever is the case: one of us, by address. Empty: that depends, or there is no mail."""
     fingerprint: str
     way: Literal["account", "thing", "event", "whole"]
     """How it is looked at: for the account, each open thing, each event, or over all accounts at fixed instants."""
@@ -222,6 +225,8 @@ class Program:
         self.shape = Shape(kept, kinds)
         self.rules = [self._rule(rule) for rule in book.rules]
         self.holding = [rule for rule in book.rules if rule.holds_for]
+        self.traits = sorted(book.account_attributes.items())
+        """The declared attributes of accounts and their types, as decisions keep them."""
         self.waits = _waiters(book)
         self.whole = [measure for measure in book.measures.values() if measure.verb == "portfolio"]
         for measure in self.whole:
@@ -479,6 +484,7 @@ class Program:
             uses,
             once,
             ages,
+            always_read_by(rule),
             mark,
             "whole" if self.book.over_all(rule) else rule.subject,  # type: ignore[arg-type]  # no portfolio is left
         )
@@ -553,6 +559,20 @@ def read_use(use: NameUse, view: AccountView, subject: ThingView | EventView | N
     if use.scope == "moment":
         return moment_text(use.name, view.moment)
     return subject[use.index] if subject is not None else None
+
+
+def always_read_by(rule: Rule) -> tuple[str, ...]:
+    """Whom a rule writes to whatever is the case, as ``recipients`` finds them; empty: that depends, or nobody."""
+    outreach, found = rule.outreach, dict[str, None]()
+    for reader in outreach.to if outreach is not None and outreach.audience == "staff" else ():
+        for text in reader.alternatives:
+            if text != "rule owner" and not is_address(text):
+                return ()
+            address = rule.owner if text == "rule owner" else text
+            if address:
+                found[address] = None
+                break
+    return tuple(found)
 
 
 def whole_of(rule: Rule) -> list[Line]:

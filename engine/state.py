@@ -155,6 +155,8 @@ class Shape:
             if thing.keep is None:
                 continue
             states, before = state.things[name], at - thing.keep
+            if not states:
+                continue
             gone = {key for key, one in states.items() if is_done(one, before) and (name, key) not in needed}
             if gone:
                 state.forgotten[name] = state.forgotten.get(name, b"") + b"".join(mark_of(key) for key in sorted(gone))

@@ -86,7 +86,7 @@ def nested(properties: Mapping[str, Any], path: tuple[str, ...]) -> object:
     """The value at a dotted path; None where there is nothing."""
     found: object = properties
     for name in path:
-        if not isinstance(found, Mapping):
+        if type(found) is not dict and not isinstance(found, Mapping):
             return None
         found = found.get(name)
     return found

@@ -607,7 +607,8 @@ class ColumnLane(Lane):
             kind = rule.rule.thing
             subject = view.thing(kind, key) if kind else None
             name = thing_key(kind, key)
-            account.consider(rule, name, subject, view, facts, plain=True)
+            # Whether a simple rule may speak was asked just now.
+            account.consider(rule, name, subject, view, facts, plain=True, free=rule_at in seat.sheet.simple)
             row = seat.things[kind][key] if kind else seat.row
             seat.sheet.memory[rule_at][row] = 1 if name in account.truths.get(rule.rule.id, ()) else self.nobody
         self._after(account, view)

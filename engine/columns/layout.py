@@ -65,7 +65,7 @@ class Ring:
     @property
     def limit(self) -> int:
         """What no day may reach, so that no window reaches ``LARGEST``."""
-        return LARGEST // max(self.days, 1)
+        return LARGEST // (self.days or 1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -584,7 +584,9 @@ class Sheet:
                     body = [f"if {column}[i] == {LONG_AGO}:", f"    {column}[i] = x", *("    " + line for line in now)]
                 lines += self._under(scope.kept[index].spec.where, prop, value, body)
         for ring in rings.values():
-            lines += self._under(ring.spec.where, prop, value, _counted(ring, scope.prefix, self._raw(ring), gates))
+            lines += self._under(
+                ring.spec.where, prop, value, _counted(ring, scope.prefix, self._raw(ring, prop, value), gates)
+            )
         head = ["def take(i, e, x, r):" if scope.kind else "def take(i, e, x):", "    p = e.properties"]
         head += ["    k = ()"] if gates else []
         asked = f"{scope.prefix}asked(k, r, i)" if scope.kind else "asked(k, i)"
@@ -592,18 +594,18 @@ class Sheet:
         tail += ["    " + line for line in asks.lines]
         return self._function([*head, *lines, *tail, "    return h" if tail else "    return ()"], "take")
 
-    def _asking(self, kind: str) -> Callable[..., tuple[int, ...]]:
+    def _asking(self, kind: str) -> Callable[..., Sequence[int]]:
         """A function that gives of these rules those to consider for a row."""
         checks: dict[int, Check] = {}
 
-        def asked(rules: Iterable[int], *rows: int) -> tuple[int, ...]:
+        def asked(rules: tuple[int, ...], *rows: int) -> Sequence[int]:
             found: list[int] = []
-            for rule in dict.fromkeys(rules):
+            for rule in rules if len(rules) == 1 else dict.fromkeys(rules):
                 check = checks.get(rule)
                 if check is None:
                     check = checks[rule] = self._check(kind, [rule])
                 found += check(*rows, False)
-            return tuple(found)
+            return found
 
         return asked
 
@@ -626,13 +628,19 @@ class Sheet:
                 lines += [f"    if not -{ring.limit} < {cell} < {ring.limit}: raise Wild" for cell in cells or runs]
         return self._function(lines, "act")
 
-    def _raw(self, ring: Ring) -> str:
-        """The text that reads a ring's property; its name stays in a table, no text of a rulebook is printed."""
+    def _raw(self, ring: Ring, prop: str, value: str | None) -> str:
+        """The text that reads what a ring counts; names stay in a table, no text of a rulebook is printed.
+
+        ``value`` is that of the property ``prop``, known before the event comes; None: it is not.
+        """
         if ring.path == ("user_id",) or not ring.path:
             return "e.user_id"
+        if value is not None and ring.path == (prop,) and ring.spec.verb == "unique":
+            return self._kept_as("V", different(value))
         self._paths.append(ring.path[0] if len(ring.path) == 1 else ring.path)
         at = len(self._paths) - 1
-        return f"p.get(P[{at}])" if len(ring.path) == 1 else f"nested(p, P[{at}])"
+        raw = f"p.get(P[{at}])" if len(ring.path) == 1 else f"nested(p, P[{at}])"
+        return f"different({raw})" if ring.spec.verb == "unique" else raw
 
     def _under(self, where: tuple[Test, ...], prop: str, value: str | None, body: list[str]) -> list[str]:
         """A body under the tests that are still open."""
@@ -745,8 +753,7 @@ def _summed(ring: Ring, raw: str) -> list[str]:
     return [f"v = millionths({raw})", "if v is not None:", *("    " + line for line in adds)]
 
 
-def _different(ring: Ring, prefix: str, raw: str, gates: Mapping[str, str]) -> list[str]:
-    value = raw if ring.path == ("user_id",) else f"different({raw})"
+def _different(ring: Ring, prefix: str, value: str, gates: Mapping[str, str]) -> list[str]:
     rises = [line for run in ring.runs if not run.shift for line in _risen(run, gates)]
     lines = [
         f"u = {value}",

@@ -23,6 +23,7 @@ SMALL = 128
 """A small table is doubled, by so many rows at most: at the start of a worker its accounts all come at once."""
 WIDTHS = tuple((np.dtype(kind), int(np.iinfo(kind).max)) for kind in (np.int8, np.int16, np.int32, np.int64))
 """How wide a ring may be: it begins narrow, and is made wider when one of its days outgrows it."""
+MOST = dict(WIDTHS)
 NARROW_RUNS = 2
 """Over rings of this many bytes a day or less no window outgrows 32 bits, for it has at most 800 days."""
 SPARE_MARKS = 16
@@ -146,7 +147,7 @@ class Table:
         total = int(self.arrays[ring.name][at, row]) + amount
         if not -ring.limit < total < ring.limit:
             raise WildError
-        if abs(total) > np.iinfo(self.arrays[ring.name].dtype).max:
+        if abs(total) > MOST[self.arrays[ring.name].dtype]:
             self.widen(ring, total)
         self.arrays[ring.name][at, row] = total
         return total
