@@ -6,22 +6,23 @@ it to the last digit.
 
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
 from itertools import accumulate
 from operator import attrgetter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from engine.instants import Instant
-from engine.log import Event
+from engine.instants import HOUR, Instant
 from engine.measures.counts import Counting
 from engine.measures.measure import Happening, Moment
-from engine.numbers import MILLION, millionths
+from engine.numbers import MILLION, millionths, plain
 from engine.reports.money import rounded
-from engine.rulebook.reports import ADDED
+from engine.reports.spells import Acted
+from engine.rulebook.reports import ACTS, ADDED, is_priced
 from engine.rulebook.spec import EVER, Measure, NamedValue, Worth
+from engine.slots import aggregate
 from engine.values import nested
 from engine.zones import Day, Zone, date_of, zone
 
@@ -64,9 +65,17 @@ class Ledger:
     What a measure counts is looked for once; any stretch of days is a slice of it then.
     """
 
-    __slots__ = ("_by_type", "_counted", "rows", "traits", "zone")
+    __slots__ = ("_acts", "_by_type", "_counted", "rows", "traits", "zone")
 
-    def __init__(self, rows: Sequence[Happening], zone: Zone, traits: Mapping[str, object]) -> None:
+    def __init__(
+        self,
+        rows: Sequence[Happening],
+        zone: Zone,
+        traits: Mapping[str, object],
+        acts: Callable[[Measure], list[Happening]] = lambda _: [],
+    ) -> None:
+        """``acts`` gives the events that a measure over things counts."""
+        self._acts = acts
         self.rows = rows
         self.zone = zone
         self.traits = traits
@@ -78,7 +87,8 @@ class Ledger:
         key = measure.scope, measure.name
         found = self._counted.get(key)
         if found is None:
-            found = self._counted[key] = Counted(measure, self._of_types(measure))
+            rows = self._acts(measure) if measure.thing else self._of_types(measure)
+            found = self._counted[key] = Counted(measure, rows)
         return found
 
     def _of_types(self, measure: Measure) -> list[Happening]:
@@ -94,15 +104,23 @@ class Counted:
     """The events that one measure counts, in the order of time, and what any stretch of them comes to."""
 
     def __init__(self, measure: Measure, rows: Sequence[Happening]) -> None:
-        self._verb = measure.verb
-        self._times = measure.times if measure.verb in ADDED else Fraction(1)
+        self._verb = "count" if measure.verb in ACTS else measure.verb
+        self._times = measure.times if is_priced(measure) else Fraction(1)
+        self._hours = measure.times / HOUR if measure.thing else None
+        self._divisor = HOUR if measure.thing else MILLION
+        if measure.thing:
+            self.rows, brought = list(rows), [_lasted(row) for row in rows]
+            self._keep(brought)
+            return
         within = Fraction(1) if measure.verb in ADDED else measure.times
         self._counting = Counting(replace(measure, window=EVER, full=False, per=None, times=within))
         self._moment = Moment(rows[-1].time if rows else 0, 0, zone("UTC"))
         counted = list(self._counting.counted(rows))
         self.rows = [row for row, _ in counted]
-        brought = [value for _, value in counted]
-        self._brought = list(accumulate(brought, initial=0)) if measure.verb == "sum" else brought
+        self._keep([value for _, value in counted])
+
+    def _keep(self, brought: list[Any]) -> None:
+        self._brought = list(accumulate(brought, initial=0)) if self._verb == "sum" else brought
         self._at = [row.time for row in self.rows]
         self._money: dict[Worth, list[tuple[int, str] | str]] = {}
 
@@ -115,7 +133,7 @@ class Counted:
         if self._verb == "count":
             return self._scaled(len(self.rows[part]))
         if self._verb == "sum":
-            return self._scaled(self._brought[part.stop] - self._brought[part.start], MILLION)
+            return self._scaled(self._brought[part.stop] - self._brought[part.start], self._divisor)
         if self._verb in ADDED:
             return self._scaled(len(set(self._brought[part])))
         return self._read(part)
@@ -129,10 +147,13 @@ class Counted:
         found = self._money.get(worth)
         if found is None:
             path = tuple(worth.prop.split("."))
-            found = self._money[worth] = [_held(worth, path, row.event, traits) for row in self.rows]
+            found = self._money[worth] = [_held(worth, path, told_by(row), traits) for row in self.rows]
         return found[part]
 
     def _read(self, part: slice) -> Fraction | None:
+        if self._hours is not None:
+            hours = aggregate(self._verb, [length * MILLION for length in self._brought[part]], self._hours)
+            return Fraction(hours) if isinstance(hours, float) else None
         data = self._counting.fresh()
         for row in self.rows[part]:
             data = self._counting.fold(data, row)
@@ -163,8 +184,10 @@ def _stretch(measure: Measure, ledger: Ledger, first: Day | None, last: Day) -> 
 
 
 def counted(measure: Measure, row: Happening) -> object:
-    """What one event adds to the value: one, its number, or the person, name or day that is told apart."""
-    if measure.verb == "count":
+    """What one event adds to the value: one, its number, hours, or the person, name or day that is told apart."""
+    if isinstance(row, Acted) and measure.prop:
+        return plain(round(row.lasted / HOUR, 4))
+    if measure.verb == "count" or measure.verb in ACTS:
         return 1
     if measure.verb == "days_active":
         return date_of(row.day).isoformat()
@@ -194,17 +217,28 @@ def currency_in(properties: Mapping[str, object]) -> str:
     return text if isinstance(text, str) and _CURRENCY.fullmatch(text) else ""
 
 
-def money_of(worth: Worth, event: Event, traits: Mapping[str, object]) -> tuple[Fraction, str] | str:
-    """The money that one event holds: (exact amount, currency), or why there is none."""
-    found = _held(worth, tuple(worth.prop.split(".")), event, traits)
+def money_of(worth: Worth, row: Happening, traits: Mapping[str, object]) -> tuple[Fraction, str] | str:
+    """The money that one event, or the thing it is of, holds: (exact amount, currency), or why there is none."""
+    found = _held(worth, tuple(worth.prop.split(".")), told_by(row), traits)
     return found if isinstance(found, str) else (Fraction(found[0], MILLION), found[1])
 
 
-def _held(worth: Worth, path: tuple[str, ...], event: Event, traits: Mapping[str, object]) -> tuple[int, str] | str:
-    amount = millionths(nested(event.properties, path))
+def told_by(row: Happening) -> Mapping[str, object]:
+    """What an event says; one that something happened to a thing by, what the thing says by the period's end."""
+    return row.told if isinstance(row, Acted) else row.event.properties
+
+
+def _lasted(row: Happening) -> int:
+    return row.lasted if isinstance(row, Acted) else 0
+
+
+def _held(
+    worth: Worth, path: tuple[str, ...], told: Mapping[str, object], traits: Mapping[str, object]
+) -> tuple[int, str] | str:
+    amount = millionths(nested(told, path))
     if amount is None:
         return f"no number in {worth.prop}"
-    currency = currency_in(event.properties) or worth.currency or currency_in(traits)
+    currency = currency_in(told) or worth.currency or currency_in(traits)
     return (amount, currency) if currency else "no currency known"
 
 

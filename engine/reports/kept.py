@@ -62,8 +62,12 @@ def answer(one: Kept, last: Kept) -> dict[str, Any]:
 
 def marks_of(report: Report, book: Rulebook) -> dict[str, str]:
     """How each value is counted and priced, as a mark that differs when that does."""
-    values = [book.values[name] for name in report.values]
-    return {one.name: fingerprint(f"{book.measures[one.measure].fingerprint} {one.worth!r}") for one in values}
+    found = {}
+    for value in (book.values[name] for name in report.values):
+        measure = book.measures[value.measure]
+        of = f" {book.things[measure.thing].fingerprint}" if measure.thing else ""
+        found[value.name] = fingerprint(f"{measure.fingerprint} {value.worth!r}{of}")
+    return found
 
 
 def before(kept: Sequence[Kept], report: str, period: Period, most: int) -> list[Kept]:

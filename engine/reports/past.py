@@ -16,6 +16,7 @@ from engine.program import Program
 from engine.questions import events_of, now_of, totals_of, unknown_account
 from engine.reports.figures import Ledger
 from engine.reports.periods import Period
+from engine.reports.spells import acts_of
 from engine.rulebook.agreed import GOAL
 from engine.rulebook.book import Rulebook
 from engine.rulebook.expressions import parse
@@ -210,7 +211,7 @@ class Accounts:
             end,
             view,
             self._view(known, self.asked),
-            Ledger(kept, view.moment.zone, _traits(view)),
+            Ledger(kept, view.moment.zone, _traits(view), lambda measure: acts_of(measure, view, rows, ours)),
             view.watched,
             len(rows) - len(kept),
             self._clock,
@@ -313,7 +314,22 @@ _OF_GOALS = Rule(
 def _of_things(book: Rulebook) -> list[Rule]:
     """Rules that ask for the things that reports tell of."""
     kinds = dict.fromkeys(one.support.of for one in book.reports if one.support)
-    return [Rule(f"every {kind}", subject="thing", each=kind, status="draft") for kind in kinds]
+    found = [Rule(f"every {kind}", subject="thing", each=kind, status="draft") for kind in kinds]
+    for value in book.values.values():
+        measure = book.measures[value.measure]
+        if measure.thing:
+            found.append(Rule(f"value {value.name}", when=(_known(measure.name),), status="draft"))
+            names = [
+                f"{measure.thing}.{name}" for name in ((value.worth.prop, "currency") if value.worth else ()) if name
+            ]
+            when = tuple(map(_known, names))
+            found.append(Rule(f"each of {value.name}", subject="thing", each=measure.thing, when=when, status="draft"))
+    return found
+
+
+def _known(name: str) -> Line:
+    """A condition that asks for a name, so that what it rests on is kept."""
+    return Line(f"known({name})", parse(f"known({name})"))
 
 
 def _of_steps(book: Rulebook) -> list[Rule]:

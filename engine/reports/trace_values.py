@@ -11,6 +11,7 @@ from engine.reports.contract import contract_json
 from engine.reports.figures import Figure, counted, figure, money_of
 from engine.reports.money import Money, added
 from engine.reports.past import Accounts, Past
+from engine.reports.spells import Acted, act_of
 from engine.reports.told import amount_json, decimal_of, money_json, worth_json
 from engine.reports.traced import Traced, event_json, events_text
 from engine.reports.values import not_compared
@@ -31,7 +32,7 @@ def trace_value(accounts: Accounts, past: Past, value: NamedValue, report: Repor
         if word == GOAL or other is None or not_compared(past, other):
             continue
         then = figure(value, measure, past.ledger, other.first, other.last)
-        events = [_event_json(past, value, measure, row) for row in then.behind]
+        events = _events_json(past, value, measure, then.behind)
         told = {"amount": amount_json(then.amount), "formula": formula(measure, then), "events": events}
         earlier.append({"with": word, "period": other.name, **told, "worth": _worth_formula(value, then)})
     return _traced(past, value, measure, found, value.label, earlier)
@@ -66,7 +67,7 @@ def trace_total(accounts: Accounts, past: Past, report: Report, since: Day | Non
         if one.worth is None:
             continue
         parts.append({"figure": value.name, "amount": amount_json(one.amount), "worth": _worth_formula(value, one)})
-        events += [{**_event_json(past, value, measure, row), "figure": value.name} for row in one.behind]
+        events += [{**row, "figure": value.name} for row in _events_json(past, value, measure, one.behind)]
     total = added(one.worth.money for one in found if one.worth)
     sums = [
         f"{_money_text(one.worth.money)} ({value.name})" for value, one in zip(values, found, strict=True) if one.worth
@@ -107,7 +108,7 @@ def _began(past: Past, since: Day | None) -> str:
 def _traced(
     past: Past, value: NamedValue, measure: Measure, found: Figure, label: str, earlier: Sequence[dict[str, Any]]
 ) -> Traced:
-    events = [_event_json(past, value, measure, row) for row in found.behind]
+    events = _events_json(past, value, measure, found.behind)
     more = {"value": value.name, "measure": measure.name, "worth": _worth_formula(value, found)}
     return Traced(label, value.unit, amount_json(found.amount), formula(measure, found), events, earlier, more)
 
@@ -121,6 +122,12 @@ def formula(measure: Measure, found: Figure) -> str:
         "unique": f"different {measure.prop} in {events}",
         "days_active": f"different days of {events}",
     }.get(measure.verb, f"{measure.verb} of {measure.prop} over {events}")
+    if measure.thing:
+        of = f"{measure.thing}: {act_of(measure)} in {events}"
+        if measure.prop:
+            of = (
+                f"{measure.verb} of {events_text(len(found.behind), 'time')} from opened to {act_of(measure)}, in hours"
+            )
     times = f", times {measure.times}" if measure.times != 1 else ""
     amount = "unknown" if found.amount is None else plain(float(found.amount))
     return f"{of}{times} = {amount}"
@@ -138,12 +145,21 @@ def _worth_formula(value: NamedValue, found: Figure) -> dict[str, Any] | None:
     return {**told, "formula": f"{amount} x {rate}, rounded once"}
 
 
-def _event_json(past: Past, value: NamedValue, measure: Measure, row: Happening) -> dict[str, Any]:
-    told = event_json(row, counted(measure, row))
-    if value.worth is not None and value.worth.prop:
-        found = money_of(value.worth, row.event, past.ledger.traits)
-        told["money"] = found if isinstance(found, str) else {"amount": decimal_of(found[0]), "currency": found[1]}
-    return told
+def _events_json(past: Past, value: NamedValue, measure: Measure, rows: Sequence[Happening]) -> list[dict[str, Any]]:
+    """The events of a value; of a time that a thing took its opening stands before what ended it, and adds nothing."""
+    found = []
+    for row in rows:
+        told = event_json(row, counted(measure, row))
+        if isinstance(row, Acted):
+            told["thing"] = row.thing_id
+        if isinstance(row, Acted) and measure.prop:
+            found.append(event_json(row.opened, None, thing=row.thing_id))
+            told["milliseconds"] = row.lasted
+        if value.worth is not None and value.worth.prop:
+            held = money_of(value.worth, row, past.ledger.traits)
+            told["money"] = held if isinstance(held, str) else {"amount": decimal_of(held[0]), "currency": held[1]}
+        found.append(told)
+    return found
 
 
 def _money_text(money: Money) -> str:

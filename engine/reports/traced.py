@@ -53,10 +53,10 @@ def _sets(row: Happening, trait: str) -> bool:
     return row.event.type in kinds and trait in row.event.properties
 
 
-def events_text(count: int) -> str:
-    """How many events.
+def events_text(count: int, word: str = "event") -> str:
+    """How many events, or times.
 
-    >>> events_text(1), events_text(1200)
-    ('1 event', '1,200 events')
+    >>> events_text(1), events_text(1200), events_text(2, "time")
+    ('1 event', '1,200 events', '2 times')
     """
-    return f"{count:,} event{'' if count == 1 else 's'}"
+    return f"{count:,} {word}{'' if count == 1 else 's'}"

@@ -362,7 +362,7 @@ class _Checks:
             else:
                 self._rule(rule)
         book = self._book
-        around = Around(book.values, book.measures, book.segments, book.account_attributes, self._names)
+        around = Around(book.values, book.measures, book.segments, book.account_attributes, book.things, self._names)
         written = frozenset(rule.id for rule in book.rules if not rule.report)
         check_reports(book.reports, around, written, self._findings)
         blocks = Blocks(book.things, book.measures, book.account_attributes, book.rules, book.policy.calendars)

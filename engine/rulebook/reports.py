@@ -13,16 +13,23 @@ from engine.rulebook.nodes import Node
 from engine.rulebook.reading import Reading
 from engine.rulebook.report_blocks import read_adoption, read_next_steps, read_support
 from engine.rulebook.reporting import check_sending, read_sending
-from engine.rulebook.spec import CLOSE_AFTER, Measure, NamedValue, Report, Segment, Worth
-from engine.rulebook.words import COMPARISONS, LEADS, PERIODS, REPORT, VALUE, WORTH
+from engine.rulebook.spec import CLOSE_AFTER, Measure, NamedValue, Report, Segment, Thing, Worth
+from engine.rulebook.words import COMPARISONS, LEADS, PERIODS, REPORT, SPELL_NAMES, VALUE, WORTH
 
 ADDED = frozenset({"count", "sum", "unique", "days_active"})
 """Verbs whose value can be priced: twice as much of it is worth twice as much."""
+ACTS = frozenset({"opened", "answered", "closed"})
+"""What happens to things; how often it did in a period is a value as the number of events is."""
 OF_A_PERIOD = ADDED | {"average", "median", "minimum", "maximum"}
 LONGEST_CLOSING = 6 * DAY
 """A report that is ready a week after it was due never leaves."""
 TOTAL, TO_PRICE = "value_total", "value_to_price"
 _CURRENCY = re.compile(r"[A-Z]{3}", re.ASCII)
+
+
+def is_priced(measure: Measure) -> bool:
+    """Is twice as much of it worth twice as much, and nothing of it 0?"""
+    return measure.verb in ADDED or measure.verb in ACTS
 
 
 def read_value(reading: Reading, name: str, node: Node) -> NamedValue | None:
@@ -132,38 +139,51 @@ class Around(NamedTuple):
     measures: Mapping[str, Measure]
     segments: Mapping[str, Segment]
     attributes: Mapping[str, str]
+    things: Mapping[str, Thing]
     names: Names
 
 
 def check_reports(reports: Iterable[Report], around: Around, rules: frozenset[str], findings: Findings) -> None:
     """What can only be said of values and reports beside the rest of the rulebook."""
     for value in around.values.values():
-        _value(value, around.measures, findings)
+        _value(value, around, findings)
     for report in reports:
         _Check(report, around, findings).run()
         check_sending(report, rules, findings)
 
 
-def _value(value: NamedValue, measures: Mapping[str, Measure], findings: Findings) -> None:
-    what = f"value {value.name}"
+def _value(value: NamedValue, around: Around, findings: Findings) -> None:
+    what, measures = f"value {value.name}", around.measures
     measure = measures.get(value.measure)
     if measure is None:
         hint = suggestion(value.measure, measures) or "; declare it under measures"
         findings.error(value.at, f"{what}: unknown measure '{value.measure[:60]}'{hint}")
         return
-    if measure.verb not in OF_A_PERIOD or measure.thing:
-        can = ", ".join(sorted(OF_A_PERIOD))
-        of = " over things" if measure.thing else ""
-        message = f"{what}: '{measure.name}' is by {measure.verb}{of}, and a value is by one of {can}, of events"
-        findings.error(value.at, message)
+    no_value = _not_of_a_period(measure, around.things)
+    if no_value:
+        findings.error(value.at, f"{what}: '{measure.name}' {no_value}")
     elif measure.per:
         message = (
             f"{what}: '{measure.name}' is per {measure.per}, and a report counts over its period; name one without"
         )
         findings.error(value.at, message)
-    elif value.worth and measure.verb not in ADDED:
-        message = f"{what}: {_an(measure.verb)} has no price; only {', '.join(sorted(ADDED))} have a worth"
-        findings.error(value.at, message)
+    elif value.worth and not is_priced(measure):
+        can = ", ".join(sorted(ACTS if measure.thing else ADDED))
+        findings.error(value.at, f"{what}: {_an(measure.verb)} has no price; only {can} have a worth")
+
+
+def _not_of_a_period(measure: Measure, things: Mapping[str, Thing]) -> str:
+    """Why a measure cannot be counted over a period; nothing when it can."""
+    thing = things.get(measure.thing)
+    if thing is not None and (thing.each_in or thing.portfolio):
+        return f"is over {thing.name}, which neither opens nor closes in an account; count its events"
+    if measure.thing and measure.verb not in ACTS and measure.prop not in SPELL_NAMES:
+        acts = f"{{opened: {measure.thing}}}, {{closed: {measure.thing}}}"
+        hours = f"{{median: answer_hours, of: {measure.thing}}}"
+        return f"tells of things at an instant, and a report counts over its period; write {acts} or {hours}"
+    if measure.thing or measure.verb in OF_A_PERIOD:
+        return ""
+    return f"is by {measure.verb}, and a value is by one of {', '.join(sorted(OF_A_PERIOD))}, or over things"
 
 
 def _an(verb: str) -> str:
@@ -216,7 +236,8 @@ class _Check:
             measure = self._around.measures.get(value.measure)
             if measure is None or value.worth is None:
                 continue
-            mark = repr((measure.types, measure.where))
+            act = measure.verb if measure.thing else ""
+            mark = repr((measure.types, measure.where, measure.thing, act))
             if mark in priced:
                 message = (
                     f"{self._what}: {priced[mark]} and {value.name} both put a price on the same events, "
@@ -229,7 +250,7 @@ class _Check:
         account = dict(self._around.names.account)
         for value in self._shown:
             measure = self._around.measures.get(value.measure)
-            account[f"value.{value.name}"] = Info("number", nullable=measure is None or measure.verb not in ADDED)
+            account[f"value.{value.name}"] = Info("number", nullable=measure is None or not is_priced(measure))
         if any(value.worth for value in self._shown):
             account[TOTAL] = Info("number")
             if self._report.price:

@@ -33,6 +33,7 @@ measures:
   per_week: {count: automation.run, over: 28d, per: week}
   whole: {count: automation.run, over: 7d, ending: 3d ago, full: true}
   tickets: {opened: ticket, over: 28d}
+  open_now: {open: ticket}
   age: {days_since: automation.run}
 things: {ticket: {id: ticket_id, opened_by: ticket.opened}}
 segments: {paying: {when: 'plan == "pro"'}}
@@ -119,7 +120,7 @@ def test_values_and_reports_are_read():
         pytest.param(
             "values: {a: {measure: per_week, label: A}}", "is per week, and a report counts over its", id="per"
         ),
-        pytest.param("values: {a: {measure: tickets, label: A}}", "is by opened over things", id="over things"),
+        pytest.param("values: {a: {measure: open_now, label: A}}", "tells of things at an instant", id="open things"),
         pytest.param("values: {a: {measure: age, label: A}}", "is by days_since, and a value is by", id="an age"),
         pytest.param(
             "values: {a: {measure: longest, label: A, worth: {rate: 1, currency: EUR, per: hour}}}",

@@ -216,7 +216,7 @@ def test_a_figure_is_what_its_measure_gives_over_the_same_days(rows, name, key, 
     assert (found.amount, found.behind) == (amount, behind)
     assert amount_of(measure, ledger, begin, last) == amount
     assert found.worth is not None
-    held = [money_of(worth, row.event, ledger.traits) for row in behind]
+    held = [money_of(worth, row, ledger.traits) for row in behind]
     exact: dict[str, Fraction] = {}
     for one in held:
         if not isinstance(one, str):
