@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Collection
+from functools import lru_cache
 
 from engine.domains import wire, within
 
@@ -22,8 +23,11 @@ def clean_address(text: object) -> str | None:
     >>> clean_address(" Ada@Example.COM "), clean_address("no one"), clean_address("a@b@c.example")
     ('Ada@example.com', None, None)
     """
-    if not isinstance(text, str) or len(text) > 4 * _LONGEST:
-        return None
+    return _cleaned(text) if isinstance(text, str) and len(text) <= 4 * _LONGEST else None
+
+
+@lru_cache(maxsize=4096)  # a sender asks for the same one a dozen times a mail
+def _cleaned(text: str) -> str | None:
     local, at, domain = text.strip().rpartition("@")
     if not at or len(local) > _LONGEST_LOCAL or not _LOCAL.fullmatch(local):
         return None

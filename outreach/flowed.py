@@ -37,14 +37,16 @@ def _lines(paragraph: str) -> list[str]:
         return [f"{_SIGNATURE} "]
     if paragraph.startswith(" ") or len(paragraph) < WIDTH:
         return [_stuffed(paragraph)]
-    lines = [""]
-    for at, word in enumerate(paragraph.split(" ")):
-        piece = word if at == 0 else f" {word}"
-        if lines[-1] and word and len(lines[-1]) + len(piece) >= WIDTH:
-            lines[-1] += " "
-            lines.append(word)
+    lines: list[str] = []
+    words = paragraph.split(" ")
+    begins, length = 0, len(words[0])
+    for at, word in enumerate(words[1:], 1):
+        if length and word and length + 1 + len(word) >= WIDTH:
+            lines.append(" ".join([*words[begins:at], ""]))
+            begins, length = at, len(word)
         else:
-            lines[-1] += piece
+            length += 1 + len(word)
+    lines.append(" ".join(words[begins:]))
     return [_stuffed(line) for line in lines]
 
 

@@ -1,7 +1,6 @@
 """Rendering: a template and a context of plain values become subject, text and HTML, always the same bytes."""
 
 import re
-import unicodedata
 from collections.abc import Mapping
 from decimal import Decimal
 from functools import lru_cache
@@ -19,7 +18,10 @@ from outreach.variants import choose
 LARGEST_OUTPUT = 200 * 1024
 """Bytes of one rendered part. Gmail clips near 102 KB (hteumeuleu/email-bugs#41)."""
 LONGEST_HEADER = 150
+_TOO_LARGE = "the mail is larger than 200 KB; nobody reads that; print less"
 _BLANK_LINES = re.compile(r"\n{3,}")
+_NO_HEADER = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+"""The categories Cc, Zl, Zp and Cs of Unicode."""
 _TRAILING = re.compile(r"[ \t]+$", re.MULTILINE)
 
 
@@ -70,7 +72,7 @@ def clean_header(text: str) -> str:
     >>> clean_header("Tomorrow at 10:00"), clean_header("=?utf-8?q?a=0D=0ABcc:_b@b.example?=")
     ('Tomorrow at 10:00', '= ?utf-8?q?a=0D=0ABcc:_b@b.example?=')
     """
-    if any(unicodedata.category(sign) in ("Cc", "Zl", "Zp", "Cs") for sign in text):
+    if _NO_HEADER.search(text):
         raise TemplateError("a header carries a control character; found a line break or the like; mend the value")
     text = text.replace("=?", "= ?")
     return text if len(text) <= LONGEST_HEADER else text[: LONGEST_HEADER - 1].rstrip() + "…"
@@ -94,9 +96,9 @@ def _part(source: str, context: dict[str, Any], *, html: bool) -> str:
     size = 0
     try:
         for piece in _compiled(source, html).generate({**context, METER: Meter()}):
-            size += len(piece) if piece.isascii() else len(piece.encode("utf-8", "replace"))
+            size += len(piece)
             if size > LARGEST_OUTPUT:
-                raise TemplateError("the mail is larger than 200 KB; nobody reads that; print less")
+                raise TemplateError(_TOO_LARGE)
             pieces.append(piece)
     except TemplateError:
         raise
@@ -104,7 +106,10 @@ def _part(source: str, context: dict[str, Any], *, html: bool) -> str:
         raise MissingValue("a value") from err  # names are known wherever Reader wrapped a read; this is for the rest
     except (jinja2.TemplateError, TypeError, ValueError, ArithmeticError, RecursionError) as err:
         raise TemplateError(f"the template cannot be rendered; {type(err).__name__}; run check on it") from err
-    return "".join(pieces)
+    whole = "".join(pieces)
+    if not whole.isascii() and len(whole.encode("utf-8", "replace")) > LARGEST_OUTPUT:
+        raise TemplateError(_TOO_LARGE)
+    return whole
 
 
 @lru_cache(maxsize=512)

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from threading import Lock, local
 from typing import Any
 
+import msgspec
 import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
@@ -143,7 +144,7 @@ def payload(mail: Outgoing) -> dict[str, Any]:
 
 
 def _body(mail: Outgoing) -> bytes:
-    return json.dumps(payload(mail), ensure_ascii=False, separators=(",", ":")).encode()
+    return msgspec.json.encode(payload(mail))
 
 
 def _refusal(answer: urllib3.BaseHTTPResponse) -> DeliveryError:
