@@ -21,7 +21,7 @@ _PLAIN = re.compile(r"[!-~]+(?: [!-~]+)*", re.ASCII)
 _NAME = re.compile(r"[A-Za-z0-9]+(?: [A-Za-z0-9]+)*", re.ASCII)
 _ADDRESS = re.compile(r"[A-Za-z0-9_+-]+(?:\.[A-Za-z0-9_+-]+)*@[a-z0-9-]+(?:\.[a-z0-9-]+)+", re.ASCII)
 _CHUNK = re.compile(rb".{73}(?:[^=]{2}|[^=](?==)|(?==))|.+", re.DOTALL)
-"""A line of quoted-printable after the other: 75 characters, or as many as part no ``=3D``; what is left is the last."""
+"""Line after line of quoted-printable: 75 characters, or fewer where they would part a ``=3D``."""
 _LINE = 75
 _KNOWN = bytes([*b"\t\n\r", *range(0x20, 0x7F), *range(0x80, 0x100)])
 _ABOVE = re.compile(rb"[\x80-\xff]")

@@ -8,16 +8,15 @@ import sqlalchemy as sa
 from engine.instants import Instant
 from engine.store import APPOINTMENT, NOTE, OVER, SUBSCRIPTION, Contact
 from engine.stores.mails import LEFT, MAIL
+from engine.stores.many import Among
 from engine.stores.tables import outreach, touches
 
 _c, _t = outreach.c, touches.c
-_ACCOUNTS: "sa.BindParameter[Any]" = sa.bindparam("accounts", expanding=True)
-_PERSONS: "sa.BindParameter[Any]" = sa.bindparam("persons", expanding=True)
 _SINCE: "sa.BindParameter[Any]" = sa.bindparam("since")
 _MAILS = (
     sa.select(sa.func.min(_c.state_at).label("at"), _c.rule, _c.account_id, _c.person, _c.to)
     .where(
-        sa.or_(_c.account_id.in_(_ACCOUNTS), _c.person.in_(_PERSONS)),
+        sa.or_(Among(_c.account_id, "accounts"), Among(_c.person, "persons")),
         _c.audience == "customer",
         _c.state.in_(LEFT),
         _c.state_at >= _SINCE,
@@ -26,7 +25,7 @@ _MAILS = (
 )
 _TOUCHES = (
     sa.select(*_t["account_id", "user_id", "at", "channel", "kind"])
-    .where(_t.account_id.in_(_ACCOUNTS), _t.at >= _SINCE, _t.channel != SUBSCRIPTION)
+    .where(Among(_t.account_id, "accounts"), _t.at >= _SINCE, _t.channel != SUBSCRIPTION)
     .order_by(_t.touch)
 )
 _NOTES = (
@@ -36,12 +35,12 @@ _NOTES = (
         sa.func.min(_c.account_id).label("account_id"),
         _c.person,
     )
-    .where(_c.person.in_(_PERSONS), _c.audience == "staff", _c.state.in_(LEFT), _c.state_at >= _SINCE)
+    .where(Among(_c.person, "persons"), _c.audience == "staff", _c.state.in_(LEFT), _c.state_at >= _SINCE)
     .group_by(MAIL, _c.person)
 )
 _ELSEWHERE = sa.select(_c.state_at, _c.rule, _c.account_id, _c.person).where(
-    _c.person.in_(_PERSONS),
-    _c.rule.in_(sa.bindparam("rules", expanding=True)),
+    Among(_c.person, "persons"),
+    Among(_c.rule, "rules"),
     _c.state.in_(LEFT),
     _c.state_at >= _SINCE,
 )

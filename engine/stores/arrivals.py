@@ -12,12 +12,18 @@ from engine.lanes import lane_of
 from engine.store import DeadLetter, InboxKind, InboxRow, LaneLetter
 from engine.stores.codec import storable
 from engine.stores.driver import Driver
+from engine.stores.many import each
 from engine.stores.tables import dead_letters, inbox, inbox_heads
 
 Letter = tuple[str, InboxKind, bytes]
 """Something for the owner of an account's lane: (account id, kind, body)."""
 WHOLE_LANE = "*"
 """In the place of an account's id: it concerns all accounts of the lane."""
+_ADVANCED = (
+    sa.update(inbox_heads)
+    .where(inbox_heads.c.lane == sa.bindparam("the_lane"))
+    .values(last_seq=sa.bindparam("new_seq"))
+)
 _decode_headers = msgspec.msgpack.Decoder(tuple[tuple[str, bytes], ...]).decode
 
 
@@ -115,9 +121,7 @@ def _advance(connection: sa.Connection, wanted: Counter[int]) -> dict[int, int]:
     heads = inbox_heads.c
     locked = sa.select(inbox_heads).where(heads.lane.in_(wanted)).order_by(heads.lane).with_for_update()
     last = {row.lane: row.last_seq for row in connection.execute(locked)}
-    heights = [{"the_lane": lane, "last_seq": last[lane] + count} for lane, count in wanted.items()]
-    if heights:
-        connection.execute(sa.update(inbox_heads).where(heads.lane == sa.bindparam("the_lane")), heights)
+    each(connection, _ADVANCED, [{"the_lane": lane, "new_seq": last[lane] + count} for lane, count in wanted.items()])
     return last
 
 

@@ -11,12 +11,13 @@ from engine.store import NOTE, Contact, Ramp, RuleMails, Standing, Stop, Wanted,
 from engine.stores import mails, persons, rule_mails, stops
 from engine.stores.around import Around, Elsewhere
 from engine.stores.driver import Driver
+from engine.stores.many import Among
 from engine.stores.tables import outreach
 
 Claimed = tuple[list[str], Any]
 """The ids that are claimed, and the objection."""
 _ABOUT = sa.select(*outreach.c["outreach_id", "account_id", "rule", "to", "due_at"]).where(
-    outreach.c.outreach_id.in_(sa.bindparam("the_ids", expanding=True))
+    Among(outreach.c.outreach_id, "the_ids")
 )
 Rows = Sequence["sa.Row[Any]"]
 
@@ -60,7 +61,8 @@ class _Batch:
         self._at, self._channel = at, channel
         self._about = about(connection, ids)
         accounts, rules = {row.account_id for row in self._about.values()}, {row.rule for row in self._about.values()}
-        self._stops = stops.against(connection, driver, accounts=accounts, rules=rules, channel=channel)
+        stops.hold(connection, driver)
+        self._stops = stops.against(connection, accounts=accounts, rules=rules, channel=channel)
         # All names at once: two who take them one by one can wait for each other.
         driver.lock(connection, self._names(wanted))
         customers, ours = [one for one in wanted if not one.ours], [one for one in wanted if one.ours]

@@ -55,7 +55,8 @@ class Driver(Protocol):
         """Insert many rows by the shortest way; the values are in the order of ``columns(table)``."""
         ...
 
-    def upsert(self, table: sa.Table) -> "Upsert":
+    @staticmethod
+    def upsert(table: sa.Table) -> "Upsert":
         """Begin an ``INSERT ... ON CONFLICT``."""
         ...
 

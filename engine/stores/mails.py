@@ -11,14 +11,17 @@ from engine.instants import Instant
 from engine.store import OutreachChange, OutreachRow
 from engine.stores.clock import StoreClock
 from engine.stores.codec import decode_doubles
+from engine.stores.many import Among, each
 from engine.stores.tables import outreach, outreach_changes
 
 _FIELDS = OutreachRow.__struct_fields__
 _CHANGE = "outreach_id", "seq", "at", "before", "after", "why", "by"
-_CHANGED = sa.insert(outreach_changes)
+_CHANGED = sa.insert(outreach_changes).values({name: sa.bindparam(name) for name in _CHANGE})
 _LOCKED = (
-    sa.select(*outreach.c["outreach_id", "state", "steps", "due_at", "at", "decision_id", "tries"])
-    .where(outreach.c.outreach_id.in_(sa.bindparam("the_ids", expanding=True)))
+    sa.select(
+        *outreach.c["outreach_id", "account_id", "rule", "state", "steps", "due_at", "at", "decision_id", "tries"]
+    )
+    .where(Among(outreach.c.outreach_id, "the_ids"))
     .order_by(outreach.c.outreach_id)
     .with_for_update()
 )
@@ -100,10 +103,9 @@ def write(connection: sa.Connection, moves: Sequence[Written], *, by: str) -> No
         cells["new_tries"] = _tries(one)
         alike.setdefault(tuple(one.known), []).append({**cells, "new_steps": one.row.steps + 1, **beside})
     for known, rows in alike.items():
-        connection.execute(_moving(known), rows)
+        each(connection, _moving(known), rows)
     changes = [(one.row.outreach_id, one.row.steps + 1, one.at, one.row.state, one.after, one.why, by) for one in moves]
-    if changes:
-        connection.execute(_CHANGED, [dict(zip(_CHANGE, change, strict=True)) for change in changes])
+    each(connection, _CHANGED, [dict(zip(_CHANGE, change, strict=True)) for change in changes])
 
 
 def _tries(one: Written) -> int | None:

@@ -9,7 +9,6 @@ from engine.feedback import Step
 from engine.instants import Instant
 from engine.store import Move
 from engine.stores import arrivals, mails, persons, sent, stops
-from engine.stores.claiming import about
 from engine.stores.driver import Driver
 from engine.stores.tables import decisions
 
@@ -36,7 +35,8 @@ def move(
 ) -> list[bool]:
     """Move those mails against which nothing stands."""
     ids = [step.outreach_id for one in moves for step in one.steps]
-    free = [True] * len(moves) if unless_stopped is None else _not_stopped(connection, driver, moves, unless_stopped)
+    if unless_stopped is not None:
+        stops.hold(connection, driver)
     asked = [one for one in moves if one.may is not None]
     if asked:
         persons.hold(connection, driver, *(one.person for one in asked))
@@ -44,6 +44,7 @@ def move(
     there = mails.lock(connection, ids)  # who forgets a person holds these too
     readers = [one.reader for one in moves if one.reader is not None]
     emails = persons.emails_of(connection, ((one.account_id, one.user_id) for one in readers)) if readers else {}
+    free = [True] * len(moves) if unless_stopped is None else _not_stopped(connection, moves, there, unless_stopped)
     taken_back = _taken_back(
         connection, [there[step.outreach_id] for step in _still(moves) if step.outreach_id in there]
     )
@@ -92,13 +93,15 @@ def _taken_back(connection: sa.Connection, rows: Sequence["sa.Row[Any]"]) -> fro
     return frozenset(connection.execute(query).scalars()) if ids else frozenset()
 
 
-def _not_stopped(connection: sa.Connection, driver: Driver, moves: Sequence[Move], channel: str) -> list[bool]:
-    """Of each whether it may leave; only those that are about to are asked."""
+def _not_stopped(
+    connection: sa.Connection, moves: Sequence[Move], known: Mapping[str, "sa.Row[Any]"], channel: str
+) -> list[bool]:
+    """Of each whether it may leave; only those that are about to are asked. Nobody turns the switch meanwhile."""
     leaving = [any(step.after == "posting" for step in one.steps) for one in moves]
-    ids = [step.outreach_id for one, leaves in zip(moves, leaving, strict=True) if leaves for step in one.steps]
-    known = about(connection, ids)
-    accounts, rules = {row.account_id for row in known.values()}, {row.rule for row in known.values()}
-    found = stops.against(connection, driver, accounts=accounts, rules=rules, channel=channel)
+    ids = {step.outreach_id for one, leaves in zip(moves, leaving, strict=True) if leaves for step in one.steps}
+    asked = [row for name, row in known.items() if name in ids]
+    accounts, rules = {row.account_id for row in asked}, {row.rule for row in asked}
+    found = stops.against(connection, accounts=accounts, rules=rules, channel=channel)
     on = [one for one in found if one.per_hour is None and one.scope != "review"]
 
     def stopped(one: Move) -> bool:

@@ -19,31 +19,32 @@ from engine.store import (
 )
 from engine.stores.codec import decode, encode
 from engine.stores.driver import Driver
+from engine.stores.many import Among
 from engine.stores.tables import audit, choices, people, suppressions, touches
 
-_ACCOUNTS: "sa.BindParameter[Any]" = sa.bindparam("accounts", expanding=True)
-_KEYS: "sa.BindParameter[Any]" = sa.bindparam("keys", expanding=True)
 # Made once: a sender asks them of every batch of mails.
 _TRAITS = (
     sa.select(*people.c["account_id", "user_id", "name", "value"])
-    .where(people.c.account_id.in_(_ACCOUNTS))
+    .where(Among(people.c.account_id, "accounts"))
     .order_by(people.c.account_id, people.c.user_id, people.c.name)
 )
 _EMAILS = sa.select(*people.c["account_id", "user_id", "value"]).where(
-    people.c.account_id.in_(_ACCOUNTS),
-    people.c.user_id.in_(sa.bindparam("people", expanding=True)),
+    Among(people.c.account_id, "accounts"),
+    Among(people.c.user_id, "people"),
     people.c.name == "email",
 )
 _SUBSCRIBED = (
     sa.select(touches.c.account_id, touches.c.kind)
-    .where(touches.c.account_id.in_(_ACCOUNTS), touches.c.channel == SUBSCRIPTION, touches.c.at <= sa.bindparam("at"))
+    .where(
+        Among(touches.c.account_id, "accounts"), touches.c.channel == SUBSCRIPTION, touches.c.at <= sa.bindparam("at")
+    )
     .order_by(touches.c.at, touches.c.touch)
 )
 _WISHES = sa.union_all(
     sa.select(suppressions.c.address_key, sa.null().label("topic"), suppressions.c.reason.label("said")).where(
-        suppressions.c.address_key.in_(_KEYS)
+        Among(suppressions.c.address_key, "keys")
     ),
-    sa.select(choices.c.address_key, choices.c.topic, choices.c.choice).where(choices.c.address_key.in_(_KEYS)),
+    sa.select(choices.c.address_key, choices.c.topic, choices.c.choice).where(Among(choices.c.address_key, "keys")),
 )
 
 

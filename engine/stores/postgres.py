@@ -138,7 +138,8 @@ class PostgresDriver:
             for row in rows:
                 copy.write_row(row)
 
-    def upsert(self, table: sa.Table) -> postgresql.Insert:
+    @staticmethod
+    def upsert(table: sa.Table) -> postgresql.Insert:
         """Begin an ``INSERT ... ON CONFLICT``."""
         return postgresql.insert(table)
 

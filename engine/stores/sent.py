@@ -6,10 +6,12 @@ it mentions, however that is written in it.
 
 import re
 import zlib
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from email import message_from_bytes
 from email.policy import default
+from functools import lru_cache
 from html import unescape
+from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
@@ -17,7 +19,11 @@ from engine.instants import Instant
 from engine.store import Sent
 from engine.stores.driver import Driver
 from engine.stores.mails import MAIL
+from engine.stores.many import each
 from engine.stores.tables import outreach, sent
+
+if TYPE_CHECKING:
+    from engine.stores.driver import Upsert
 
 _QUICK = 3
 """How hard to compress: a third of the time of zlib's own choice, for a tenth more bytes."""
@@ -32,10 +38,16 @@ def packed(one: Sent, at: Instant) -> dict[str, object]:
 
 def keep(connection: sa.Connection, driver: Driver, rows: Sequence[Mapping[str, object]]) -> None:
     """Keep mails; one that is handed over again takes the place of what it was before."""
-    if rows:
-        insert = driver.upsert(sent)
-        new = {name: insert.excluded[name] for name in ("account_id", "user_id", "at", "raw")}
-        connection.execute(insert.on_conflict_do_update(index_elements=["mail_id"], set_=new), rows)
+    each(connection, _keeping(driver.upsert), rows)
+
+
+@lru_cache(maxsize=2)
+def _keeping(upsert: "Callable[[sa.Table], Upsert]") -> sa.Executable:
+    names = "account_id", "user_id", "at", "raw"
+    insert = upsert(sent).values({name: sa.bindparam(name) for name in ("mail_id", *names)})
+    return insert.on_conflict_do_update(
+        index_elements=["mail_id"], set_={name: insert.excluded[name] for name in names}
+    )
 
 
 def read(connection: sa.Connection, outreach_id: str) -> bytes | None:

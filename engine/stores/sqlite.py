@@ -83,7 +83,8 @@ class SqliteDriver:
         if rows:
             connection.connection.driver_connection.executemany(_insert(table), rows)  # type: ignore[union-attr]
 
-    def upsert(self, table: sa.Table) -> sqlite.Insert:
+    @staticmethod
+    def upsert(table: sa.Table) -> sqlite.Insert:
         """Begin an ``INSERT ... ON CONFLICT``."""
         return sqlite.insert(table)
 

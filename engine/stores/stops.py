@@ -5,7 +5,6 @@ not being handed over already leaves any more.
 """
 
 from collections.abc import Collection, Sequence
-from typing import Any
 
 import sqlalchemy as sa
 
@@ -13,22 +12,21 @@ from engine.instants import Instant
 from engine.store import Stop
 from engine.stores.driver import Driver
 from engine.stores.mails import LEFT, MAIL
+from engine.stores.many import Among
 from engine.stores.tables import outreach, stops
 
 SWITCH = "stop switch"
 _FIELDS = Stop.__struct_fields__
 
 _ORDER = stops.c.at, stops.c.scope, stops.c.name
-_RULES: "sa.BindParameter[Any]" = sa.bindparam("the_rules", expanding=True)
-_ACCOUNTS: "sa.BindParameter[Any]" = sa.bindparam("the_accounts", expanding=True)
 _AGAINST = (
     sa.select(*(stops.c[name] for name in _FIELDS))
     .where(
         sa.or_(
             stops.c.scope == "all",
             sa.and_(stops.c.scope == "channel", stops.c.name == sa.bindparam("the_channel")),
-            sa.and_(stops.c.scope.in_(("rule", "review")), stops.c.name.in_(_RULES)),
-            sa.and_(stops.c.scope == "account", stops.c.name.in_(_ACCOUNTS)),
+            sa.and_(stops.c.scope.in_(("rule", "review")), Among(stops.c.name, "the_rules")),
+            sa.and_(stops.c.scope == "account", Among(stops.c.name, "the_accounts")),
         )
     )
     .order_by(*_ORDER)
@@ -66,11 +64,15 @@ def read(connection: sa.Connection, conditions: Sequence["sa.ColumnElement[bool]
     return [Stop(*row) for row in connection.execute(query.order_by(*_ORDER))]
 
 
-def against(
-    connection: sa.Connection, driver: Driver, *, accounts: Collection[str], rules: Collection[str], channel: str
-) -> list[Stop]:
-    """What concerns mails of these rules to these accounts by a channel; the switch stays so until we are done."""
+def hold(connection: sa.Connection, driver: Driver) -> None:
+    """Let nobody turn the switch until the transaction ends. Before any mail is locked: who turns it goes first too."""
     driver.share(connection, SWITCH)
+
+
+def against(
+    connection: sa.Connection, *, accounts: Collection[str], rules: Collection[str], channel: str
+) -> list[Stop]:
+    """What concerns mails of these rules to these accounts by a channel; who asks holds the switch."""
     named = {"the_channel": channel, "the_rules": sorted(rules), "the_accounts": sorted(accounts)}
     return [Stop(*row) for row in connection.execute(_AGAINST, named)]
 

@@ -7,17 +7,18 @@ this file and those beside it whose names begin with it.
 import json
 import random
 import re
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
-from threading import Lock, local
+from threading import Lock
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
-import urllib3
-from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from outreach.channel import DeliveryError, Handful
 from outreach.channels.deadline import Deadlines
+from outreach.channels.pooled import Answered, Connections, Unanswered, Unreached
 from outreach.channels.sendgrid_account import SendGridAccount
 from outreach.mail import Outgoing, rule_slug
 
@@ -31,7 +32,6 @@ LONGEST_SECONDS = 600.0
 MAIL_ID = "x_outbox_id"
 """The custom argument that carries our id; it comes back in every event, at the top level, hence a name nobody has."""
 PLACE = "/v3/mail/send"
-_ANSWER_BYTES = 65_536
 _TAKEN = 202
 _NOT_YET = 503
 _TOO_MANY = 429
@@ -41,8 +41,6 @@ _OURS = {
     451: "the account lives in another region; look at RINGFIRST_SENDGRID_REGION",
 }
 _NEVER = frozenset({400, 404, 405, 406, 413})
-_here = local()
-"""The deadline of the mail that this thread hands over."""
 _FIELD = re.compile(r"[a-z0-9_.\[\]-]{1,60}")
 
 
@@ -55,18 +53,18 @@ class SendGridChannel:
     def __init__(self, account: SendGridAccount) -> None:
         self._account = account
         self.handful = Handful(together=25, at_once=account.connections)
-        self._place = urllib3.util.parse_url(account.host + PLACE)
         self._lock, self._deadlines = Lock(), Deadlines()
-        self._pool: urllib3.HTTPConnectionPool | None = None
+        self._connections: Connections | None = None
+        self._path = urlsplit(account.host).path.rstrip("/") + PLACE
 
     @contextmanager
     def session(self) -> Iterator[None]:
         try:
             yield
         finally:
-            pool, self._pool = self._pool, None
-            if pool is not None:
-                pool.close()
+            found, self._connections = self._connections, None
+            if found is not None:
+                found.close()
 
     def has(self, mail_id: str) -> bool:
         """SendGrid tells what it took by its events alone; asking is a paid extra, and not to be had in the EU."""
@@ -74,38 +72,26 @@ class SendGridChannel:
 
     def deliver(self, mail: Outgoing) -> str | None:
         body = _body(mail)
-        with self._deadlines.within(CONNECT_SECONDS + ANSWER_SECONDS) as _here.limit:
-            return self._posted(body)
-
-    def _posted(self, body: bytes) -> str | None:
         headers = {"Authorization": f"Bearer {self._account.key}", "Content-Type": "application/json"}
-        try:
-            # No retries: a mail that was posted twice is sent twice. No redirects: SendGrid has none, a 3xx is a trap.
-            answer = self._connections().urlopen(
-                "POST", self._place.request_uri, body, headers, retries=False, redirect=False, preload_content=False
-            )
-        except _Unreached as err:
-            raise DeliveryError(f"sendgrid: it cannot be reached; {err}; nothing was sent", "down") from err
-        except (urllib3.exceptions.HTTPError, OSError) as err:
-            raise DeliveryError(f"sendgrid: no answer to the mail; {_told(err)}", "in_doubt") from err
-        with _closing(answer):
-            if answer.status == _TAKEN:
-                return answer.headers.get("X-Message-Id")
-            raise _refusal(answer)
+        with self._deadlines.within(CONNECT_SECONDS + ANSWER_SECONDS) as limit:
+            try:
+                answer = self._connected().post(self._path, body, headers, limit)
+            except Unreached as err:
+                message = f"sendgrid: it cannot be reached; {_why(err.__cause__)}; nothing was sent"
+                raise DeliveryError(message, "down") from err
+            except Unanswered as err:
+                raise DeliveryError(f"sendgrid: no answer to the mail; {_told(err.__cause__)}", "in_doubt") from err
+        if answer.status == _TAKEN:
+            return answer.headers.get("X-Message-Id")
+        raise _refusal(answer)
 
-    def _connections(self) -> urllib3.HTTPConnectionPool:
+    def _connected(self) -> Connections:
         """The connections of this session; asked by every thread that hands mails over."""
         with self._lock:
-            if self._pool is None:
-                kind = _SecurePool if self._place.scheme == "https" else _Pool
-                self._pool = kind(
-                    self._place.host or "",
-                    self._place.port,
-                    timeout=urllib3.Timeout(connect=CONNECT_SECONDS, read=ANSWER_SECONDS),
-                    maxsize=self._account.connections,
-                    block=True,
-                )
-            return self._pool
+            if self._connections is None:
+                host = self._account.host
+                self._connections = Connections(host, connect_seconds=CONNECT_SECONDS, answer_seconds=ANSWER_SECONDS)
+            return self._connections
 
 
 def payload(mail: Outgoing) -> dict[str, Any]:
@@ -147,7 +133,7 @@ def _body(mail: Outgoing) -> bytes:
     return msgspec.json.encode(payload(mail))
 
 
-def _refusal(answer: urllib3.BaseHTTPResponse) -> DeliveryError:
+def _refusal(answer: Answered) -> DeliveryError:
     """What is known of a mail after any answer but a yes (the table of DELIVERY 1)."""
     status = answer.status
     if status in _OURS:
@@ -165,7 +151,7 @@ def _refusal(answer: urllib3.BaseHTTPResponse) -> DeliveryError:
     return DeliveryError(f"sendgrid: an answer that is neither yes nor no ({status})", "in_doubt")
 
 
-def _reset(answer: urllib3.BaseHTTPResponse) -> float:
+def _reset(answer: Answered) -> float:
     """Seconds until the limit is lifted, and a little more, so that several senders do not come back as one.
 
     ``X-RateLimit-Reset`` is an instant (Unix seconds) in SendGrid's pages; a small number is taken for seconds to wait.
@@ -173,86 +159,33 @@ def _reset(answer: urllib3.BaseHTTPResponse) -> float:
     """
     import time  # noqa: PLC0415
 
-    told = answer.headers.get("X-RateLimit-Reset") or answer.headers.get("Retry-After", "")
+    told = answer.headers.get("X-RateLimit-Reset") or answer.headers.get("Retry-After") or ""
     if not re.fullmatch(r"\d{1,12}", told):
         return 30.0 + random.uniform(0, 30)  # noqa: S311, it spreads senders, nothing hangs on it
     seconds = int(told) - time.time() if int(told) > LONGEST_SECONDS else float(told)
     return min(max(seconds, 1.0), LONGEST_SECONDS) * random.uniform(1.0, 1.2)  # noqa: S311, the same
 
 
-def _errors(answer: urllib3.BaseHTTPResponse) -> list[str] | None:
+def _errors(answer: Answered) -> list[str] | None:
     """The fields that SendGrid's own answer names; None when it is not SendGrid that answers.
 
     Its words are left out: they may hold an address.
     """
     try:
-        told = json.loads(answer.read(_ANSWER_BYTES))
+        told = json.loads(answer.body or b"")
         fields = [one.get("field") for one in told["errors"]]
-    except (urllib3.exceptions.HTTPError, OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         return None
     return [one if isinstance(one, str) and _FIELD.fullmatch(one) else "" for one in fields]
 
 
-def _told(err: BaseException) -> str:
+def _told(err: BaseException | None) -> str:
     """What broke, without where."""
-    if isinstance(err, urllib3.exceptions.TimeoutError | TimeoutError):
-        return "it took too long"
-    return type(err).__name__
+    return "it took too long" if isinstance(err, TimeoutError) else type(err).__name__
 
 
-@contextmanager
-def _closing(answer: urllib3.BaseHTTPResponse) -> Iterator[None]:
-    """Read to its end whatever is left of an answer, so that its connection carries the next mail."""
-    try:
-        yield
-    finally:
-        try:
-            answer.drain_conn()
-        except (urllib3.exceptions.HTTPError, OSError):
-            answer.close()
-        else:
-            answer.release_conn()
-
-
-# -- not a byte of a mail leaves before there is a connection: a failure until then is no doubt ------------------------
-class _Unreached(Exception):
-    """There was no connection."""
-
-
-def _reach(connect: Any) -> None:
-    try:
-        connect()
-    except urllib3.exceptions.NameResolutionError as err:
-        raise _Unreached("its name is not known here") from err
-    except (urllib3.exceptions.HTTPError, OSError) as err:
-        why = err.__cause__ if isinstance(err.__cause__, OSError) else err
-        told = getattr(why, "strerror", None) or getattr(why, "reason", None) or _told(err)
-        raise _Unreached(str(told)) from err
-
-
-class _Watched(HTTPConnection):
-    """A connection that is cut off when the mail that it carries takes too long."""
-
-    def request(self, *args: Any, **kwargs: Any) -> None:
-        if self.sock is None:
-            self.connect()
-        _here.limit.sock = self.sock
-        super().request(*args, **kwargs)
-
-
-class _Connection(_Watched):
-    def connect(self) -> None:
-        _reach(super().connect)
-
-
-class _SecureConnection(HTTPSConnection, _Watched):
-    def connect(self) -> None:
-        _reach(super().connect)
-
-
-class _Pool(urllib3.HTTPConnectionPool):
-    ConnectionCls = _Connection
-
-
-class _SecurePool(urllib3.HTTPSConnectionPool):
-    ConnectionCls = _SecureConnection
+def _why(err: BaseException | None) -> str:
+    """Why there was no connection."""
+    if isinstance(err, socket.gaierror | UnicodeError):
+        return "its name is not known here"
+    return str(getattr(err, "strerror", None) or getattr(err, "reason", None) or _told(err))

@@ -1,6 +1,7 @@
 """Mails as bytes, and the files and addresses they go to."""
 
 import time
+from binascii import b2a_qp
 from email import message_from_bytes
 from email.headerregistry import Address
 from email.message import EmailMessage
@@ -21,7 +22,7 @@ from outreach.channels.memory import MemoryChannel
 from outreach.flowed import flow
 from outreach.links import Links
 from outreach.mail import build_mail, message_id
-from outreach.mime import POLICY
+from outreach.mime import POLICY, _quoted
 from outreach.rendering import Rendered
 from tests.outreach.given import SENDER, part_of
 
@@ -124,6 +125,31 @@ def test_both_parts_come_out_as_they_went_in_in_lines_that_every_server_takes(te
     assert max(map(len, body.split(b"\r\n"))) <= 76, "RFC 2045, 6.7"
     assert b"\n" not in mail.raw.replace(b"\r\n", b"")
     assert b"\r" not in mail.raw.replace(b"\r\n", b"")
+
+
+PIECES = [
+    "=",
+    ".",
+    " ",
+    "\t",
+    "\n",
+    "\r",
+    "word ",
+    "x" * 37,
+    "x" * 75,
+    "é",
+    "über alles hinweg, ",
+    "\0",
+    "\x0b",
+    "\x7f",
+]
+
+
+@given(st.lists(st.sampled_from(PIECES) | st.text(max_size=4), max_size=60).map("".join))
+@example("." + "x" * 74 + ".\n.\n..")
+def test_quoted_printable_is_what_the_standard_library_writes(text):
+    lines = b"".join(line + b"\r\n" for line in text.encode("utf-8", "replace").splitlines())
+    assert _quoted(text.encode("utf-8", "replace").decode()) == b2a_qp(lines)
 
 
 def test_a_message_id_tells_neither_host_nor_our_id():

@@ -1,7 +1,10 @@
 """Mails over SendGrid: what is known of one after every answer, what is posted, and that none leaves twice."""
 
+import contextlib
 import json
 import logging
+import socket
+import threading
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -137,6 +140,59 @@ def test_a_host_that_cannot_be_trusted_gets_no_mail(fake: FakeSendGrid) -> None:
         channel.deliver(a_mail())
     assert caught.value.verdict == "down"
     assert fake.requests == 0
+
+
+def test_a_connection_that_was_closed_meanwhile_carries_no_mail() -> None:
+    asked = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            for _ in range(3):
+                client, _ = listener.accept()
+                with client, client.makefile("rb") as told:
+                    asked.append(told.readline())
+                    length = next(int(line.split(b":")[1]) for line in told if line.startswith(b"Content-Length"))
+                    while told.readline() != b"\r\n":
+                        pass
+                    told.read(length)
+                    client.sendall(b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\nX-Message-Id: m\r\n\r\n")
+
+        server = threading.Thread(target=serve)
+        server.start()
+        channel = SendGridChannel(SendGridAccount(key=KEY, host=f"http://127.0.0.1:{listener.getsockname()[1]}"))
+        with channel.session():
+            for number in range(1, 4):
+                assert channel.deliver(a_mail()) == "m"
+                while len(asked) < number:
+                    time.sleep(0.01)
+                time.sleep(0.05)  # the server closes after its answer, and does not say so
+        server.join()
+    assert asked == [b"POST /v3/mail/send HTTP/1.1\r\n"] * 3
+
+
+def test_a_key_that_cannot_be_written_leaves_no_mail_in_doubt(fake: FakeSendGrid) -> None:
+    channel = SendGridChannel(SendGridAccount(key="SG.a\nb", host=fake.url))
+    with channel.session(), pytest.raises(DeliveryError) as caught:
+        channel.deliver(a_mail())
+    assert (caught.value.verdict, fake.requests) == ("down", 0)
+
+
+def test_an_answer_without_end_is_not_read_to_its_end() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            with listener.accept()[0] as client, contextlib.suppress(OSError):
+                client.recv(65_536)
+                client.sendall(b"HTTP/1.1 202 Accepted\r\nX-Message-Id: m\r\nTransfer-Encoding: chunked\r\n\r\n")
+                while True:
+                    client.sendall(b"1000\r\n" + b"x" * 4096 + b"\r\n")
+
+        server = threading.Thread(target=serve)
+        server.start()
+        channel = SendGridChannel(SendGridAccount(key=KEY, host=f"http://127.0.0.1:{listener.getsockname()[1]}"))
+        with channel.session():
+            assert channel.deliver(a_mail()) == "m"
+        server.join()
 
 
 def test_a_text_with_a_key_in_it_is_not_posted_and_not_told() -> None:
