@@ -45,7 +45,12 @@ from outreach.templates import load_templates
 _LOCK = threading.Lock()
 ROOT = Path(__file__).parents[1]
 NOON = parse_instant("2026-03-11T12:00:00Z") or 0
-SENDER = Sender(address="hello@ringfirst.example", name="Ringfirst", postal_address="Beispielweg 12, 10115 Berlin")
+SENDER = Sender(
+    address="hello@ringfirst.example",
+    name="Ringfirst",
+    postal_address="Beispielweg 12, 10115 Berlin",
+    public_url="https://app.ringfirst.example",
+)
 YES = b"HTTP/1.1 202 Accepted\r\nX-Message-Id: 0123456789abcdef\r\nContent-Length: 0\r\n\r\n"
 AIMS = {"HTTP": 500, "SMTP": 100}
 Spent = Counter[str]
@@ -144,7 +149,7 @@ def fill(store: Store, mails: int) -> None:
         traits = [
             Trait(one, "u1", name, value, NOON, 1)
             for one in accounts
-            for name, value in (("email", f"ada@{one}.example"), ("name", "Ada Lindqvist"))
+            for name, value in (("email", f"ada@{one}.example"), ("name", f"Ada {one.upper()} Lindqvist"))
         ]
         facts = [planned(one) for one in accounts]
         store.commit([Batch(claim, claim.position, NOON, NOON, traits=traits, facts=facts)])

@@ -5,13 +5,15 @@ from typing import NamedTuple
 
 import msgspec
 
-from engine.instants import DAY, Instant
+from engine.instants import DAY, MINUTE, Instant
 
 PARTS = 60
 """A span is counted in so many parts. One that has begun counts whole, so a limit is never gone over, and at most a
 sixtieth of its span is given away."""
 LONGEST = DAY
 """No limit looks further back."""
+AHEAD = 5 * MINUTE
+"""What was counted so much later than now, was counted by a clock that was ahead; clocks differ by less."""
 
 
 class Meter(msgspec.Struct, frozen=True):

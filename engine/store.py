@@ -883,8 +883,13 @@ class Store(Protocol):
         ...
 
     # -- how many may leave ----------------------------------------------------------------------------------------
-    def paced(self, meters: Sequence[Meter]) -> dict[str, Counted]:
-        """What was counted under these limits, by their names."""
+    def paced(self, meters: Sequence[Meter], *, at: Instant) -> dict[str, Counted]:
+        """What was counted under these limits, by their names; of long ago only as far back as they look from ``at``.
+
+        What is dated more than 5 minutes after ``at`` was counted by a clock that has been put right since, or ``at``
+        is wrong. It left before now, nobody knows when: it counts as if it had left this moment, and again when its
+        own time comes.
+        """
         ...
 
     def pace(self, mails: Sequence[Sequence[Meter]], *, at: Instant) -> list[Full | None]:

@@ -32,7 +32,7 @@ class Allowance:
         rate = self._metering.rate
         if not rate:
             return None, None
-        counted = self._store.paced(rate)
+        counted = self._store.paced(rate, at=at)
         rooms = [left(one, counted[one.name], at) or 0 for one in rate]
         stops = [no for one in rate if (no := full(one, counted[one.name], at)) is not None]
         return min(rooms), max(stops, key=lambda no: no.until, default=None)
@@ -41,7 +41,7 @@ class Allowance:
         """Look up what the limits of these mails let through at ``at``."""
         wanted = {one.name: one for row in mails for one in self._of(row)}
         if wanted:
-            counted = self._store.paced(list(wanted.values()))
+            counted = self._store.paced(list(wanted.values()), at=at)
             rooms = {name: left(one, counted[name], at) for name, one in wanted.items()}
             self._left = {name: number for name, number in rooms.items() if number is not None}
 

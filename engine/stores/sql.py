@@ -485,10 +485,14 @@ class SqlStore:
             return stops.read(connection)
 
     # -- how many may leave ----------------------------------------------------------------------------------------
-    def paced(self, meters: Sequence[Meter]) -> dict[str, Counted]:
+    def paced(self, meters: Sequence[Meter], *, at: Instant) -> dict[str, Counted]:
         """What was counted under these limits, by their names."""
         with self._driver.reading() as connection:
-            return paces.read(connection, meters)
+            found = paces.read(connection, meters, at=at)
+        if not paces.is_ahead(found.values(), at):
+            return found
+        with self._driver.writing() as connection:
+            return paces.put_right(connection, self._driver, meters, at=at)
 
     def pace(self, mails: Sequence[Sequence[Meter]], *, at: Instant) -> list[Full | None]:
         """Count mails that are about to leave, each under all of its limits or none."""

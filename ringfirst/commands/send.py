@@ -178,7 +178,7 @@ def _send(
     from ringfirst.leaving import doubts_of, guard_of, limits_of, only_to
     from ringfirst.owners import owner_name
 
-    moment = now() if at is None else at
+    moment = store.clock(now()) if at is None else at  # one clock for all senders
     return send_due(
         store,
         folder.sent_templates,
@@ -224,6 +224,7 @@ def _watch(
     rounds = Rounds(store, lambda: book(active_mark(store)))
 
     def once(at: int) -> "SendReport":
+        at = store.clock(at)
         now_active = book(active_mark(store))
         rounds.issue(stop=stopping.is_set)
         report = _send(

@@ -90,6 +90,7 @@ class Sending(threading.Thread):
             return 0
         if self._reports is not None:
             self._reports.issue(stop=self._stopping.is_set)
+        at = self._store.clock(at)  # one for all senders, whatever the clocks of their machines say
         report = send_due(
             self._store,
             self._templates,
