@@ -84,13 +84,12 @@ class Sending(threading.Thread):
 
     def _round(self) -> int:
         """Send what is due; gives how many mails left."""
-        at = clock_of(self._health.clocks.values(), wall=now())
+        at = clock_of(self._health.clocks.values(), wall=self._store.clock(now()))
         if at is None:
             self._health.sender = "waits for the lanes"
             return 0
         if self._reports is not None:
             self._reports.issue(stop=self._stopping.is_set)
-        at = self._store.clock(at)  # one for all senders, whatever the clocks of their machines say
         report = send_due(
             self._store,
             self._templates,
