@@ -176,6 +176,11 @@ class HeldLanes:
             for topic, position in held.merge.wanted().items()
         }
 
+    @property
+    def at_hand(self) -> int:
+        """How many records are fetched and not given out."""
+        return sum(held.merge.at_hand for held in self._held.values())
+
     def add(self, fetched: Mapping[Partition, Fetched]) -> int:
         """Take in what was fetched under the assignment of today; returns how many records that was."""
         count = 0

@@ -71,6 +71,11 @@ class LaneMerge:
         """The topics to fetch from next, and at which offset: those that do not run ahead."""
         return {source.topic: source.position for source in self._sources if len(source.records) < AHEAD}
 
+    @property
+    def at_hand(self) -> int:
+        """How many records are here."""
+        return sum(len(source.records) for source in self._sources)
+
     def add(self, topic: str, records: Sequence[Record], position: int) -> None:
         """Take in what was fetched of a topic; ``position`` is the consumer's after it, behind holes too.
 

@@ -141,7 +141,8 @@ class Consumer(driver.Consumer):
         work, held = self.work, self.work.held
         work.polled_at = now = time.monotonic()
         self._start_what_is_due(now)
-        wanted, generation = held.wanted(), held.generation
+        enough = work.busy and held.at_hand >= POLL_RECORDS
+        wanted, generation = {} if enough else held.wanted(), held.generation
         if wanted:
             fetched = await self._fetch(wanted, generation)
             if held.generation != generation or not self.flow_active:
@@ -149,7 +150,7 @@ class Consumer(driver.Consumer):
             now = time.monotonic()
             work.pace.count(held.add(fetched), now)
         else:
-            await asyncio.sleep(BUSY_SECONDS if work.busy else POLL_SECONDS / 2)
+            await (work.rest(POLL_SECONDS) if work.busy else asyncio.sleep(POLL_SECONDS / 2))
             now = time.monotonic()
         # What comes while the writer is at work goes together into its next transaction. In transactions of their own,
         # each as small as a fetch, a worker whose database is slow never catches up.

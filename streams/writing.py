@@ -5,6 +5,7 @@ import logging
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from typing import Any, TypeVar
 
@@ -51,6 +52,7 @@ class Work:
         self.batches = self.records = self.dropped = 0
         self._given: Sequence[LaneBatch] | None = None
         self._given_at = 0.0
+        self._rests = asyncio.Event()
         self._behind = set[int]()
         """Lanes that have not come to where the log ended when they were claimed."""
         self.store = Absence("the store")
@@ -75,11 +77,18 @@ class Work:
     def given(self, batches: Sequence[LaneBatch] | None) -> None:
         """These are on their way to the writer; None: nothing is any more, whatever was."""
         self._given, self._given_at = batches, time.monotonic()
+        self._rests.clear()
 
     def through(self, batches: Sequence[LaneBatch]) -> None:
         """The writer is through with these."""
         if self._given is batches:
             self._given = None
+            self._rests.set()
+
+    async def rest(self, seconds: float) -> None:
+        """Wait until the writer is through with all it was given, and no longer than so many seconds."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._rests.wait(), seconds)
 
     @property
     def busy(self) -> bool:

@@ -90,6 +90,26 @@ def test_a_lane_that_has_run_ahead_waits_for_the_writer_without_a_fetch(tmp_path
         assert consumer._thread.asked == []
 
 
+def test_who_has_enough_for_the_next_transaction_fetches_nothing_until_the_writer_is_through(tmp_path, monkeypatch):
+    monkeypatch.setattr(transport, "POLL_RECORDS", 2)
+    with given_consumer(tmp_path) as (consumer, turn):
+        work, batches = consumer.work, [object()]
+        work.given(batches)
+        assert [turn(), turn()] == [[], []]
+        assert (work.held.at_hand, len(consumer._thread.asked)) == (2, 2)
+        monkeypatch.setattr(transport, "POLL_SECONDS", 30.0)
+
+        async def soon():
+            turning = asyncio.ensure_future(consumer._turn())
+            await asyncio.sleep(0.01)
+            assert not turning.done()
+            work.through(batches)
+            return await asyncio.wait_for(turning, 5)
+
+        assert offsets(asyncio.get_event_loop_policy().get_event_loop().run_until_complete(soon())) == [[0, 1]]
+        assert (work.held.at_hand, len(consumer._thread.asked)) == (0, 2)
+
+
 def test_what_is_on_its_way_to_the_writer_counts_as_being_written(tmp_path, monkeypatch):
     work = given_app(tmp_path, Handler()).work
     first, last = [object()], [object()]
