@@ -107,11 +107,19 @@ ALL_TOPICS = "*"
 Choice = Literal["in", "out"]
 
 
+Every = Literal["month", "quarter"]
+"""How often a reader may choose to get a report."""
+
+
 class Wishes(msgspec.Struct, frozen=True):
-    """What is known of an address: why it is never written to (None: it is), and what its reader chose, by topic."""
+    """What is known of an address: why it is never written to (None: it is), and what its reader chose, by topic.
+
+    ``rhythms`` is how often its reader chose to get a report, by the report: since when what, oldest first.
+    """
 
     suppressed: str | None = None
     choices: Mapping[str, Choice] = msgspec.field(default_factory=dict)
+    rhythms: Mapping[str, tuple[tuple[Instant, Every], ...]] = msgspec.field(default_factory=dict)
 
 
 class Suppression(msgspec.Struct, frozen=True):
@@ -1011,6 +1019,29 @@ class Store(Protocol):
         """
         ...
 
+    def choose_rhythm(
+        self,
+        address_key: str,
+        report: str,
+        every: Every,
+        *,
+        at: Instant,
+        by: str,
+        note: Note | None = None,
+        inbox: Sequence[tuple[str, InboxKind, bytes]] = (),
+    ) -> bool:
+        """Keep how often the reader of an address chose to get a report. Returns whether that is another than before.
+
+        What was chosen before is kept, with its time: months that have passed were told by it. It counts from ``at``,
+        or where a clock jumped back from just after the last choice. ``forget`` takes it where no other account has
+        written to the address. When something changed, note and inbox rows are written with it.
+        """
+        ...
+
+    def with_rhythms(self, report: str) -> frozenset[str]:
+        """The addresses (keyed hashes) whose readers ever chose how often they get a report."""
+        ...
+
     def wishes_of(self, address_keys: Collection[str]) -> dict[str, Wishes]:
         """What ``wishes`` gives, of many addresses at once."""
         ...
@@ -1158,6 +1189,7 @@ __all__ = [
     "EngineEntry",
     "Entry",
     "Event",
+    "Every",
     "Forgotten",
     "Heartbeat",
     "InboxRow",

@@ -36,6 +36,7 @@ from outreach.report_links import report_path
 from outreach.round import LANES_STAND, Round, SendReport
 from outreach.stops import stopped
 from outreach.templates import Template
+from outreach.wishes import out_of_turn
 
 BEHIND = 5 * MINUTE
 """How far a lane's clock may stand behind the sender's before its mails wait."""
@@ -94,7 +95,7 @@ def send_due(  # noqa: PLR0913, each is a choice of its own that only the one wh
         rows = store.outreach(states=["queued", "held"], due_by=at, limit=limit)
         clocks = {info.lane: info.clock_at for info in store.lane_infos(at=at)} if live else None
         run.approvals = store.approvals([row.outreach_id for row in rows])
-        asking_for = [row for row in store.outreach(states=["in_review"]) if not _tired(run, row)]
+        asking_for = _in_turn(run, [row for row in store.outreach(states=["in_review"]) if not _tired(run, row)])
         run.flush()
         remind(store, asking_for, post.policy, at, held=rows)
         groups = fold(join_rows(_asked(run, rows, clocks, stop), post), templates)
@@ -188,6 +189,28 @@ def _tired(run: Round, row: OutreachRow) -> bool:
     if no is not None:
         run.end(row, no.state, no.why)
     return no is not None
+
+
+def _in_turn(run: Round, rows: list[OutreachRow]) -> list[OutreachRow]:
+    """Of mails that wait for a person those that their readers would get: nobody need look at a report of the others.
+
+    Mostly nobody chose anything, and then only what is for those who did is looked at.
+    """
+    rhythms = run.post.policy.rhythms
+    chosen = {one.monthly: bool(run.store.with_rhythms(one.monthly)) for one in rhythms}
+    asked = {one.quarterly for one in rhythms} | {report for report, some in chosen.items() if some}
+    concerned = [row for row in rows if row.rule in asked]
+    if not concerned:
+        return rows
+    run.known.fetch(concerned, run.at)
+    left = set()
+    for row in concerned:
+        address = reader_address(row, run.post.people(row.account_id))
+        no = out_of_turn(row, run.post.wishes(address), run.post.policy) if address is not None else None
+        if no is not None:
+            run.end(row, no.state, no.why)
+            left.add(row.outreach_id)
+    return [row for row in rows if row.outreach_id not in left]
 
 
 def _send(run: Round, hand: Hand, groups: Sequence[Sequence[OutreachRow]], over: Callable[[], bool]) -> None:

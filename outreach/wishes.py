@@ -3,12 +3,18 @@
 from collections.abc import Mapping
 from typing import Any
 
+from engine.instants import parse_instant
+from engine.reports.periods import quarter_of, read_period
+from engine.reports.rhythm import gets
 from engine.rulebook.spec import Policy
 from engine.rulebook.topics import topic_of
 from engine.store import ALL_TOPICS, OutreachRow, Wishes
+from engine.zones import valid_zone, zone
 from outreach.policy import No
 
 UNSUBSCRIBED = "unsubscribed"
+BY_QUARTER = "the reader chose one report for the quarter"
+BY_MONTH = "the reader gets a report for each month"
 
 
 def unwanted(row: OutreachRow, wishes: Wishes, policy: Policy, traits: Mapping[str, Any]) -> No | None:
@@ -21,6 +27,9 @@ def unwanted(row: OutreachRow, wishes: Wishes, policy: Policy, traits: Mapping[s
         return No("suppressed", wishes.suppressed)
     if row.audience == "staff" or row.mail_class == "transactional":
         return None
+    told = out_of_turn(row, wishes, policy)
+    if told is not None:
+        return told
     topic = topic_of(policy.topics, row.rule, row.kind)
     chosen = wishes.choices.get(topic.name)
     if chosen is None and wishes.choices.get(ALL_TOPICS) == "out":
@@ -30,6 +39,21 @@ def unwanted(row: OutreachRow, wishes: Wishes, policy: Policy, traits: Mapping[s
     if topic.needs_consent and chosen != "in" and not _asked_for(row, topic.trait, traits):
         return No("suppressed", f"no consent to {topic.name}")
     return None
+
+
+def out_of_turn(row: OutreachRow, wishes: Wishes, policy: Policy) -> No | None:
+    """Why the reader of a report does not get this one: each month is told once, by itself or with its quarter."""
+    pair = next((one for one in policy.rhythms if row.rule in (one.monthly, one.quarterly)), None)
+    figures = row.frozen.get("report")
+    if pair is None or not isinstance(figures, dict):
+        return None
+    told = figures["period"]
+    period, since = read_period(told["name"]), parse_instant(told["known_since"])
+    begins = valid_zone(told["zone"], zone("UTC")).start(quarter_of(period).first)
+    whole = since is not None and since <= begins
+    if gets(wishes.rhythms.get(pair.monthly, ()), period, whole=whole):
+        return None
+    return No("suppressed", BY_QUARTER if row.rule == pair.monthly else BY_MONTH)
 
 
 def _asked_for(row: OutreachRow, trait: str, traits: Mapping[str, Any]) -> bool:

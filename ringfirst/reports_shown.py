@@ -20,8 +20,9 @@ def report_of(book: Rulebook, report_id: str | None) -> Report:
     """The report that is meant; without an id the only one. Raises ``UsageError``."""
     if report_id is not None:
         return book.report(report_id)
-    if len(book.reports) == 1:
-        return book.reports[0]
+    written = [one for one in book.reports if not one.instead_of]
+    if len(written) == 1:
+        return written[0]
     there = f"there are {listed(one.id for one in book.reports)}; name one" if book.reports else "it has no reports"
     raise UsageError(f"reports preview: which report of the rulebook is meant? {there}")
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 from engine.instants import Instant
-from engine.store import ALL_TOPICS, Choice, InboxKind, Note, OutreachRow, Store
+from engine.store import ALL_TOPICS, Choice, Every, InboxKind, Note, OutreachRow, Store
 from outreach.links import Token
 from outreach.telling import happened
 
@@ -27,6 +27,27 @@ def choose(store: Store, token: Token, chosen: Mapping[str, Choice], *, by: By, 
         by=by,
         note=Note(at, "the reader", "choose mails", detail),
         inbox=[_word(rows[0], new, by, at) for new in _news(before, chosen)] if rows else [],
+    )
+
+
+def choose_rhythm(store: Store, token: Token, report: str, every: Every, *, by: By, at: Instant) -> bool:
+    """Keep how often the holder of a link wants a report. Returns whether that is another than before.
+
+    When it is, the audit has a line, and the lane of the mail's account gets ``outreach.rhythm``.
+    """
+    rows = store.outreach(outreach_id=token.mail_id)
+    detail = {"outreach_id": token.mail_id, "report": report, "every": every, "by": by}
+    more = {"report": report, "every": every, "by": by}
+    return store.choose_rhythm(
+        token.address_key,
+        report,
+        every,
+        at=at,
+        by=by,
+        note=Note(at, "the reader", "choose rhythm", detail),
+        inbox=[
+            (row.account_id, "event", happened(row, "rhythm", at, more, key=f"{row.outreach_id}:{at}")) for row in rows
+        ],
     )
 
 

@@ -21,6 +21,7 @@ from engine.reports.fitting import fitted
 from engine.reports.kept import issued_in, marks_of, newest
 from engine.reports.past import Accounts
 from engine.reports.periods import Period
+from engine.reports.rhythm import counts_until, gets, key_of
 from engine.reports.schedule import closing, due
 from engine.rulebook.book import Rulebook
 from engine.rulebook.reporting import LATE_BY, REPORTED
@@ -32,6 +33,8 @@ AT_ONCE = 100
 """So many accounts are asked together whether they have their report already."""
 FEW = 20
 """So many accounts are read one by one; more of them with the rest of the log."""
+NOT_CHOSEN = "no reader of the account chose one report for the quarter"
+"""Why an account has no report of a quarter beside those of its months."""
 _INSTANTS = 4
 """Closings kept at hand: those of the zones that accounts of one sweep live in, most of them in one."""
 _encode = msgspec.json.Encoder(order="sorted", decimal_format="number").encode
@@ -97,6 +100,7 @@ class Issuer:
         self.store = store
         self.book = book
         self._accounts: dict[Instant, Accounts] = {}
+        self._choosers: dict[tuple[str, str], frozenset[str]] = {}
 
     @property
     def reports(self) -> list[tuple[Report, Sending]]:
@@ -146,6 +150,23 @@ class Issuer:
         body = event(report, found, clock, clock, self.book, number=last.number + 1, correction=why)
         outcome: Outcome = "issued" if found["would_go"] else "kept back"
         return Issued(account_id, report.id, period.name, outcome, found["because"], clock, clock, body)
+
+    def wanted(self, report: Report, period: Period, account_id: str) -> bool:
+        """Does a reader of the account get this report? Of one that a reader may choose that is to be asked.
+
+        It is known once the last month has ended anywhere: only what was chosen before that counts.
+        """
+        if not report.instead_of:
+            return True
+        sweep = report.id, period.name
+        if sweep not in self._choosers:
+            self._choosers = {sweep: self.store.with_rhythms(report.instead_of)}
+        if not self._choosers[sweep]:
+            return False
+        emails = (traits.get("email") for traits in self.store.people(account_id).values())
+        keys = {key for email in emails if (key := key_of(self.store.key, email)) in self._choosers[sweep]}
+        wishes = self.store.wishes_of(keys).values()
+        return any(gets(one.rhythms.get(report.instead_of, ()), period) for one in wishes)
 
     def _waits(self, account_id: str, event: str) -> bool:
         """Does an event of the account lie in its lane's inbox?"""
@@ -214,6 +235,10 @@ def walk(
         known = issuer.known(report, period, some)
         todo.update(dict.fromkeys(account_id for account_id in some if account_id not in known))
     usual = min(closing(period, zone(issuer.book.policy.timezone), report.close_after), clock)
+    if report.instead_of and counts_until(period.months()[-1]) < clock:
+        for account_id in [one for one in todo if not issuer.wanted(report, period, one)]:
+            del todo[account_id]
+            yield Issued(account_id, report.id, period.name, "none", NOT_CHOSEN, usual)
     each = issuer.accounts(usual).each() if len(todo) > FEW else iter(list(todo))
     # At the end those whom nobody knew by then.
     for account_id in chain(each, (one for one in list(todo) if one in todo)):

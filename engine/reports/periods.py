@@ -110,6 +110,16 @@ def read_period(text: str) -> Period:
     return Period(unit, first, last - 1)
 
 
+def quarter_of(month: Period) -> Period:
+    """The quarter in which a month lies.
+
+    >>> quarter_of(read_period("2026-05")).name
+    '2026-Q2'
+    """
+    at = date_of(month.first)
+    return read_period(f"{at.year:04d}-Q{(at.month + 2) // 3}")
+
+
 def _weeks(year: int) -> int:
     return date(year, 12, 28).isocalendar().week
 

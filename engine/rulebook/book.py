@@ -17,7 +17,7 @@ from engine.rulebook.nodes import Node, load
 from engine.rulebook.reading import Reading
 from engine.rulebook.report_blocks import Blocks, check_blocks
 from engine.rulebook.reporting import NOTE_TEMPLATE, TEMPLATE, rules_of
-from engine.rulebook.reports import Around, check_reports, read_report, read_value
+from engine.rulebook.reports import Around, check_reports, for_quarters, read_report, read_value
 from engine.rulebook.rules import OWNERS, read_rule, staff_reader
 from engine.rulebook.sections import (
     is_address,
@@ -28,7 +28,7 @@ from engine.rulebook.sections import (
     read_segment,
     read_thing,
 )
-from engine.rulebook.spec import Measure, NamedValue, Outreach, Policy, Report, Rule, Score, Segment, Thing
+from engine.rulebook.spec import Measure, NamedValue, Outreach, Policy, Report, Rhythm, Rule, Score, Segment, Thing
 from engine.rulebook.topics import topics_of
 from engine.rulebook.words import MOMENTS, SECTIONS, USUAL_ACCOUNT, USUAL_PERSON
 
@@ -201,7 +201,10 @@ class _Builder:
         policy = self._policy(roots, account)
         once_across = tuple((rule.id, span) for rule in rules if (span := rule.once_across) is not None)
         topics = topics_of(rules, policy.topics.known, self._findings)
-        policy = replace(policy, topics=topics, once_across=once_across)
+        rhythms = tuple(
+            Rhythm(one.instead_of, one.id, one.title or one.instead_of) for one in reports if one.instead_of
+        )
+        policy = replace(policy, topics=topics, once_across=once_across, rhythms=rhythms)
         book = Rulebook(
             account,
             person,
@@ -263,6 +266,12 @@ class _Builder:
                     self._findings.error(report.at, message)
                 elif report is not None:
                     found[report.id] = report
+        for report in [one for one in found.values() if one.may_choose]:
+            quarterly = for_quarters(report)
+            if quarterly.id in found:
+                message = f"report '{quarterly.id}' stands for readers of '{report.id}' who chose it; rename this one"
+                self._findings.error(found[quarterly.id].at, message)
+            found[quarterly.id] = quarterly
         return tuple(found.values())
 
     def _rules(self, roots: list[Node], kinds: frozenset[str]) -> tuple[list[Rule], dict[str, Node]]:

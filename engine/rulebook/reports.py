@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
 from typing import NamedTuple
@@ -23,6 +24,8 @@ ACTS = frozenset({"opened", "answered", "closed"})
 OF_A_PERIOD = ADDED | {"average", "median", "minimum", "maximum"}
 LONGEST_CLOSING = 6 * DAY
 """A report that is ready a week after it was due never leaves."""
+QUARTERLY = "-quarterly"
+"""What stands behind the id of a monthly report in that of the one for the quarter."""
 TOTAL, TO_PRICE = "value_total", "value_to_price"
 _CURRENCY = re.compile(r"[A-Z]{3}", re.ASCII)
 
@@ -113,7 +116,30 @@ def read_report(reading: Reading, node: Node) -> Report | None:
         read_next_steps(reading, what, keys["next_steps"]) if "next_steps" in keys else None,
         read_sending(reading, what, keys, node.at),
         _close_after(reading, what, keys["close_after"]) if "close_after" in keys else CLOSE_AFTER,
+        _may_choose(reading, what, keys),
     )
+
+
+def _may_choose(reading: Reading, what: str, keys: Mapping[str, Node]) -> bool:
+    """May a reader have a report for the quarter instead? Only of one for each month, which is sent."""
+    if "readers_may_choose" not in keys:
+        return False
+    node = keys["readers_may_choose"]
+    reading.word(node, f"{what}: readers_may_choose", ["quarterly"])
+    if "schedule" not in keys or keys["period"].text != "previous month":
+        message = "is for a report of the previous month that is sent; give it a schedule and to, or take it out"
+        reading.error(node, f"{what}: readers_may_choose: {message}")
+        return False
+    return True
+
+
+def for_quarters(report: Report) -> Report:
+    """The report that a reader of a monthly one may choose in its stead: the same, over quarters."""
+    sending = report.sending
+    if sending is not None:
+        sending = replace(sending, schedule=replace(sending.schedule, every="quarter"))
+    own = report.id + QUARTERLY
+    return replace(report, id=own, unit="quarter", sending=sending, may_choose=False, instead_of=report.id)
 
 
 def _close_after(reading: Reading, what: str, node: Node) -> int:

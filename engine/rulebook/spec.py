@@ -331,10 +331,20 @@ class Calendar:
 
 
 @dataclass(frozen=True, slots=True)
+class Rhythm:
+    """A monthly report of which a reader may have one for the quarter instead: the ids of both."""
+
+    monthly: str
+    quarterly: str
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """What holds for all rules; spans in milliseconds. ``staff_names`` are our people: (address, name).
 
     ``once_across`` has the rules whose mail a person gets for one account only, and for how long (0: for ever).
+    ``rhythms`` are the reports of which a reader may choose how often they come.
     """
 
     timezone: str = "UTC"
@@ -349,6 +359,7 @@ class Policy:
     breaker: Breaker = Breaker()
     canary: int = 0
     once_across: tuple[tuple[str, int], ...] = ()
+    rhythms: tuple[Rhythm, ...] = ()
     calendars: tuple[Calendar, ...] = ()
 
 
@@ -532,7 +543,8 @@ class Report:
     """A recurring report as written. ``unit`` is its period: ``week``, ``month`` or ``quarter``.
 
     Without ``sending`` it is computed and looked at, and never leaves. Its period is closed when every lane's clock is
-    past its end by ``close_after`` milliseconds; until then its figures may still move.
+    past its end by ``close_after`` milliseconds; until then its figures may still move. ``may_choose``: a reader may
+    have one for the quarter instead; ``instead_of`` is the id of the report that such a one stands for.
     """
 
     id: str
@@ -551,6 +563,8 @@ class Report:
     next_steps: NextSteps | None = None
     sending: Sending | None = None
     close_after: int = CLOSE_AFTER
+    may_choose: bool = False
+    instead_of: str = ""
 
 
 def fingerprint(text: str) -> str:

@@ -200,6 +200,9 @@ REPORT: Shape = {
     "close_after": Key(
         "span", "A period is closed when every lane's clock is so far past its end, from 1h to 6d; default 24h."
     ),
+    "readers_may_choose": Key(
+        "word quarterly", "Of a monthly report: a reader may have one for the quarter instead, on the page for choices."
+    ),
     "template": Key("text", "A folder under templates/; default: monthly-value."),
     "class": Key("word relationship|marketing", "What kind of mail it is; default: relationship."),
     "mode": Key("word auto|review", "review (default): somebody approves each mail."),

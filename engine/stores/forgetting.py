@@ -28,6 +28,7 @@ def account(connection: sa.Connection, driver: Driver, key: Key, account_id: str
     stones = tables.tombstones
     connection.execute(sa.update(stones).where(stones.c.account_id == account_id).values(account_id=None))
     _drop_strays(connection, account_id)
+    _drop_rhythms(connection, key, account_id)
     typed.redact(connection, account_id, [account_id, *_names_in(connection, account_id)], "forgotten")
     _rename_audit(connection, account_id, "forgotten")
     gone = {
@@ -51,6 +52,7 @@ def person(
     hashed = person_key(key, account_id, user_id)
     pseudonym = _pseudonym(connection, hashed) or f"p-{secrets.token_hex(8)}"
     _bury(connection, driver, hashed, at=at, pseudonym=pseudonym, account_id=account_id)
+    _drop_rhythms(connection, key, account_id, user_id)
     swap = _Swap(connection, account_id, user_id, pseudonym)
     names = _names_of(connection, account_id, user_id)
     done = Forgotten(
@@ -310,6 +312,23 @@ def _stones(connection: sa.Connection, hashes: Sequence[str]) -> list[sa.Row[Any
 
 def _pseudonym(connection: sa.Connection, hashed: str) -> str | None:
     return next((row.pseudonym for row in _stones(connection, [hashed])), None)
+
+
+def _drop_rhythms(connection: sa.Connection, key: Key, account_id: str, user_id: str | None = None) -> None:
+    """Drop how often the readers who go wanted a report; another account that writes to the address keeps it."""
+    people, mails = tables.people, tables.outreach
+    whose = [people.c.account_id == account_id, people.c.name == "email"]
+    mine = [mails.c.account_id == account_id]
+    if user_id is not None:
+        whose.append(people.c.user_id == user_id)
+        mine.append(mails.c.to == user_id)
+    emails = [decode(one) for one in connection.execute(sa.select(people.c.value).where(*whose)).scalars() if one]
+    keys = {key("address:" + one.strip().casefold()) for one in emails if isinstance(one, str)}
+    keys |= set(connection.execute(sa.select(mails.c.person).where(*mine, mails.c.person.is_not(None))).scalars())
+    for one in sorted(keys):
+        others = sa.select(mails.c.person).where(mails.c.person == one, sa.not_(sa.and_(*mine)))
+        gone = sa.delete(tables.rhythms).where(tables.rhythms.c.address_key == one, ~others.exists())
+        connection.execute(gone)
 
 
 def _tables_with_accounts() -> list[sa.Table]:

@@ -11,6 +11,7 @@ from engine.store import (
     SUBSCRIPTION,
     Choice,
     Chosen,
+    Every,
     Note,
     Suppression,
     Touch,
@@ -20,7 +21,7 @@ from engine.store import (
 from engine.stores.codec import decode, encode
 from engine.stores.driver import Driver
 from engine.stores.many import Among
-from engine.stores.tables import audit, choices, people, suppressions, touches
+from engine.stores.tables import audit, choices, people, rhythms, suppressions, touches
 
 # Made once: a sender asks them of every batch of mails.
 _TRAITS = (
@@ -40,11 +41,17 @@ _SUBSCRIBED = (
     )
     .order_by(touches.c.at, touches.c.touch)
 )
+_NEVER = sa.cast(sa.null(), sa.BigInteger)
 _WISHES = sa.union_all(
-    sa.select(suppressions.c.address_key, sa.null().label("topic"), suppressions.c.reason.label("said")).where(
-        Among(suppressions.c.address_key, "keys")
+    sa.select(
+        suppressions.c.address_key, sa.null().label("topic"), suppressions.c.reason.label("said"), _NEVER.label("at")
+    ).where(Among(suppressions.c.address_key, "keys")),
+    sa.select(choices.c.address_key, choices.c.topic, choices.c.choice, _NEVER).where(
+        Among(choices.c.address_key, "keys")
     ),
-    sa.select(choices.c.address_key, choices.c.topic, choices.c.choice).where(Among(choices.c.address_key, "keys")),
+    sa.select(rhythms.c.address_key, rhythms.c.report, rhythms.c.every, rhythms.c.at).where(
+        Among(rhythms.c.address_key, "keys")
+    ),
 )
 
 
@@ -148,9 +155,20 @@ def wishes(connection: sa.Connection, address_key: str) -> Wishes:
 def wishes_of(connection: sa.Connection, address_keys: Collection[str]) -> dict[str, Wishes]:
     """The same of many addresses, in one question: it is asked of every mail that is due, claimed or handed over."""
     found: dict[str, dict[str | None, Any]] = {key: {} for key in address_keys}
-    for key, topic, said in connection.execute(_WISHES, {"keys": list(found)}):
-        found[key][topic] = said
-    return {key: Wishes(said.pop(None, None), dict(sorted(said.items()))) for key, said in found.items()}  # type: ignore[arg-type]
+    chosen: dict[str, dict[str, list[tuple[Instant, Every]]]] = {key: {} for key in address_keys}
+    for key, name, said, at in connection.execute(_WISHES, {"keys": list(found)}):
+        if at is None:
+            found[key][name] = said
+        else:
+            chosen[key].setdefault(name, []).append((at, said))
+    return {
+        key: Wishes(
+            said.pop(None, None),
+            dict(sorted(said.items())),  # type: ignore[arg-type]
+            {report: tuple(sorted(history)) for report, history in sorted(chosen[key].items())},
+        )
+        for key, said in found.items()
+    }
 
 
 def all_chosen(connection: sa.Connection) -> list[Chosen]:
@@ -186,6 +204,25 @@ def choose(
         connection.execute(sa.delete(choices).where(*mine))
     driver.insert(connection, choices, [(address_key, topic, after[topic], at, by) for topic in new])
     return bool(gone or new)
+
+
+def choose_rhythm(
+    connection: sa.Connection, driver: Driver, address_key: str, report: str, every: Every, *, at: Instant, by: str
+) -> bool:
+    """Keep how often the reader of an address wants a report. Returns whether that is another than before."""
+    hold(connection, driver, address_key)
+    history = wishes(connection, address_key).rhythms.get(report, ())
+    last, before = history[-1] if history else (at - 1, "month")
+    if before == every:
+        return False
+    driver.insert(connection, rhythms, [(address_key, report, max(at, last + 1), every, by)])
+    return True
+
+
+def with_rhythms(connection: sa.Connection, report: str) -> frozenset[str]:
+    """The addresses whose readers ever chose how often they get a report."""
+    query = sa.select(rhythms.c.address_key).where(rhythms.c.report == report).distinct()
+    return frozenset(connection.execute(query).scalars())
 
 
 def note(connection: sa.Connection, one: Note) -> None:

@@ -11,7 +11,7 @@ from engine.store import DEFAULT_LANES
 from engine.stores import tables
 from engine.stores.driver import Driver
 
-HEAD = "0020"
+HEAD = "0021"
 """The newest version of the tables, as in ``migrations/versions``."""
 VERSION_TABLE = "ringfirst_version"
 SECRET_BYTES = 32

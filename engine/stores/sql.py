@@ -22,6 +22,7 @@ from engine.store import (
     Claim,
     Contact,
     DeadLetter,
+    Every,
     Forgotten,
     Heartbeat,
     InboxRow,
@@ -625,6 +626,27 @@ class SqlStore:
         with self._driver.writing() as connection:
             changed = persons.choose(connection, self._driver, address_key, chosen, at=at, by=by)
             return self._told(connection, note, inbox, at=at) if changed else False
+
+    def choose_rhythm(
+        self,
+        address_key: str,
+        report: str,
+        every: Every,
+        *,
+        at: Instant,
+        by: str,
+        note: Note | None = None,
+        inbox: Sequence[Letter] = (),
+    ) -> bool:
+        """Keep how often the reader of an address wants a report."""
+        with self._driver.writing() as connection:
+            changed = persons.choose_rhythm(connection, self._driver, address_key, report, every, at=at, by=by)
+            return self._told(connection, note, inbox, at=at) if changed else False
+
+    def with_rhythms(self, report: str) -> frozenset[str]:
+        """The addresses whose readers ever chose how often they get a report."""
+        with self._driver.reading() as connection:
+            return persons.with_rhythms(connection, report)
 
     def _told(self, connection: sa.Connection, note: Note | None, inbox: Sequence[Letter], *, at: Instant) -> bool:
         """Write down what was done about an address, and leave word of it; True."""

@@ -312,6 +312,17 @@ reminders = sa.Table(
 
 # What a person stopped; with ``per_hour``, what goes on again, slowly.
 # Until when mails were decided whose links to a report open nothing any more.
+# How often the reader of an address (a keyed hash) wants a report: month or quarter; all that was ever chosen.
+rhythms = sa.Table(
+    "rhythms",
+    metadata,
+    sa.Column("address_key", TEXT, primary_key=True),
+    sa.Column("report", TEXT, primary_key=True),
+    sa.Column("at", BIG, primary_key=True),
+    _must("every", TEXT),
+    _must("by", TEXT),
+)
+
 revoked = sa.Table(
     "revoked",
     metadata,

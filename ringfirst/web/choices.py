@@ -20,11 +20,12 @@ from starlette.routing import BaseRoute, Route
 
 from engine.rulebook.spec import Policy, Topic
 from engine.rulebook.topics import named_topic, shown_topics
-from engine.store import ALL_TOPICS, Choice, Store, Wishes
+from engine.store import ALL_TOPICS, Choice, Every, Store, Wishes
 from outreach.context import Sender, reader_locale
 from outreach.links import TRIAL_TOPIC, Token, unseal
+from outreach.locales import direction
 from ringfirst.intake import now
-from ringfirst.unsubscribing import choose, stop
+from ringfirst.unsubscribing import choose, choose_rhythm, stop
 from ringfirst.web.app import POLICY, body_of
 from ringfirst.web.wording import Words, words_for, words_in
 
@@ -39,7 +40,8 @@ _HEADERS = {"content-security-policy": f"{POLICY}; style-src 'sha256-{_HASH}'"}
 _pages = jinja2.Environment(
     loader=jinja2.FileSystemLoader(_HERE), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
 )
-_ACTS = ("stop", "start", "stop_all", "start_all", "save")
+_ACTS = ("stop", "start", "stop_all", "start_all", "save", "rhythm")
+_EVERY: dict[str, Every] = {"month": "month", "quarter": "quarter"}
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -48,6 +50,14 @@ class Row(msgspec.Struct, frozen=True):
     name: str
     title: str
     on: bool
+
+
+class Often(msgspec.Struct, frozen=True):
+    """A report of which the reader may choose how often it comes; ``quarter``: they chose one for each quarter."""
+
+    report: str
+    title: str
+    quarter: bool
 
 
 class Choices:
@@ -98,10 +108,40 @@ class Choices:
 
     def _acted(self, token: Token, form: Mapping[str, list[str]]) -> Response:
         act = form.get("act", ["save"])[0]
+        if act == "rhythm":
+            self._often(token, form)
+            return self._page(token, act)
         chosen = self._asked(act, token, form)
         if chosen and self._store.wishes(token.address_key).suppressed is None:
             choose(self._store, token, chosen, by="page", at=now())
         return self._page(token, act if act in _ACTS else "")
+
+    def _often(self, token: Token, form: Mapping[str, list[str]]) -> None:
+        """Keep how often a report is to come: of one that the page shows, and where it is another than it showed."""
+        report, every = form.get("report", [""])[0], _EVERY.get(form.get("every", [""])[0])
+        if every is None or report not in {one.report for one in self._rhythms(token)}:
+            return
+        if self._store.wishes(token.address_key).suppressed is None:
+            choose_rhythm(self._store, token, report, every, by="page", at=now())
+
+    def _rhythms(self, token: Token) -> list[Often]:
+        """The reports that the reader of the mail gets, or chose for, and of which there is one for quarters."""
+        pairs = self._policy().rhythms
+        rows = self._store.outreach(outreach_id=token.mail_id) if pairs else []
+        chosen = self._store.wishes(token.address_key).rhythms if pairs else {}
+        got = {
+            one.rule
+            for row in rows
+            for pair in pairs
+            for rule in (pair.monthly, pair.quarterly)
+            for one in self._store.outreach(account_id=row.account_id, rule=rule)
+            if one.to == row.to
+        }
+        return [
+            Often(pair.monthly, pair.title, quarter=bool(history) and history[-1][1] == "quarter")
+            for pair in pairs
+            if (history := chosen.get(pair.monthly, ())) or not got.isdisjoint((pair.monthly, pair.quarterly))
+        ]
 
     def _asked(self, act: str, token: Token, form: Mapping[str, list[str]]) -> dict[str, Choice]:
         """What a form asks for. Of the list only what differs from what the page showed: it may be an old one."""
@@ -128,6 +168,7 @@ class Choices:
             done=said.replace("{title}", here.title if here else ""),
             here=here,
             topics=rows if len(rows) > 1 or here is None else [],
+            rhythms=self._rhythms(token),
             all_off=not any(row.on for row in rows),
             never=wishes.suppressed is not None,
             action="",
@@ -143,7 +184,8 @@ class Choices:
 
     def _html(self, name: str, words: Words, title: str, *, status: int = 200, **more: Any) -> Response:
         page = _pages.get_template(name)
-        html = page.render(w=words.by_name, lang=words.locale, title=title, style=_STYLE, sender=self._sender, **more)
+        shown = {"w": words.by_name, "lang": words.locale, "dir": direction(words.locale), "title": title}
+        html = page.render(**shown, style=_STYLE, sender=self._sender, **more)
         return HTMLResponse(html, status, _HEADERS)
 
 

@@ -1,6 +1,7 @@
 """Unsubscribing: from a mail that left, by a machine's POST and by a person's page, until nothing leaves any more."""
 
 import re
+from dataclasses import replace
 from email import message_from_bytes
 from email.policy import default
 from html import unescape
@@ -12,7 +13,7 @@ import pytest
 
 from engine.instants import DAY, HOUR
 from engine.lanes import lane_of
-from engine.rulebook.spec import Policy, Topic, Topics
+from engine.rulebook.spec import Policy, Rhythm, Topic, Topics
 from engine.store import ALL_TOPICS, Wishes
 from engine.stores import open_store
 from outreach.addresses import address_key
@@ -387,3 +388,53 @@ def test_a_marketing_mail_leaves_this_machine_with_a_way_out_alone(store, templa
         assert row.why == "a marketing mail needs a link to unsubscribe: set RINGFIRST_PUBLIC_URL"
     else:
         assert "List-Unsubscribe: <https://" in channel.mails[0].raw.decode()
+
+
+class TestHowOften:
+    """A report for each month, or one for the quarter."""
+
+    @pytest.fixture
+    def mail(self, store, templates):
+        keep(store, planned())
+        (mail,) = leaves(store, templates)
+        return mail
+
+    @pytest.fixture
+    def offering(self, store):
+        pair = (Rhythm("orientation-tomorrow", "orientation-tomorrow-quarterly", "What <you> got"),)
+        policy = replace(POLICY, rhythms=pair)
+        with Outside(Choices(store, OURS, lambda: policy).routes()) as started:
+            yield started
+
+    def test_a_reader_of_a_report_chooses_once_for_each_quarter_and_back(self, store, offering, mail):
+        path = page_link(mail)
+        assert checked(offering.ask("GET", path)) == "month"
+        assert "What <you> got" in words(offering.ask("GET", path))
+        done = pressed(offering, path, act="rhythm", report="orientation-tomorrow", every="quarter")
+        assert "Saved." in words(done)
+        assert checked(done) == checked(offering.ask("GET", path)) == "quarter"
+        pressed(offering, path, act="rhythm", report="orientation-tomorrow", every="quarter")
+        pressed(offering, path, act="rhythm", report="orientation-tomorrow", every="month")
+        assert [every for _, every in wishes(store).rhythms["orientation-tomorrow"]] == ["quarter", "month"]
+        assert [word["type"] for word in told(store)] == ["outreach.rhythm"] * 2
+        assert wishes(store).choices == {}, "the kinds of mails are as they were"
+
+    @pytest.mark.parametrize("fields", [{"report": "secret"}, {"every": "day"}, {"report": ""}, {"every": ""}])
+    def test_nothing_else_can_be_chosen(self, store, offering, mail, fields):
+        given = {"act": "rhythm", "report": "orientation-tomorrow", "every": "quarter", **fields}
+        assert pressed(offering, page_link(mail), **given).status == 200
+        assert wishes(store).rhythms == {}
+
+    def test_who_gets_no_report_is_asked_nothing(self, store, outside, mail):
+        assert checked(outside.ask("GET", page_link(mail))) is None
+
+    def test_an_address_that_is_never_written_to_chooses_nothing(self, store, offering, mail):
+        store.suppress(address_key(store.key, ADA["email"]), reason="bounced", at=DUE)
+        pressed(offering, page_link(mail), act="rhythm", report="orientation-tomorrow", every="quarter")
+        assert wishes(store).rhythms == {}
+
+
+def checked(said) -> str | None:
+    """Which of the two is chosen on the page."""
+    found = re.findall(r'name="every" value="(\w+)" checked', said.text)
+    return found[0] if found else None
