@@ -9,7 +9,7 @@ from engine.decision import Subject
 from engine.feedback import Feedback, Learned, MailFact, Step
 from engine.instants import DAY, HOUR
 from engine.pacing import Meter
-from engine.store import Approval, Heartbeat, Note, Outage, Reminder, Sent, Stop, Store
+from engine.store import Approval, Heartbeat, Note, Outage, Reminder, ReportRound, Sent, Stop, Store
 from engine.stores import open_store
 from engine.stores.sql import SqlStore
 from engine.stores.tables import metadata, settings, tombstones
@@ -59,6 +59,8 @@ def _live(store: Store) -> None:
     store.suppress("k", reason="bounced", at=T0)
     store.choose("k", {"tips": "out", "*": "in"}, at=T0, by="page")
     store.choose("k", {"tips": "in"}, at=T0 + 1, by="page")
+    store.choose_rhythm("k", "monthly", "quarter", at=T0, by="page")
+    store.put_report_round(ReportRound("monthly", "2026-03", T0, 1, 0))
     store.audit(at=T0, who="ann", what="approve", detail={"n": 1})
     store.stop(Stop("rule", "r2", T0, "ann", "why"))
     store.pace([[Meter("hourly", HOUR, 3, "3 per 1h"), Meter("warm-up", DAY, 0, "", (2, 3))]] * 3, at=T0)
