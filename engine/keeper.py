@@ -23,7 +23,7 @@ from engine.lanes import lane_of, recorded_at
 from engine.left_behind import let_go
 from engine.log import EngineEntry, Entry, Event, Recorded
 from engine.program import Program
-from engine.reported import people_in, renamed_in
+from engine.reported import parts_in, people_in, renamed_in, without_account
 from engine.rulebook.book import Rulebook
 from engine.rulebook.reporting import REPORTED
 from engine.snapshot import freeze, thaw
@@ -236,7 +236,7 @@ class Keeper:
             return Known(stored, frozenset(), {})
         return Known(
             stored,
-            self.store.tombstones(list({one.event.account_id for one in arrived})),
+            self.store.tombstones(list({name for one in arrived for name in _accounts_in(one.event)})),
             self.store.pseudonyms(list({key for one in arrived for key in self._people_in(one.event)})),
         )
 
@@ -253,6 +253,9 @@ class Keeper:
         forgotten = bool(known.names) and any(key in known.names for key in self._people_in(event))
         if forgotten:
             event = self._without_names(event, known.names)
+            body = encode_properties(event.properties)
+        if event.type == REPORTED and (gone := known.gone.intersection(_accounts_in(event))):
+            event = _without_accounts(event, gone)
             body = encode_properties(event.properties)
         if event.type == "user.updated":
             event, traits = split_personal(event, self.book.personal)
@@ -531,6 +534,21 @@ class Keeper:
         kept = self.kept.get(lane_of(account_id, self._lanes))  # none while lanes are restored: all is stored then
         pending = (one.recorded for one in kept.events) if kept is not None else ()
         return stored + [one for one in pending if one.account_id == account_id and last < one.position <= position]
+
+
+def _accounts_in(event: Event) -> Iterator[str]:
+    """The account of an event; of a report those too that it tells of."""
+    yield event.account_id
+    if event.type == REPORTED:
+        yield from parts_in(event.properties.get("figures"))
+
+
+def _without_accounts(event: Event, gone: Iterable[str]) -> Event:
+    """A report that was on its way while accounts were forgotten that it tells of."""
+    properties: dict[str, Any] = dict(event.properties)
+    for account_id in sorted(gone):
+        properties = without_account(properties, account_id)
+    return msgspec.structs.replace(event, properties=properties)
 
 
 @contextmanager

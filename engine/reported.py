@@ -12,6 +12,8 @@ from engine.rulebook.spec import Hours, Rule
 from engine.views import EventView
 from engine.zones import Zone
 
+FORGOTTEN = "forgotten"
+"""What stands in reports of others in the place of an account that was forgotten."""
 MailClass = Literal["transactional", "relationship", "marketing", "internal"]
 
 
@@ -75,3 +77,36 @@ def renamed_in(figures: object, new: Callable[[str], str]) -> object:
     if isinstance(steps, list):
         done["next_steps"] = [{**one, "about": [new(name) for name in one.get("about") or []]} for one in steps]
     return done
+
+
+def parts_in(figures: object) -> Iterator[str]:
+    """The other accounts that a report tells of."""
+    parts = figures.get("parts") if isinstance(figures, dict) else None
+    for one in parts if isinstance(parts, list) else ():
+        if isinstance(one, dict) and not one.get("own") and isinstance(one.get("account_id"), str):
+            yield one["account_id"]
+
+
+def without_account(told: Any, gone: str) -> Any:
+    """What holds reports of others, without what names an account that was forgotten.
+
+    Its figures stay, since they are in sums that somebody was sent; whose they were nobody can tell any more.
+    """
+    if isinstance(told, list):
+        return [without_account(one, gone) for one in told]
+    if not isinstance(told, dict):
+        return told
+    done = {key: without_account(one, gone) for key, one in told.items()}
+    if told.get("account_id") == gone and "values" in told:
+        done |= {"account_id": FORGOTTEN, "name": None, "zone": None, "known_since": None}
+    elif told.get("account_id") == gone and "line" in told:
+        done["account_id"] = FORGOTTEN
+    for key in ("because", "against"):
+        if isinstance(done.get(key), str):
+            done[key] = _elsewhere(done[key], gone)
+    return done
+
+
+def _elsewhere(why: str, gone: str) -> str:
+    where = f" in {gone}"
+    return f"{why.removesuffix(where)} in {FORGOTTEN}" if why.endswith(where) else why

@@ -687,6 +687,13 @@ class Store(Protocol):
         """
         ...
 
+    def naming(self, trait: str, *, until_at: Instant) -> list[Recorded]:
+        """The events ``account.updated`` that say something of a trait, by account and id, recorded_at <= ``until_at``.
+
+        Every such event is read for it: ask once for many accounts.
+        """
+        ...
+
     def accounts(self) -> list[str]:
         """Every account ever seen, by bytes."""
         ...
@@ -1139,8 +1146,16 @@ class Store(Protocol):
         ...
 
     # -- forgetting ------------------------------------------------------------------------------------------------
-    def forget_account(self, claim: Claim, account_id: str, *, at: Instant) -> Forgotten:
-        """Remove an account everywhere; a tombstone stays so that a late event does not bring it back."""
+    def told_in(self, account_id: str) -> frozenset[str]:
+        """The other accounts whose reports tell of this one, issued or in an inbox."""
+        ...
+
+    def forget_account(self, claim: Claim, account_id: str, *, at: Instant, beside: Sequence[Claim] = ()) -> Forgotten:
+        """Remove an account everywhere; a tombstone stays so that a late event does not bring it back.
+
+        ``beside`` owns the lanes of the accounts it is ``told_in``: their reports keep its figures, and not its name.
+        Raises ``Fenced`` where one of them is not owned.
+        """
         ...
 
     def forget_person(

@@ -16,7 +16,8 @@ from typing import Any, Literal, NamedTuple
 from engine.errors import TemplateError
 from engine.reports.periods import read_period
 from outreach.locales import format_locale, language
-from outreach.reported import period_label, unpriced
+from outreach.report_parts import parts_notes, parts_tables
+from outreach.reported import period_label, rates_of, unpriced
 from outreach.units import short_number_text, unit_text
 from outreach.words import Wording, wording
 from outreach.writing import list_text, money_text, number_text, percent_text, short_day_text
@@ -87,8 +88,10 @@ def paper_context(found: Mapping[str, Any], locale: str, *, corrected: bool = Fa
         "columns": ["", *(words.say(f"column-{name}") for name in ("amount", *(one for one in shows if shows[one])))],
         "shows": shows,
         "values": values,
+        "parts": parts_tables(found, write, _cut),
         "notes": [
             *_notes(found, write),
+            *parts_notes(found, write, _cut),
             *([words.say("more-values", more, n=str(more))] if more > 0 else []),
             *left_out,
         ],
@@ -96,7 +99,7 @@ def paper_context(found: Mapping[str, Any], locale: str, *, corrected: bool = Fa
         "goals_first": found.get("lead_with") == "goals" and any(one["current"] is not None for one in goals),
         "facts": [part for part in (_support(found, write), _adoption(found, write)) if part["rows"]],
         "lists": [part for part in _lists(found, write) if part["lines"]],
-        "words": {name: words.say(name) for name in ("charts", "goals", "as-pdf")},
+        "words": {name: words.say(name) for name in ("charts", "goals", "parts", "as-pdf")},
         "footer": words.say("footer", first=first, last=last, zone=found["period"]["zone"]),
         "lang": language(words.locale),
         "dir": words.direction,
@@ -125,9 +128,9 @@ class _Writing:
     def before(self, amount: Any) -> str:
         return "" if amount is None else self.words.say("before", amount=self.number(amount))
 
-    def rate(self, one: Mapping[str, Any]) -> str:
+    def rate(self, one: Mapping[str, Any], assumed: Mapping[str, Any]) -> str:
         """How the money of a value comes about, as its reader is told it: without the names that we have for it."""
-        assumed, label = one.get("assumed") or {}, one["label"]
+        label = one["label"]
         if assumed.get("sum"):
             return _cut(self.words.say("rate-sum", label=label, sum=assumed["sum"].replace("_", " ")))
         if assumed.get("rate") is None:
@@ -276,7 +279,8 @@ def _lists(found: Mapping[str, Any], write: _Writing) -> Iterator[dict[str, Any]
     yield {"title": words.say("known-since"), "lines": [write.correction(one) for one in found.get("changes") or []]}
     steps = [line for one in found.get("next_steps") or [] if (line := one["next_step"] or one["title"])]
     yield {"title": words.say("next-steps"), "lines": [_cut(line) for line in steps]}
-    money = [write.rate(one) for one in found["values"] if one["assumption"]]
+    priced = [one for one in found["values"] if one["assumption"]]
+    money = [write.rate(one, rate) for one in priced for rate in rates_of(one) or [{}]]
     yield {"title": words.say("money"), "lines": [*money, *map(_cut, unpriced(found["values"], words))]}
     contact = found.get("contact")
     who = ", ".join(part for part in (contact["name"], contact["address"]) if part) if contact else ""

@@ -3,12 +3,16 @@
 _BLOCKS = {
     "report": (
         "title label before first_day last_day since times assumptions unpriced goals_first link corrects "
+        "parts_in_all parts_left_out parts_apart not_added "
         "money.amount money.currency price.amount price.currency total_ever.amount total_ever.currency "
         "lead.label lead.unit lead.amount contact.name contact.address"
     ),
     "report.rates": "label rate currency unit told sum",
     "report.figures": "label unit amount most money.amount money.currency change.amount change.percent",
     "report.figures.series": "label short amount",
+    "report.parts": (
+        "name money.amount money.currency figures.label figures.unit figures.amount change.amount change.percent"
+    ),
     "report.goals": "label unit baseline current target due reached way",
     "report.adoption": "active active_before seats used bought unused",
     "report.support": (

@@ -1,5 +1,6 @@
 """What the template of a report is told: its figures, with the names of periods in the reader's language."""
 
+from collections.abc import Mapping
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any
@@ -9,6 +10,7 @@ from engine.reports.periods import Period, read_period
 from engine.rulebook.words import COMPARISONS
 from engine.zones import date_of
 from outreach.report_blocks import blocks_context
+from outreach.report_parts import parts_context
 from outreach.words import Wording, wording
 from outreach.writing import number_text
 
@@ -44,20 +46,26 @@ def report_context(found: dict[str, Any], locale: str, *, link: str | None = Non
         "total_ever": [one for one in found["total_ever"] if one["amount"] > 0],
         "price": paid,
         "assumptions": [one["assumption"] for one in found["values"] if one["assumption"]],
-        "rates": [_assumed(one) for one in found["values"] if one.get("assumed")],
+        "rates": [_assumed(one, rate) for one in found["values"] for rate in rates_of(one)],
         "unpriced": unpriced(found["values"], wording(locale)),
         "lead": {key: values[0][key] for key in ("label", "unit", "amount")},
         "figures": values[:_SHOWN],
         **blocks_context(found),
+        **parts_context(found, wording(locale)),
         "link": link,
         "corrects": (found.get("number") or 1) > 1,
         "changes": [_change(one, locale) for one in found.get("changes") or []],
     }
 
 
-def _assumed(one: dict[str, Any]) -> dict[str, Any]:
-    """How the money of a value comes about: a rate of ours, one that the account told, or a sum."""
-    assumed = one["assumed"]
+def rates_of(one: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """How the money of a value comes about: one way, or in a report with parts each that one of them has."""
+    rates = one.get("rates") or [one.get("assumed")]
+    return [rate for rate in rates if rate]
+
+
+def _assumed(one: dict[str, Any], assumed: dict[str, Any]) -> dict[str, Any]:
+    """One of these: a rate of ours, one that the account told, or a sum."""
     return {
         "label": one["label"],
         "rate": assumed.get("rate"),

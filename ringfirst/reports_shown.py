@@ -78,6 +78,8 @@ def notes_of(found: dict[str, Any]) -> list[str]:
         notes.append("the period is not over: these are the figures so far")
     elif not period["closed"]:
         notes.append("the period is not closed: events that come late may still change the figures")
+    if found.get("stands_alone"):
+        notes.append(f"it names an account above it, and has a report of its own: {found['stands_alone']}")
     if not period["full"]:
         notes.append(f"known since {period['known_since']}: the period is known in part only")
     if found["left_out"]:
@@ -101,6 +103,7 @@ def lines_of(found: dict[str, Any]) -> tuple[list[str], list[list[Any]], list[st
         ratio = found["value_to_price"]
         times = "it cannot be compared" if ratio is None else f"the value is {shown(round(ratio, 4))} times the price"
         below.append(f"Price of the period: {paid}; {times}")
+    below += [_part(one) for one in found.get("parts") or []]
     below += blocks_of(found)
     below += [f"Assumed: {one['assumption']}" for one in found["values"] if one["assumption"]]
     for word in dict.fromkeys(compared):
@@ -138,6 +141,19 @@ def _short(amount: float | None) -> str:
     ('19.3333', '24', '-')
     """
     return shown(None if amount is None else round(amount, 4))
+
+
+def called(one: dict[str, Any]) -> str:
+    """An account by its name and id; by its id alone where it has no other name."""
+    known = one["name"] and one["name"] != one["account_id"]
+    return f"{one['name']} ({one['account_id']})" if known else str(one["account_id"])
+
+
+def _part(one: dict[str, Any]) -> str:
+    """One account of a report that tells of several."""
+    amounts = [f"{value['label']} {_short(value['amount'])} {value['unit']}".rstrip() for value in one["values"]]
+    money = f"; worth {money_text(one['total'])}" if any(value["worth"] for value in one["values"]) else ""
+    return f"Part: {called(one)}: {', '.join(amounts)}{money}"
 
 
 def _changed(one: dict[str, Any]) -> str:

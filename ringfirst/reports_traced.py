@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 from engine.errors import UsageError
 from engine.instants import iso
+from engine.reports.families import families
 from engine.reports.kept import Kept, issued_in, newest
 from engine.reports.made import preview
 from engine.reports.past import Accounts
@@ -45,7 +46,7 @@ def asked(
             like = f"found {period.name}; write one such as {LIKE[unit]}"
             raise UsageError(f"report {report_id}: is about a {unit}; {like}")
         ids = [report_id]
-    found = [_asked(accounts, account_id, period, one, kept, number) for one in ids]
+    found = [_asked(accounts, account_id, period, one, kept, number, anew=anew) for one in ids]
     there = [one for one in found if one is not None]
     if number is not None and not there:
         raise UsageError(f"--number {number}: no report of {period.name} was issued so often to {account_id[:60]}")
@@ -53,7 +54,14 @@ def asked(
 
 
 def _asked(
-    accounts: Accounts, account_id: str, period: Period, report_id: str, kept: list[Kept], number: int | None
+    accounts: Accounts,
+    account_id: str,
+    period: Period,
+    report_id: str,
+    kept: list[Kept],
+    number: int | None,
+    *,
+    anew: bool,
 ) -> Asked | None:
     mine = [one for one in kept if one.report == report_id and number in {None, one.number}]
     last = newest(mine, report_id, period.name)
@@ -63,7 +71,23 @@ def _asked(
         return Asked(Tracing(then, account_id, period, then.book.report(report_id)), last)
     if number is not None:
         return None
+    elsewhere = None if anew else _told_elsewhere(accounts, account_id, period, report_id)
+    if elsewhere is not None:
+        return Asked(Tracing(elsewhere, account_id, period, elsewhere.book.report(report_id)))
     return Asked(Tracing(accounts, account_id, period, accounts.book.report(report_id)))
+
+
+def _told_elsewhere(accounts: Accounts, account_id: str, period: Period, report_id: str) -> Accounts | None:
+    """What was known when the report was issued in which the account is a part; None: it is none, or it was not."""
+    top = families(accounts, accounts.book.report(report_id), period).above.get(account_id)
+    if top is None:
+        return None
+    with accounts.aside():
+        last = newest(issued_in(accounts.recorded(top)), report_id, period.name)
+    mark = last.properties.get("rulebook") if last is not None else None
+    if last is None or not isinstance(mark, str):
+        return None
+    return Accounts(accounts.store, stored_book(accounts.store, mark), last.closed)
 
 
 def choose(found: list[Asked], name: str) -> Asked:

@@ -1,6 +1,6 @@
 """Adoption in a report: active people against seats, and which of the things that are paid for were used."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -16,25 +16,31 @@ from engine.values import nested, read, thing_id
 from engine.zones import Zone
 
 
-def adoption_json(accounts: Accounts, past: Past, spec: Adoption) -> dict[str, Any]:
-    """Who and what was active in the period, beside the period before; seats and bought things as of its end."""
-    before = past.period.before()
-    why = not_compared(past, before)
+def adoption_json(accounts: Accounts, pasts: Sequence[Past], spec: Adoption) -> dict[str, Any]:
+    """Who and what was active in the period, beside the period before; seats and bought things as of its end.
+
+    People and seats of the account and of the parts of its report are added up. What one of them bought all may use.
+    """
+    before = pasts[0].period.before()
+    why = next((why for one in pasts if (why := not_compared(one, before))), "")
     return {
-        "people": _people(accounts, past, spec, None if why else before) if spec.people else None,
-        "features": _features(past, accounts.book.things, spec.features) if spec.features else None,
+        "people": _people(accounts, pasts, spec, None if why else before) if spec.people else None,
+        "features": _features(pasts, accounts.book.things, spec.features) if spec.features else None,
         "not_compared": why or None,
     }
 
 
-def _people(accounts: Accounts, past: Past, spec: Adoption, before: Period | None) -> dict[str, Any]:
+def _people(accounts: Accounts, pasts: Sequence[Past], spec: Adoption, before: Period | None) -> dict[str, Any]:
     measure = accounts.book.measures[spec.people]
-    active = _counted(measure, past, past.period)
-    seats = _number(past.ledger.traits.get(spec.seats))
+    period = pasts[0].period
+    active = sum((_counted(measure, past, period) for past in pasts), Fraction(0))
+    known = [seats for past in pasts if (seats := _number(past.ledger.traits.get(spec.seats))) is not None]
+    seats = sum(known, Fraction(0)) if known else None
     share = None if not seats else Fraction(round(1000 * active / seats), 10)
+    earlier = None if before is None else sum((_counted(measure, past, before) for past in pasts), Fraction(0))
     return {
         "active": amount_json(active),
-        "before": None if before is None else amount_json(_counted(measure, past, before)),
+        "before": amount_json(earlier),
         "seats": amount_json(seats),
         "percent": amount_json(share),
     }
@@ -50,14 +56,17 @@ def _number(raw: object) -> Fraction | None:
     return None if found is None else Fraction(found, MILLION)
 
 
-def _features(past: Past, things: Mapping[str, Thing], name: str) -> dict[str, Any]:
+def _features(pasts: Sequence[Past], things: Mapping[str, Thing], name: str) -> dict[str, Any]:
     kind, _, word = name.partition(".")
     thing = things[kind]
     measure = next(one for one in thing.measures if one.name == word)
-    bought = _bought(past.ledger.traits.get(thing.each_in), past.zone)
-    start, end = past.zone.start(past.period.first), past.zone.start(past.period.last + 1)
-    inside = (row for row in past.ledger.rows if start <= row.time < end)
-    used = _used(thing, measure, inside) & bought
+    bought: set[str] = set()
+    used: set[str] = set()
+    for past in pasts:
+        start, end = past.zone.start(past.period.first), past.zone.start(past.period.last + 1)
+        bought |= _bought(past.ledger.traits.get(thing.each_in), past.zone)
+        used |= _used(thing, measure, (row for row in past.ledger.rows if start <= row.time < end))
+    used &= bought
     return {"used": sorted(used), "unused": sorted(bought - used), "bought": len(bought)}
 
 

@@ -1,6 +1,6 @@
 """The conditions of a report: read of the account and of the report's own figures, by the functions of rules."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -19,7 +19,7 @@ from engine.views import AccountView
 _WORDS = {True: "yes", False: "no", None: "unknown"}
 
 
-def names_of(shown: list[Shown], total: Money, ratio: float | None) -> dict[str, Value]:
+def names_of(shown: Sequence[Shown], total: Money, ratio: float | None) -> dict[str, Value]:
     """The report's own names that its conditions may use."""
     names: dict[str, Value] = {}
     for one in shown:
@@ -61,29 +61,35 @@ def audience_of(view: AccountView, report: Report) -> dict[str, Any] | None:
     return {"segment": report.audience, "truth": _WORDS[_truth(view.value(report.audience))]}
 
 
-def nobody_of(accounts: Accounts, past: Past, answer: dict[str, Any]) -> str:
-    """Why the account is none that a report of the period is made for; nothing when it is one."""
+def kept_from(accounts: Accounts, past: Past, audience: dict[str, Any] | None) -> tuple[str, str]:
+    """Why nothing of an account is reported to anybody, and why it is sent no report itself; nothing where it is."""
     policy = accounts.book.policy
     trait = excluded(past.now, policy)
     gone = policy.contact.exclude_cancelled and accounts.cancelled(past.account_id)
-    reasons = [
-        f"the account is excluded by its trait {trait}" if trait else "",
-        "the account has cancelled" if gone else "",
-        "" if past.over else f"{past.period.title} is not over",
-        "" if past.full(past.period) else f"the account is known since {iso(past.since)}, so the period is only a part",
-    ]
-    audience = answer["audience"]
-    if audience is not None and audience["truth"] != "yes":
-        reasons.append(f"audience {audience['segment']} is {audience['truth']}")
-    return next((reason for reason in reasons if reason), "")
+    at_all = f"the account is excluded by its trait {trait}" if trait else "the account has cancelled" if gone else ""
+    if not past.full(past.period):
+        return at_all, f"the account is known since {iso(past.since)}, so the period is only a part"
+    out = audience is not None and audience["truth"] != "yes"
+    return at_all, f"audience {audience['segment']} is {audience['truth']}" if audience and out else ""
+
+
+def nobody_of(accounts: Accounts, past: Past, answer: dict[str, Any]) -> str:
+    """Why the account is none that a report of the period is made for; nothing when it is one."""
+    at_all, itself = kept_from(accounts, past, answer["audience"])
+    return at_all or ("" if past.over else f"{past.period.title} is not over") or itself
 
 
 def because_of(answer: dict[str, Any]) -> str:
     """Why a report that was made does not go; nothing when it does."""
     reasons = [shows_nothing(answer)]
     reasons += [f"send_if {one['line']} is {one['truth']}" for one in answer["send_if"] if one["truth"] != "yes"]
-    reasons += [f"unless {one['line']} is {one['truth']}" for one in answer["unless"] if one["truth"] != "no"]
+    reasons += [_unless(one) for one in answer["unless"] if one["truth"] != "no"]
     return next((reason for reason in reasons if reason), "")
+
+
+def _unless(one: dict[str, Any]) -> str:
+    where = f" in {one['account_id']}" if "account_id" in one else ""
+    return f"unless {one['line']} is {one['truth']}{where}"
 
 
 def shows_nothing(answer: dict[str, Any]) -> str:

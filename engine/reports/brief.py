@@ -3,7 +3,7 @@
 It is for us alone. Every line is a fact that the log holds; nothing is guessed.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from typing import Any, NamedTuple
@@ -12,11 +12,11 @@ from engine.account import account_view
 from engine.instants import Instant, iso, parse_instant
 from engine.program import Program
 from engine.questions import events_of, log_began, totals_of
-from engine.reports.figures import figure
 from engine.reports.made import preview
 from engine.reports.past import Accounts, Past
 from engine.reports.periods import Period
 from engine.reports.points import points_of
+from engine.reports.together import figure_of, pasts_of
 from engine.reports.told import amount_json, change_json
 from engine.reports.values import not_compared
 from engine.rulebook.book import Rulebook
@@ -50,7 +50,7 @@ def brief(
     before = period.before()
     why = not_compared(past, before)
     labels = {value.measure: value.label for value in accounts.book.values.values()}
-    changes = [] if why else _changes(accounts.book, _then(accounts, past, issued), before)
+    changes = [] if why else _changes(accounts.book, _then(accounts, past, report, issued), before)
     told = {
         **found,
         "changes": [_change_json(one, labels) for one in changes],
@@ -61,17 +61,22 @@ def brief(
     return {**told, "talking_points": points_of(told)}
 
 
-def _then(accounts: Accounts, past: Past, issued: dict[str, Any] | None) -> Past:
-    """The account as it was known when its report was issued, so that changes are those of the figures beside them."""
+def _then(accounts: Accounts, past: Past, report: Report, issued: dict[str, Any] | None) -> list[Past]:
+    """The account, and the parts of its report, as they were known when it was issued.
+
+    So changes are those of the figures beside them.
+    """
     at = parse_instant(issued["as_of"]) if issued else None
     if at is None:
-        return past
-    return Accounts(accounts.store, accounts.book, at).past(past.account_id, past.period)
+        return pasts_of(accounts, past, report)
+    then = Accounts(accounts.store, accounts.book, at)
+    return pasts_of(then, then.past(past.account_id, past.period), report)
 
 
-def _changes(book: Rulebook, past: Past, before: Period) -> list[Change]:
-    """The measures of the account whose number of events changed most, for its size; each way of counting once."""
+def _changes(book: Rulebook, pasts: Sequence[Past], before: Period) -> list[Change]:
+    """The measures of the accounts whose number of events changed most, for its size; each way of counting once."""
     found: dict[str, Change] = {}
+    period, ledgers = pasts[0].period, [one.ledger for one in pasts]
     for measure in book.measures.values():
         if measure.verb not in ADDED or measure.thing or measure.types is None:
             continue
@@ -79,8 +84,8 @@ def _changes(book: Rulebook, past: Past, before: Period) -> list[Change]:
         if mark in found:
             continue
         value = NamedValue(measure.name, measure.name, measure.name)
-        now = figure(value, measure, past.ledger, past.period.first, past.period.last)
-        earlier = figure(value, measure, past.ledger, before.first, before.last)
+        now = figure_of(value, measure, ledgers, period.first, period.last)
+        earlier = figure_of(value, measure, ledgers, before.first, before.last)
         if now.amount is None or earlier.amount is None or now.amount == earlier.amount:
             continue
         many, few = len(now.behind), len(earlier.behind)

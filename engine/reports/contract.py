@@ -1,28 +1,32 @@
 """What came of a contract so far, and whom of us its people can talk to."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from engine.instants import iso
 from engine.recipients import is_ours
-from engine.reports.figures import figure
 from engine.reports.money import added
 from engine.reports.past import Accounts, Past
+from engine.reports.together import figure_of
 from engine.reports.told import amount_json, money_json
 from engine.rulebook.spec import Policy, Report
 
 
-def contract_json(accounts: Accounts, past: Past, report: Report) -> dict[str, Any] | None:
+def contract_json(accounts: Accounts, pasts: Sequence[Past], report: Report) -> dict[str, Any] | None:
     """All values from the day of ``subscription.created`` up to the end of the period; None while there was none.
 
+    ``pasts`` are the account, whose contract it is, and the parts of its report.
     ``whole``: is all of that time in our log? If not, ``from`` is where what we know begins.
     """
+    past = pasts[0]
     created = past.view.state.created
     if created is None or created > past.end:
         return None
     begins = max(created, past.since)
     first, book = past.zone.day(begins), accounts.book
     values = [book.values[name] for name in report.values]
-    figures = [figure(one, book.measures[one.measure], past.ledger, first, past.period.last) for one in values]
+    ledgers = [one.ledger for one in pasts]
+    figures = [figure_of(one, book.measures[one.measure], ledgers, first, past.period.last) for one in values]
     return {
         "since": iso(created),
         "from": iso(begins),

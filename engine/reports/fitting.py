@@ -7,6 +7,8 @@ from engine.events import encode_properties
 
 BOUNDS = 100, 30, 10, 3, 0
 """So many of each list are kept; the first of these with which the whole is small enough."""
+PARTS = 5
+"""So many times as many of the accounts that a report tells of: they are what it is about."""
 ROOM = 160 * 1024
 """What the figures may take of the 256 KB of an event; the rest is for what has changed, and for its conditions."""
 
@@ -14,8 +16,9 @@ ROOM = 160 * 1024
 def fitted(figures: Mapping[str, Any]) -> dict[str, Any]:
     """The figures as they are frozen: the same figures give the same, whoever freezes them.
 
-    Cut are goals (those that are known stay first), the things a next step is about, features and what has changed
-    (the newest stays). What is cut says so as ``left_out`` beside its list (``goals_left_out``, ``changes_left_out``);
+    Cut are parts (the account itself and the largest stay), goals (those that are known stay first), the things a next
+    step is about, features and what has changed (the newest stays). What is cut says so as ``left_out`` beside its list
+    (``goals_left_out``, ``changes_left_out``, ``parts_left_out``);
     every count and every sum stays that of all. The whole is there as long as its events are.
     """
     for most in BOUNDS:
@@ -37,6 +40,10 @@ def _cut(figures: Mapping[str, Any], most: int) -> dict[str, Any]:
         found["changes_left_out"] = len(changes) - BOUNDS[0]
     if any(len(one["about"]) > most for one in figures.get("next_steps") or []):
         found["next_steps"] = [_about(one, most) for one in figures["next_steps"]]
+    parts = figures.get("parts") or []
+    if len(parts) > PARTS * most + 1:
+        found["parts"] = parts[: PARTS * most + 1]
+        found["parts_left_out"] = len(parts) - len(found["parts"])
     adoption = figures.get("adoption")
     if adoption and adoption["features"]:
         found["adoption"] = {**adoption, "features": _features(adoption["features"], most)}

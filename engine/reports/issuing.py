@@ -17,6 +17,7 @@ from engine.instants import Instant, iso
 from engine.lanes import lane_of
 from engine.reports import made
 from engine.reports.changes import changes_of
+from engine.reports.families import families, settled
 from engine.reports.fitting import fitted
 from engine.reports.kept import issued_in, marks_of, newest
 from engine.reports.past import Accounts
@@ -101,6 +102,7 @@ class Issuer:
         self.book = book
         self._accounts: dict[Instant, Accounts] = {}
         self._choosers: dict[tuple[str, str], frozenset[str]] = {}
+        self._families: dict[object, Any] = {}
 
     @property
     def reports(self) -> list[tuple[Report, Sending]]:
@@ -113,7 +115,7 @@ class Issuer:
         if sending is None:
             raise UsageError(f"report {report.id}: it is not sent; give it schedule and to")
         told = (account_id, report.id, period.name)
-        where, closes = self.closes(report, period, account_id, clock)
+        where, closes = self._closes(report, period, account_id, clock)
         leaves = due(sending.schedule, period, where, self.book.policy.hours)
         if closes >= clock:
             return Issued(*told, "waits", f"{period.title} is closed at {iso(closes)}", closes, leaves)
@@ -139,7 +141,9 @@ class Issuer:
         accounts = self.accounts(clock)
         last = newest(issued_in(accounts.recorded(account_id)), report.id, period.name)
         if last is None:
-            raise UsageError(f"report {report.id}: {period.name} was not issued to {account_id[:60]}; send it first")
+            above = families(accounts, report, period).above.get(account_id)
+            do = f"it is a part of that of {above[:60]}; correct that" if above else "send it first"
+            raise UsageError(f"report {report.id}: {period.name} was not issued to {account_id[:60]}; {do}")
         if self._waits(account_id, event_id(report.id, period.name, last.number + 1)):
             message = f"number {last.number + 1} of {period.name} waits for its lane; try again when it was taken in"
             raise UsageError(f"report {report.id}: {message}")
@@ -187,6 +191,17 @@ class Issuer:
             return usual, first
         return where, closing(period, where, report.close_after)
 
+    def _closes(self, report: Report, period: Period, account_id: str, clock: Instant) -> tuple[Zone, Instant]:
+        """The same for a report with parts: not before it is settled who they are, nor before it is closed for all."""
+        where, closes = self.closes(report, period, account_id, clock)
+        if not report.gathers:
+            return where, closes
+        first = settled(self.book, report, period)
+        if first >= clock:
+            return where, max(closes, first)
+        who = families(self.accounts(first), report, period)
+        return where, first if account_id in who.above else who.closes.get(account_id, max(closes, first))
+
     def put(self, made: Sequence[Issued], *, at: Instant) -> int:
         """Put what was issued into the lanes' inboxes; ``at`` is the wall clock. Gives how many there were."""
         rows = [(one.account_id, one.body) for one in made if one.body]
@@ -204,13 +219,13 @@ class Issuer:
         if at not in self._accounts:
             while len(self._accounts) > _INSTANTS:
                 self._accounts.pop(next(iter(self._accounts)))
-            self._accounts[at] = Accounts(self.store, self.book, at)
+            self._accounts[at] = Accounts(self.store, self.book, at, self._families)
         return self._accounts[at]
 
 
 def _told(found: dict[str, Any]) -> Any:
     """What a report shows of the period, as plain JSON."""
-    shown = ("values", "total", "price", "goals", "support", "adoption")
+    shown = ("values", "total", "price", "goals", "support", "adoption", "parts")
     return msgspec.json.decode(encode_properties({key: found.get(key) for key in shown}))
 
 

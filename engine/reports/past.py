@@ -2,6 +2,7 @@
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from operator import attrgetter, itemgetter
 from typing import Any, NamedTuple
@@ -130,7 +131,10 @@ class Accounts:
     What is known is what was recorded by ``asked``. One account is held at a time.
     """
 
-    def __init__(self, store: Store, book: Rulebook, at: Instant | None) -> None:
+    def __init__(
+        self, store: Store, book: Rulebook, at: Instant | None, shared: dict[object, Any] | None = None
+    ) -> None:
+        """``shared`` keeps what takes a look at all accounts, for everybody who is given the same one."""
         self.store = store
         self.book = book
         self.asked = now_of(store, at)
@@ -142,6 +146,7 @@ class Accounts:
         self._began = {info.lane: info.first_at for info in infos}
         self._totals: dict[tuple[int, Instant], dict[str, Value]] = {}
         self._held: Known | None = None
+        self.families: dict[object, Any] = {} if shared is None else shared
 
     def each(self, *, after: str = "") -> Iterator[str]:
         """Every account behind ``after``, by its id's bytes; what is asked of one while it is told is in hand.
@@ -184,6 +189,19 @@ class Accounts:
         """The zone whose days a period of the account is made of, without computing anything else."""
         known = self._known(account_id)
         return known.zone_at(self._end(known, period), self._program.zone)
+
+    def end_of(self, account_id: str, period: Period) -> Instant:
+        """The last instant of the account's period, by its own zone."""
+        return self._end(self._known(account_id), period)
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """Other accounts may be asked about within, and the one in hand is in hand again after it."""
+        held = self._held
+        try:
+            yield
+        finally:
+            self._held = held
 
     def _known(self, account_id: str) -> Known:
         if self._held is None or self._held.account_id != account_id:

@@ -29,27 +29,36 @@ class _Acts(NamedTuple):
     left: list[Spell]
 
 
-def support_json(past: Past, spec: Support, policy: Policy) -> dict[str, Any]:
-    """The support of a period beside the period before.
+def support_json(pasts: Sequence[Past], spec: Support, policy: Policy) -> dict[str, Any]:
+    """The support of a period beside the period before: of the account and of those that are parts of its report.
 
     Hours are medians, of first answers and of solutions that fell into the period, each from the opening; *working
-    hours* count only those of the calendar. What our own people or test users opened is left out.
+    hours* count only those of the calendar. What our own people or test users opened is left out. ``people`` are those
+    of the account itself.
     """
-    spells = _spells(past, spec.of)
     calendar = next((one for one in policy.calendars if one.name == spec.hours), None)
-    earlier = past.period.before()
-    why = not_compared(past, earlier)
-    acts = _acts(past, spells, past.period)
-    now = _figures(acts, calendar)
-    before = {} if why else _figures(_acts(past, spells, earlier), calendar)
+    earlier = pasts[0].period.before()
+    why = next((why for one in pasts if (why := not_compared(one, earlier))), "")
+    spells = [(past, _spells(past, spec.of)) for past in pasts]
+    acts = [_acts(past, found, past.period) for past, found in spells]
+    now = _figures(_all(acts), calendar)
+    before = {} if why else _figures(_all([_acts(past, found, earlier) for past, found in spells]), calendar)
     return {
         "of": spec.of,
         "calendar": calendar.name if calendar else None,
         "before": None if why else earlier.name,
         "not_compared": why or None,
         "figures": [_figure(name, now, before) for name in _FIGURES if name in now],
-        "people": _people(acts),
+        "people": _people(acts[0]),
     }
+
+
+def _all(acts: Sequence[_Acts]) -> _Acts:
+    return (
+        acts[0]
+        if len(acts) == 1
+        else _Acts(*([one for few in many for one in few] for many in zip(*acts, strict=True)))
+    )
 
 
 def _spells(past: Past, kind: str) -> list[Spell]:

@@ -29,7 +29,7 @@ def trace_people(accounts: Accounts, past: Past, spec: Adoption) -> Traced:
     """Who was active, against the seats."""
     measure = accounts.book.measures[spec.people]
     now = _people(past, measure, past.period)
-    told = adoption_json(accounts, past, spec)["people"]
+    told = adoption_json(accounts, [past], spec)["people"]
     before, earlier = past.period.before(), []
     if not not_compared(past, before):
         then = _people(past, measure, before)
@@ -62,7 +62,7 @@ def trace_features(accounts: Accounts, past: Past, spec: Adoption) -> Traced:
     kind, _, word = spec.features.partition(".")
     thing = accounts.book.things[kind]
     measure = next(one for one in thing.measures if one.name == word)
-    told = adoption_json(accounts, past, spec)["features"]
+    told = adoption_json(accounts, [past], spec)["features"]
     path, events = tuple(thing.id.split(".")), []
     for row in within(past.ledger.rows, *bounds(past, past.period)):
         if measure.types is not None and measure.types.match(row.event.type) and passes(measure.where, row.event):

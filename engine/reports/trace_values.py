@@ -48,7 +48,7 @@ def trace_ever(accounts: Accounts, past: Past, value: NamedValue, since: Day | N
 
 def contract_day(accounts: Accounts, past: Past, report: Report) -> Day | None:
     """The local day from which figures of the contract count; None: there is none."""
-    if contract_json(accounts, past, report) is None:
+    if contract_json(accounts, [past], report) is None:
         return None
     return past.zone.day(max(past.view.state.created or past.since, past.since))
 

@@ -5,16 +5,21 @@ wrong.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from engine.errors import UsageError
 from engine.instants import iso
+from engine.reports.families import families
 from engine.reports.goals import goals_of
+from engine.reports.made import preview
 from engine.reports.past import Accounts
 from engine.reports.periods import Period
-from engine.reports.told import period_json
+from engine.reports.together import figure_of, name_of, pasts_of
+from engine.reports.told import amount_json, period_json
 from engine.reports.trace_blocks import trace_features, trace_goal, trace_people, trace_price, trace_step
+from engine.reports.trace_group import gathered, with_amount
 from engine.reports.trace_support import LABELS, figures_of, trace_support
 from engine.reports.trace_values import (
     contract_day,
@@ -70,6 +75,32 @@ class Tracing:
         if found is None:
             near = suggestion(name, self._ways) or "; 'reports trace ACCOUNT PERIOD' lists them"
             raise UsageError(f"figure '{name[:60]}': not in the report or the values of the rulebook{near}")
+        return self._with_parts(name, self._told(name, found))
+
+    def _with_parts(self, name: str, told: dict[str, Any]) -> dict[str, Any]:
+        """The same of all accounts that the report tells of; steps are the account's own."""
+        report, accounts = self.report, self._accounts
+        below = families(accounts, report, self.period).below.get(self.account_id, ()) if report is not None else ()
+        if report is None or not below or name.startswith("step."):
+            return told
+        alone, others, names = replace(report, gathers=False), [], {self.account_id: name_of(self._past)}
+        pasts = [self._past]
+        with accounts.aside():
+            for past in pasts_of(accounts, self._past, report)[1:]:
+                one = Tracing(accounts, past.account_id, self.period, alone)
+                names[past.account_id] = name_of(past)
+                others += [one.trace(name)] if name in one._ways or name.startswith("measure.") else []
+                pasts.append(past)
+        measure = accounts.book.measures.get(str(told["measure"]))
+        found = gathered(told, others, names, measure)
+        if told["value"] is None or measure is None or name.endswith((EVER, CONTRACT)):
+            return with_amount(found, printed(preview(accounts, self.account_id, report, self.period), name))
+        value, ledgers = NamedValue(name, name, measure.name), [one.ledger for one in pasts]
+        return with_amount(
+            found, amount_json(figure_of(value, measure, ledgers, self.period.first, self.period.last).amount)
+        )
+
+    def _told(self, name: str, found: Traced) -> dict[str, Any]:
         past = self._past
         return {
             "account_id": past.account_id,

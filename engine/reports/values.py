@@ -91,7 +91,7 @@ def value_json(past: Past, one: Shown) -> dict[str, Any]:
         "amount": amount_json(found.amount),
         "worth": worth_json(found),
         "assumption": assumption(one.value, found.worth.rate if found.worth else None) or None,
-        "assumed": _assumed(one.value, found.worth.rate if found.worth else None),
+        "assumed": assumed_json(one.value, found.worth.rate if found.worth else None),
         "events": len(found.behind),
         "compared": [*(_earlier_json(found, *row) for row in one.earlier), *_against(one)],
         "series": [{"period": period.name, "amount": amount_json(amount)} for period, amount in one.series],
@@ -99,8 +99,8 @@ def value_json(past: Past, one: Shown) -> dict[str, Any]:
     }
 
 
-def _assumed(value: NamedValue, rate: Rate | None) -> dict[str, Any] | None:
-    """What ``assumption`` says, in its parts: a rate (``trait``: the account's own), or the property that is summed."""
+def assumed_json(value: NamedValue, rate: Rate | None) -> dict[str, Any] | None:
+    """What ``assumption`` says, in pieces: a rate (``trait``: the account's own), or the property that is summed."""
     if value.worth is None:
         return None
     if rate is None:

@@ -15,7 +15,7 @@ from engine.rulebook.reading import Reading
 from engine.rulebook.report_blocks import read_adoption, read_next_steps, read_support
 from engine.rulebook.reporting import check_sending, read_sending
 from engine.rulebook.spec import CLOSE_AFTER, Measure, NamedValue, Report, Segment, Thing, Worth
-from engine.rulebook.words import COMPARISONS, LEADS, PERIODS, REPORT, SPELL_NAMES, VALUE, WORTH
+from engine.rulebook.words import CHILDREN, COMPARISONS, LEADS, PERIODS, REPORT, SPELL_NAMES, VALUE, WORTH
 
 ADDED = frozenset({"count", "sum", "unique", "days_active"})
 """Verbs whose value can be priced: twice as much of it is worth twice as much."""
@@ -117,6 +117,7 @@ def read_report(reading: Reading, node: Node) -> Report | None:
         read_sending(reading, what, keys, node.at),
         _close_after(reading, what, keys["close_after"]) if "close_after" in keys else CLOSE_AFTER,
         _may_choose(reading, what, keys),
+        gathers="children" in keys and reading.word(keys["children"], f"{what}: children", CHILDREN) == CHILDREN[1],
     )
 
 

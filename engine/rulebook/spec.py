@@ -544,7 +544,8 @@ class Report:
 
     Without ``sending`` it is computed and looked at, and never leaves. Its period is closed when every lane's clock is
     past its end by ``close_after`` milliseconds; until then its figures may still move. ``may_choose``: a reader may
-    have one for the quarter instead; ``instead_of`` is the id of the report that such a one stands for.
+    have one for the quarter instead; ``instead_of`` is the id of the report that such a one stands for. With
+    ``gathers`` accounts that name a parent are parts of its report.
     """
 
     id: str
@@ -565,6 +566,7 @@ class Report:
     close_after: int = CLOSE_AFTER
     may_choose: bool = False
     instead_of: str = ""
+    gathers: bool = False
 
 
 def fingerprint(text: str) -> str:

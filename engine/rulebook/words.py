@@ -46,6 +46,7 @@ PERSON: Shape = {"measures": Key("map of measure", "Measures over the person's o
 PERIODS = ("previous week", "previous month", "previous quarter")
 COMPARISONS = ("previous period", "same period last year", "goal")
 LEADS = ("goals",)
+CHILDREN = ("own", "with parent")
 VERBS: dict[str, tuple[str, str]] = {
     "count": ("types", "How many events."),
     "unique": ("property", "How many different values of a property (user_id: people)."),
@@ -188,6 +189,10 @@ REPORT: Shape = {
     "price": Key("name", "The attribute that says what the account pays a month."),
     "compare": Key("comparisons", "With which periods each figure is compared; goal: with what was agreed."),
     "lead_with": Key("word " + "|".join(LEADS), "What comes first: the goals that were agreed."),
+    "children": Key(
+        "word " + "|".join(CHILDREN),
+        "Accounts whose trait parent_id names another: each its own report (default), or a part of their parent's.",
+    ),
     "send_if": Key(
         "conditions", "No report unless all of these hold; may use value.NAME, value_total, value_to_price."
     ),

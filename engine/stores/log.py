@@ -93,6 +93,13 @@ def page_by_account(
     return found, (found[-1].account_id, found[-1].event.id) if len(found) == PAGE else None
 
 
+def naming(connection: sa.Connection, trait: str, *, until_at: Instant) -> list[Recorded]:
+    """The updates of accounts that say something of a trait, by account and id."""
+    query = _until(_EVENT.where(events.c.type == "account.updated"), events, until_at)
+    rows = connection.execute(query.order_by(events.c.account_id, events.c.id).execution_options(yield_per=PAGE))
+    return [one for row in rows if trait in (one := _recorded(row)).event.properties]
+
+
 def by_position(rows: Iterable[Recorded]) -> list[Recorded]:
     """Events in the order of their lane."""
     return sorted(rows, key=attrgetter("position"))

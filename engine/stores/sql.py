@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from engine.decision import Decision, MailState
-from engine.errors import StoreError
+from engine.errors import Fenced, StoreError
 from engine.feedback import Feedback, Heard, Learned, Step
 from engine.instants import Instant
 from engine.lanes import lane_of
@@ -61,6 +61,7 @@ from engine.stores import (
     outbox,
     ownership,
     paces,
+    parts_forgotten,
     persons,
     reminders,
     revoked,
@@ -220,6 +221,11 @@ class SqlStore:
                 rows.append(one)
         if rows:
             yield rows[0].account_id, log.by_position(rows)
+
+    def naming(self, trait: str, *, until_at: Instant) -> list[Recorded]:
+        """The events ``account.updated`` that say something of a trait."""
+        with self._driver.reading() as connection:
+            return log.naming(connection, trait, until_at=until_at)
 
     def accounts(self) -> list[str]:
         """Every account with an event, by bytes."""
@@ -788,10 +794,21 @@ class SqlStore:
         return hmac.new(self._secret, text.encode(), hashlib.sha256).hexdigest()
 
     # -- forgetting ------------------------------------------------------------------------------------------------
-    def forget_account(self, claim: Claim, account_id: str, *, at: Instant) -> Forgotten:
+    def told_in(self, account_id: str) -> frozenset[str]:
+        """The other accounts whose reports tell of one."""
+        with self._driver.reading() as connection:
+            return parts_forgotten.told_in(connection, account_id)
+
+    def forget_account(self, claim: Claim, account_id: str, *, at: Instant, beside: Sequence[Claim] = ()) -> Forgotten:
         """Remove an account everywhere."""
         with self._driver.writing() as connection:
-            ownership.fence(connection, [claim], exact=True)
+            ownership.fence(connection, [claim, *beside], exact=True)
+            others = parts_forgotten.told_in(connection, account_id)
+            lacking = {lane_of(one, self._lanes) for one in others} - {one.lane for one in (claim, *beside)}
+            if lacking:
+                what = f"lane {min(lacking)}: its accounts' reports tell of the account; it is not claimed"
+                raise Fenced(f"{what}; claim the lanes of all it is told_in")
+            parts_forgotten.leave(connection, account_id, others)
             done = forgetting.account(connection, self._driver, self.key, account_id, at=at)
         self._driver.scrub()
         return done

@@ -75,16 +75,21 @@ def _forget(store: "Store", account_id: str, person: str | None, *, take_over: b
     from ringfirst import owners
     from ringfirst.intake import now
 
-    (claim,) = owners.claim(store, [lane_of(account_id, store.lanes)], at=now(), take_over=take_over)
+    own = lane_of(account_id, store.lanes)
+    told_in = store.told_in(account_id) if person is None else ()
+    others = sorted({lane_of(other, store.lanes) for other in told_in} - {own})
+    claims = owners.claim(store, [own, *others], at=now(), take_over=take_over)
+    claim = next(one for one in claims if one.lane == own)
+    beside = [one for one in claims if one.lane != own]
     try:
         if person is None:
-            done = store.forget_account(claim, account_id, at=now())
+            done = store.forget_account(claim, account_id, at=now(), beside=beside)
         else:
             done = store.forget_person(claim, account_id, person, properties=_properties(store), at=now())
         what = "forget account" if person is None else "forget person"
         store.audit(at=now(), who=owners.owner_name(), what=what, detail=msgspec_fields(done))
     finally:
-        store.release([claim])
+        store.release(claims)
     return done
 
 

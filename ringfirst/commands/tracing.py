@@ -37,7 +37,8 @@ def trace(
 
     With --json: {"account_id", "figure", "report", "label", "unit", "value", "measure", "period", "as_of", "amount",
     "formula", "worth", "events": [{"id", "type", "time", "counted", "money"}], "earlier": [{"with", "period",
-    "amount", "formula", "events"}], "issued", "left_out"}; without FIGURE [{"report", "figure", "label", "amount"}].
+    "amount", "formula", "events"}], "issued", "left_out"}, and of a report of several accounts {"accounts":
+    [{"account_id", "name", "amount", "formula", "worth"}]}; without FIGURE [{"report", "figure", "label", "amount"}].
     """
     from engine.errors import UsageError
     from engine.reports.past import Accounts
@@ -70,11 +71,13 @@ def trace(
 def _say(told: dict[str, Any]) -> None:
     from ringfirst.answers import plural, print_table, shown, talk
     from ringfirst.report_blocks_shown import money_text
-    from ringfirst.reports_shown import heading, notes_of
+    from ringfirst.reports_shown import called, heading, notes_of
     from ringfirst.reports_traced import behind, issued_notes
 
     click.echo(shown(heading(told["label"], told)) + "\n")
-    more = [key for key in ("thing", "figure", "money", "says") if any(key in one for one in told["events"])]
+    more = [
+        key for key in ("account_id", "thing", "figure", "money", "says") if any(key in one for one in told["events"])
+    ]
     if told["events"]:
         names = ("id", "type", "time", "counted")
         rows = [[*(one[key] for key in names), *(_cell(one.get(key)) for key in more)] for one in told["events"]]
@@ -82,6 +85,8 @@ def _say(told: dict[str, Any]) -> None:
     click.echo(shown(told["formula"] + (f" ({told['unit']})" if told["unit"] else "")))
     if told["worth"] is not None:
         click.echo(shown(f"worth {money_text(told['worth']['money'])}: {told['worth']['formula']}"))
+    for one in told.get("accounts") or []:
+        click.echo(shown(f"{called(one)}: {one['formula']}"))
     for part in told.get("parts") or []:
         worth = f", worth {money_text(part['worth']['money'])}: {part['worth']['formula']}" if part.get("worth") else ""
         click.echo(shown(f"{part['figure']}: {shown(part['amount'])}{worth}"))

@@ -182,7 +182,13 @@ def test_the_owner_is_named_and_nobody_of_another_house(ask, place):
 
 def test_the_template_is_given_the_names_that_check_knows_and_no_other(ask):
     changes = [{"period": "2026-02", "label": "Hours", "was": 1, "is": 2}]
-    told = names(report_context({**report(ask, "2026-03"), "changes": changes}, "en"), "report")
+    found = report(ask, "2026-03")
+    values = [
+        {**one, "compared": [{"with": "previous period", "amount": 1, "change": 1, "percent": 100}]}
+        for one in found["values"]
+    ]
+    parts = [{"name": "Leaf", "own": False, "values": values, "total": found["total"]}]
+    told = names(report_context({**found, "changes": changes, "parts": parts}, "en"), "report")
     assert {one for one in told if not any(other.startswith(f"{one}.") for other in told)} == NAMES
     example = load_templates(ROOT / "templates")[0][TEMPLATE].manifest.example["report"]
     assert names(example, "report") <= told

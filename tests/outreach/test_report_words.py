@@ -63,7 +63,8 @@ def test_a_word_that_counts_has_the_plurals_of_its_language(locale):
 
 def test_every_word_is_said_somewhere():
     places = [*Path(ROOT, "templates", TEMPLATE).glob("*"), Path(ROOT, "outreach", "paper.py")]
-    places += [Path(ROOT, "outreach", "reported.py"), *Path(ROOT, "ringfirst", "web").glob("report*")]
+    places += [Path(ROOT, "outreach", "report_parts.py"), Path(ROOT, "outreach", "reported.py")]
+    places += [*Path(ROOT, "ringfirst", "web").glob("report*")]
     source = "\n".join(one.read_text(encoding="utf-8") for one in places if one.is_file())
     figures = {"opened", "solved", "open", "column-amount", "column-worth", "column-change"} | {
         name for name in ENGLISH if name.endswith("_hours")
@@ -134,7 +135,11 @@ def shapes() -> list[dict[str, Any]]:
     part = full(period=report()["period"] | {"over": False, "full": False})
     reached = full() | {"lead_with": "goals"}
     reached["goals"] = reached["goals"][1:2]
-    return [full(), bare, down, odd, part, reached, none | {"title": "T", "account_id": "A"}]
+    group = full(total=[{"amount": 3, "currency": "EUR"}, {"amount": 3, "currency": "GBP"}])
+    group["values"][1]["added"] = False
+    row = {"own": False, "total": group["total"], "values": group["values"]}
+    group["parts"] = [{**row, "name": name} for name in (None, *"PQRSTU")]
+    return [full(), bare, down, odd, part, reached, group, none | {"title": "T", "account_id": "A"}]
 
 
 def written(locale: str) -> str:

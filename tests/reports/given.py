@@ -62,7 +62,7 @@ def book_of(text: str = BOOK) -> Rulebook:
     return book
 
 
-def event(name: str, kind: str, time: str, account: str = "acme", user: str | None = None, **more: Any) -> Arrived:
+def event(name: str, kind: str, time: str, account: str = "acme", user: str | None = None, /, **more: Any) -> Arrived:
     """One event that arrived."""
     return Arrived(Event(name, kind, account, user, instant(time), more), encode_properties(more))
 
@@ -71,7 +71,7 @@ def customer(account: str = "acme", *, plan: str = "pro", **traits: Any) -> list
     """A customer since before Christmas, with a champion and somebody who pays."""
     since = "2025-12-20T09:00:00Z"
     return [
-        event("a", "account.updated", since, account, plan=plan, mrr=100, currency="EUR", **traits),
+        event("a", "account.updated", since, account, **{"plan": plan, "mrr": 100, "currency": "EUR", **traits}),
         event("u", "user.updated", since, account, "u1", role="champion", email=f"ann@{account}.example"),
         event("v", "user.updated", since, account, "u2", role="billing", email=f"bill@{account}.example"),
     ]

@@ -231,8 +231,8 @@ def test_a_forgotten_account_takes_its_reports_along(store: Store):
 def test_a_forgotten_person_stands_in_no_figure_that_was_frozen(store: Store):
     answered = BOOK.replace("closed_by:", "answered_by: ticket.replied, closed_by:")
     book = book_of(answered.replace("    price: mrr\n", "    price: mrr\n    support: {of: ticket}\n"))
-    opened = event("t1", "ticket.opened", "2026-03-09T09:00:00Z", user="caller-9", ticket_id="t1")
-    solved = event("t2", "ticket.solved", "2026-03-09T11:00:00Z", user="agent", ticket_id="t1", by="agent")
+    opened = event("t1", "ticket.opened", "2026-03-09T09:00:00Z", "acme", "caller-9", ticket_id="t1")
+    solved = event("t2", "ticket.solved", "2026-03-09T11:00:00Z", "acme", "agent", ticket_id="t1", by="agent")
     take(store, [*customer(), run("r1", "2026-03-10T09:00:00Z", 150), opened, solved], until=APRIL, book=book)
     issue(store, book)
     take(store, [], until="2026-04-02T06:45:00Z", book=book)
@@ -255,7 +255,7 @@ def test_a_forgotten_person_stands_in_no_figure_that_was_frozen(store: Store):
 def test_a_forgotten_person_takes_no_figure_along_whatever_their_id_is(store: Store, early, asker):
     support = BOOK.replace("unless: [open_tickets > 0, value.hours > 100]", "support: {of: ticket}")
     book = book_of(support.replace("ticket.solved}", "ticket.solved, answered_by: ticket.answered}"))
-    ticket = event("t", "ticket.opened", "2026-03-11T09:00:00Z", user=asker, ticket_id="t")
+    ticket = event("t", "ticket.opened", "2026-03-11T09:00:00Z", "acme", asker, ticket_id="t")
     take(store, [*customer(), run("r1", "2026-03-10T09:00:00Z", 150), ticket], until=APRIL, book=book)
     made_before = issue(store, book, put=not early)
     if not early:
