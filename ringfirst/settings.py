@@ -19,6 +19,8 @@ from outreach.limits import read_per_domain, read_rate, read_warm_up
 from streams.settings import KafkaSettings, Mechanism, Topics
 
 PREFIX = "RINGFIRST_"
+LEAST_TOKEN = 32
+"""Characters of a token that nobody guesses."""
 SECRETS = ("store", "token", "feedback_token", "kafka_password", "smtp_password", "sendgrid_key", "dkim_key")
 """Settings that are or may hold a password; each can also be read from the file that ``RINGFIRST_..._FILE`` names."""
 _NEAR = 0.85
@@ -206,16 +208,39 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
     faults: list[str] = []
     found = ((name, environment.get(_variable(name))) for name in Settings.model_fields)
     told: dict[str, Any] = {name: text for name, text in found if text is not None}
+    told |= dict(_secrets(environment, faults))
+    wrong: frozenset[str] = frozenset()
     try:
-        settings = Settings(**(told | dict(_secrets(environment, faults))))
-        faults += [*_kafka_faults(settings), *_smtp_faults(settings), *_sendgrid_faults(settings)]
-        faults += _dkim_faults(settings)
+        settings = Settings(**told)
     except ValidationError as err:
         faults += [_fault(found) for found in err.errors()]
+        wrong = frozenset(str(found["loc"][0]) for found in err.errors())
+        # What does not fit together is said at once with it, as far as it is not about what is wrong by itself.
+        settings = Settings(**{name: text for name, text in told.items() if name not in wrong})
+    faults += [one for one in _together(settings) if not any(_is_about(one, name) for name in wrong)]
     faults += _unknown(environment)
     if faults:
         raise UsageError("\n".join(faults))
     return settings
+
+
+def _together(settings: Settings) -> Iterable[str]:
+    """What does not fit together."""
+    yield from _kafka_faults(settings)
+    yield from _smtp_faults(settings)
+    yield from _sendgrid_faults(settings)
+    yield from _dkim_faults(settings)
+    for name in ("token", "feedback_token"):
+        secret = getattr(settings, name)
+        if secret is not None and (length := len(secret.get_secret_value())) < LEAST_TOKEN:
+            yield (
+                f"{_variable(name)}: too short to be safe; found {length} characters; take at least {LEAST_TOKEN}, "
+                "such as from: openssl rand -hex 32"
+            )
+
+
+def _is_about(fault: str, name: str) -> bool:
+    return re.search(rf"\b{_variable(name)}\b", fault) is not None
 
 
 def _variable(name: str) -> str:

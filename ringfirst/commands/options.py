@@ -74,10 +74,32 @@ def question_options(command: _F) -> _F:
 
 
 @contextmanager
-def questioned(store_url: str | None, rules: Path | None) -> "Iterator[tuple[Store, Rulebook]]":
-    """The store, and the rulebook that a question is answered by; says so when that one lacks a name."""
+def questioned(store_url: str | None, rules: Path | None, *, told: bool = False) -> "Iterator[tuple[Store, Rulebook]]":
+    """The store, and the rulebook that a question is answered by; says so when that one lacks a name.
+
+    With ``told`` it is also said when the folder at hand has another one.
+    """
     with opened(store_url) as store, by_active_book(rules):
-        yield store, asked_book(store, rules)
+        book = asked_book(store, rules)
+        if told and rules is None:
+            _say_other(book)
+        yield store, book
+
+
+def _say_other(book: "Rulebook") -> None:
+    """Say that the rulebook of the folder at hand is not the one that answers, if there is one."""
+    from engine.errors import UsageError
+    from engine.rulebook.book import fingerprint_of
+    from ringfirst.answers import talk
+
+    place = settings().rules
+    try:
+        folder = folder_of(None)
+    except UsageError:  # who only asks needs no folder
+        return
+    if (place / "rules").is_dir() and fingerprint_of(folder.files) != book.fingerprint:
+        message = f"answered by the store's active rulebook, which is not the one in {place}; --rules {place} asks that"
+        talk(f"{message}, and 'ringfirst import' or 'run' makes it the active one")
 
 
 def settings() -> "Settings":

@@ -167,7 +167,7 @@ def preview(  # noqa: PLR0913, each is an option
     if every:
         _gallery(report_id, period, page or Path("reports.html"), at, store_url, rules, look=look, as_json=as_json)
         return
-    with questioned(store_url, rules) as (store, book):
+    with questioned(store_url, rules, told=True) as (store, book):
         report = report_of(book, report_id)
         accounts = Accounts(store, book, at)
         asked = period_of(accounts, account_id, report, period)
@@ -226,7 +226,7 @@ def _gallery(
     from ringfirst.report_gallery import cards, newest_over, told, write_page
     from ringfirst.reports_shown import report_of
 
-    with questioned(store_url, rules) as (store, book):
+    with questioned(store_url, rules, told=True) as (store, book):
         report = report_of(book, report_id)
         accounts = Accounts(store, book, at)
         asked = newest_over(accounts, report) if period is None else read_period(period)

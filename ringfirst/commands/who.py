@@ -27,7 +27,7 @@ def who(
     from engine import questions
     from ringfirst.answers import plural, print_json, print_table, shown, talk
 
-    with questioned(store_url, rules) as (store, book):
+    with questioned(store_url, rules, told=True) as (store, book):
         found = questions.who(store, book, condition, each=each, at=at)
     if as_json:
         print_json(found)

@@ -197,6 +197,25 @@ def test_all_wrong_settings_are_said_at_once_and_before_anything_opens(run, plac
     assert not (place / "ringfirst.db").exists()
 
 
+def test_what_is_missing_is_said_beside_what_is_wrong(run, monkeypatch):
+    wrong = {"SMTP": "mail.example:25", "SMTP_SECURITY": "maybe", "SMTP_PASSWORD_FILE": "missing", "TOKEN": "short"}
+    for name, value in (wrong | {"KAFKA_CERTIFICATE": "cert.pem", "FEEDBACK_TOKEN": "x"}).items():
+        monkeypatch.setenv(f"RINGFIRST_{name}", value)
+    said = run("send", code=2).stderr
+    for told in (
+        "RINGFIRST_SMTP_PASSWORD_FILE: the file cannot be read",
+        "RINGFIRST_SMTP_SECURITY: ",
+        "found no RINGFIRST_SENDER",
+        "found no RINGFIRST_POSTAL_ADDRESS",
+        "RINGFIRST_TOKEN: too short to be safe; found 5 characters",
+        "RINGFIRST_FEEDBACK_TOKEN: too short",
+        "RINGFIRST_KAFKA_CERTIFICATE: it and RINGFIRST_KAFKA_CERTIFICATE_KEY go together",
+    ):
+        assert told in said
+    monkeypatch.setenv("RINGFIRST_SENDER", "nobody")
+    assert "found no RINGFIRST_SENDER" not in run("send", code=2).stderr, "it is there, and wrong"
+
+
 def test_a_store_can_be_named_in_a_file(ask, place, monkeypatch):
     (place / "secret").write_text("sqlite:///named.db\n")
     monkeypatch.setenv("RINGFIRST_STORE_FILE", "secret")

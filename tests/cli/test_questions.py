@@ -1,12 +1,13 @@
 """Questions to a store: who, accounts, decisions, explain, outreach, replay; their JSON is a promise."""
 
+import shutil
 import sqlite3
 import subprocess
 import sys
 
 import pytest
 
-from tests.cli.given import company, lines
+from tests.cli.given import BOOK, company, lines
 
 COMMANDS = [
     ("who", "reports_28d > 1"),
@@ -144,6 +145,20 @@ def test_explain_says_each_condition_with_its_value(ask, run):
     said = run("explain", "acme", "red-ticket-waits", "--about", "ticket:t1", "--at", "2026-03-06T10:30:00Z").stdout
     assert "when ticket.waiting_hours >= 1: yes" in said
     assert "acme-t" in said, "the event behind it"
+
+
+def test_who_asks_hears_that_the_folder_has_another_rulebook(run, place, monkeypatch):
+    (place / "events.jsonl").write_text(lines(company()))
+    run("import", "events.jsonl")
+    assert "active rulebook" not in run("who", "true").stderr
+    shutil.copytree(BOOK, place / "mine")
+    base = next((place / "mine" / "rules").glob("*.yml"))
+    base.write_text(base.read_text() + "\n# a word\n")
+    monkeypatch.setenv("RINGFIRST_RULES", "mine")
+    assert "which is not the one in mine; --rules mine asks that" in run("who", "true").stderr
+    assert "active rulebook" not in run("who", "true", "--rules", "mine").stderr
+    monkeypatch.setenv("RINGFIRST_RULES", "nowhere")
+    assert "active rulebook" not in run("who", "true").stderr, "who only asks needs no folder"
 
 
 def test_another_rulebook_can_be_asked_without_activating_it(ask, run, place):
