@@ -20,7 +20,7 @@ from engine.measures.measure import Happening, Moment
 from engine.occasions import Occasions, Used, decision_of, named, outlive, spelled, use, used_in
 from engine.program import Program, RuleProgram, account_zone, read_use
 from engine.recipients import is_ours, owner_of, recipients
-from engine.reported import class_of, due_of, leaves_at, report_in, shown_in, why_review
+from engine.reported import class_of, due_of, leaves_at, report_in, shown_in, told_at, why_review
 from engine.rulebook.spec import Rule
 from engine.slots import KeptValue
 from engine.state import PERSON, AccountState, happening_of
@@ -384,7 +384,7 @@ class Account:
     def _watch(self, rule: Rule, decision: Decision, subject: ThingView | EventView | None) -> None:
         """Remember a decision as long as one of its mails can be taken back."""
         late = waits(self, rule.id)
-        if not decision.mails or (all(mail.due_at <= decision.at for mail in decision.mails) and not late):
+        if all(mail.due_at <= decision.at for mail in decision.mails) and not late:
             return
         packed = None
         if isinstance(subject, EventView):
@@ -450,8 +450,6 @@ class Account:
         why = OLDER if self._may_be_older(rule, view, subject) else None
         report = report_in(spec, subject)
         if report is not None:
-            if outreach.audience == "staff" and at - due_of(report) > spec.max_age:
-                return ()  # it would not have gone any more, whatever stood against it
             born = due_of(report)
             why = why_review(report) if outreach.audience == "customer" else None
             kind = class_of(report, kind) if outreach.audience == "customer" else kind
@@ -476,7 +474,7 @@ class Account:
     def _due_at(self, rule: RuleProgram, to: str, view: AccountView, report: EventView | None = None) -> Instant:
         outreach, policy = rule.rule.outreach, self.program.book.policy
         if outreach is None or outreach.audience == "staff" or outreach.mail_class == "transactional":
-            return view.moment.at
+            return view.moment.at if report is None else told_at(report, view.moment.at, rule.rule.max_age)
         person = view.state.things[PERSON].get(to)
         kept = person.props.get("timezone") if person else None
         where = valid_zone(kept[2] if kept else None, self.zone)

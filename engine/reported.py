@@ -38,6 +38,12 @@ def leaves_at(event: EventView, at: Instant, late_by: int, hours: Hours, where: 
     return due_at(due if at - due > late_by else max(due, at), 0, hours, where)
 
 
+def told_at(event: EventView, at: Instant, late_by: int) -> Instant:
+    """When a note to us about a report that does not go is due: at once; of a late one when it should have been."""
+    due = due_of(event)
+    return due if at - due > late_by else at
+
+
 def why_review(event: EventView) -> str | None:
     """The condition for which somebody must approve it, or None."""
     found = event.event.properties.get("review")

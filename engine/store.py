@@ -236,7 +236,8 @@ class Batch(msgspec.Struct):
     to ``held``, ``Released`` to its first state, also one that a sender has claimed: it finds that before it hands the
     mail over. If it is being handed over or gone, ``Conflict`` is raised and nothing is
     written; one that was ``suppressed``, has ``failed`` or is ``in_doubt`` stays as it is. Mails are made for
-    ``planned`` decisions only: ``held``, or ``in_review`` or ``queued`` by their mode. While one is held, the end of
+    ``planned`` decisions only: ``held``, or ``in_review`` or ``queued`` by their mode; ``past`` if it is too old to
+    leave as it is decided. While one is held, the end of
     the hold stands as its ``due_at`` and ``expires_at``, so that no sender lets it leave. With ``history`` true, after
     all facts, mails of the lane still open with ``due_at`` at or before ``clock_at`` become ``past``, as of their
     ``due_at``; but none that was decided before the lane's last owner without ``history`` was done: a reviewer, a

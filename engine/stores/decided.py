@@ -116,13 +116,18 @@ class _Desk:
 
     def _begin(self, fact: Decision, mail: Mail) -> None:
         first, why = ("held", mail.held) if mail.held else _going(mail)
+        at = fact.at
+        if (
+            mail.expires_at <= at and not mail.held
+        ):  # an old report: whatever is issued only now, nobody need look at, and none leaves
+            first, why, at = "past", None, min(at, mail.due_at)
         row = self.mails.get(mail.outreach_id)
         if row is None:
-            row = _Mail(mail.outreach_id, first, why, fact.at, 0, mail.due_at, mail.expires_at)
+            row = _Mail(mail.outreach_id, first, why, at, 0, mail.due_at, mail.expires_at)
             self.mails[mail.outreach_id] = row
-            self._step(row, None, first, at=fact.at, why=why)
+            self._step(row, None, first, at=at, why=why)
         elif row.state in TAKEN_BACK:
-            self._step(row, row.state, first, at=fact.at, why=why)
+            self._step(row, row.state, first, at=at, why=why)
         else:
             return
         row.plan, row.decision = mail, fact

@@ -641,6 +641,19 @@ def test_history_lets_mails_pass_at_their_own_due_time(store: Store) -> None:
     assert store.outreach()[1].state == "queued", "live, the sender decides"
 
 
+def test_what_is_too_old_as_it_is_decided_waits_for_nobody(store: Store) -> None:
+    old = decision("old", due_at=T0 - 2 * HOUR, review=True)
+    held = msgspec.structs.replace(old.mails[0], held="late", held_until=T0 + HOUR, outreach_id="held")
+    claim = committed(store, claimed(store), facts=[msgspec.structs.replace(old, mails=(old.mails[0], held))])
+    assert [(row.outreach_id, row.state) for row in store.outreach()] == [
+        (old.mails[0].outreach_id, "past"),
+        ("held", "held"),
+    ]
+    (step,) = store.changes(old.mails[0].outreach_id)
+    assert (step.before, step.after, step.at) == (None, "past", T0 - 2 * HOUR)
+    committed(store, claim, facts=[Released(old.decision_id, T0, msgspec.structs.replace(held, held=None))])
+
+
 def test_history_passes_only_its_own_lane(store: Store) -> None:
     here, far = store.claim([0, 1], OWNER, at=T0)
     committed(store, far, facts=[decision(account=account_in(1))], clock_at=T0, history=True)
