@@ -59,7 +59,7 @@ class ThingState(msgspec.Struct, array_like=True):
 
 def does(acts: Sequence[Act], event: Event) -> bool:
     """Is the event one of these acts?"""
-    return any(act.types.match(event.type) and passes(act.where, event) for act in acts)
+    return bool(acts) and any(act.types.match(event.type) and passes(act.where, event) for act in acts)
 
 
 def step_of(thing: Thing, event: Event) -> int:

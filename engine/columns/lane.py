@@ -425,7 +425,7 @@ class ColumnLane(Lane):
         first, created = account.state.first_event, account.state.trait("created_at")
         shape.fold_account(account.state, happening)
         try:
-            seat.sheet.tables[""].fold(seat.row, seat.own, happening, shape.route(event.type))
+            self._fold_measures(account, happening, fresh=first is None)
             kinds = self._fold_things(account, happening)
         except (WildError, OutOfTurn):
             return None
@@ -439,6 +439,21 @@ class ColumnLane(Lane):
             or created != account.state.trait("created_at")
         )
         return kinds, late
+
+    @staticmethod
+    def _fold_measures(account: Account, happening: Happening, *, fresh: bool) -> None:
+        """Fold an event of any kind into the account's measures; the very first one by printed code, if it is of today.
+
+        That code wants events in their turn, as the first one always is; what it would ask is asked later.
+        """
+        seat: Seat = account.seat
+        event, routed = happening.event, account.program.shape.route(happening.event.type)
+        if fresh and happening.time >= seat.sheet.start:
+            narrow = seat.sheet.handler(event.type).narrow(event)
+            if narrow is not None:
+                narrow.take(seat.row, event, happening.time)
+                routed = list(narrow.own)
+        seat.sheet.tables[""].fold(seat.row, seat.own, happening, routed)
 
     def _fold_things(self, account: Account, happening: Happening) -> dict[str, str]:
         """Fold the event into the things it belongs to; gives them by kind."""

@@ -27,6 +27,7 @@ from engine.columns.table import Table, WildError, forget_outdated
 from engine.columns.trends import NEVER, Outlook, outlook
 from engine.columns.turns import Asks
 from engine.instants import Instant
+from engine.log import Event
 from engine.measures.counts import different
 from engine.measures.measure import LONG_AGO, passes
 from engine.numbers import millionths
@@ -87,6 +88,11 @@ class Handler:
     """Does a person stay as it is, so that nothing else need be looked at where no other thing is named?"""
     routed: bool = False
     """Do measures of people count it?"""
+
+    def narrow(self, event: Event) -> "Narrow | None":
+        """The printed code for an event; None: its type has none."""
+        value = event.properties.get(self.prop) if self.prop else None
+        return self.by_value.get(value, self.default) if type(value) is str else self.default
 
 
 @dataclass(slots=True)

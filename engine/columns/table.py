@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from engine.columns.layout import LARGEST, Acts, Leaf, Ring, Scope, Trend
 from engine.columns.trends import NEVER
 from engine.measures.counts import different
-from engine.measures.measure import LONG_AGO, Data, Happening, Moment, double, passes
+from engine.measures.measure import LONG_AGO, Data, Happening, Moment, passes
 from engine.numbers import MILLION, millionths
 from engine.values import nested
 from engine.views import UNREAD
@@ -53,6 +53,7 @@ class Table:
         self.soonest: dict[str, Day] = {}
         """By trend the first day on which one of its rows must be read anew; it may be too early, never too late."""
         self._fills: dict[str, tuple[Any, Any]] = {}
+        self._numbers: dict[int, tuple[str, int, int, int]] = {}
         prefix = scope.prefix
         self._new(f"{prefix}alive", np.uint8, 0)
         self._new(f"{prefix}g", np.int32, NEVER)
@@ -288,21 +289,23 @@ class Table:
 
     def number(self, index: int, row: int, moment: Moment) -> Any:
         """The value of a measure that runs in a column, as the plain code gives it; ``UNREAD`` for any other."""
-        found = self.scope.runs.get(index)
-        if found is None or moment.today != self.today or moment.zone is not self.zone:
+        if index not in self.scope.runs or moment.today != self.today or moment.zone is not self.zone:
             return UNREAD
-        spec = self.scope.kept[index].spec
-        if (
-            spec.full
-            and found[1].size
-            and self.today - found[1].size - found[1].shift + 1 < self.arrays[self._first][row]
-        ):
+        name, full, times, over = self._numbers.get(index) or self._number(index)
+        if full and self.today - full + 1 < self.arrays[self._first].item(row):
             return None
-        amount = self.arrays[found[1].name].item(row)
-        scale = self.scope.scales[index]
-        if scale is None and spec.verb != "sum":
-            return float(amount)
-        return double(amount if spec.verb == "sum" else amount * MILLION, scale)
+        return self.arrays[name].item(row) * times / over
+
+    def _number(self, index: int) -> tuple[str, int, int, int]:
+        """How a measure is read: its run, how many days must be known (0: none), and its amounts times what, over what.
+
+        Of whole numbers a quotient is the nearest double, as the plain code's is.
+        """
+        run, spec, scale = self.scope.runs[index][1], self.scope.kept[index].spec, self.scope.scales[index]
+        times, over = (1, 1) if scale is None else (scale.numerator, scale.denominator)
+        full = run.size + run.shift if spec.full and run.size else 0
+        found = self._numbers[index] = (run.name, full, times, over * (MILLION if spec.verb == "sum" else 1))
+        return found
 
     def _marked(self, ring: Ring, row: int) -> Data:
         marks = self.marks[ring.name][row] or {}

@@ -66,7 +66,7 @@ class Kept(Protocol):
 
 def passes(tests: Sequence[Test], event: Event) -> bool:
     """Do all tests of a ``where`` match the event's properties?"""
-    return all(matches(test, nested(event.properties, test.path)) for test in tests)
+    return not tests or all(matches(test, nested(event.properties, test.path)) for test in tests)
 
 
 def matches(test: Test, raw: object) -> bool:

@@ -44,8 +44,8 @@ class Types:
         >>> Types(beginnings=("",)).match("outreach.sent"), Types(beginnings=("outreach.",)).match("outreach.sent")
         (False, True)
         """
-        if event_type in self.exact:
-            return True
+        if event_type in self.exact or not self.beginnings:
+            return event_type in self.exact
         ours = event_type.startswith(OURS)
         return any(event_type.startswith(start) and ours <= start.startswith(OURS) for start in self.beginnings)
 
