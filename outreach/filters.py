@@ -209,7 +209,7 @@ def rounded(value: Any, decimals: int = 0) -> Decimal:
     >>> rounded(2.345, 2), rounded(2.5)
     (Decimal('2.35'), Decimal('3'))
     """
-    return _exact(value).quantize(Decimal(1).scaleb(-min(max(int(decimals), 0), 6)), ROUND_HALF_UP)
+    return _exact(value).quantize(_PLACES[min(max(int(decimals), 0), 6)], ROUND_HALF_UP)
 
 
 def share(value: Any, whole: Any) -> int:
@@ -270,6 +270,9 @@ FILTERS: dict[str, Callable[..., Any]] = {
 }
 
 
+_PLACES = [Decimal(1).scaleb(-number) for number in range(7)]
+
+
 def _known(value: Any) -> None:
     if isinstance(value, Undefined):
         str(value)  # raises, and names what is missing
@@ -297,6 +300,8 @@ def _with_clock(context: Context, value: Any, written: str) -> str:
 def _exact(value: Any) -> Decimal:
     if type(value) is int:
         return Decimal(value)
+    if type(value) is Decimal:
+        return value
     _known(value)
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
         raise TemplateError(f"a number is wanted; found {type(value).__name__}; give the filter a number")

@@ -58,6 +58,13 @@ _BUILTIN_TESTS = (
 )
 
 
+_NUMBERS = frozenset({int, float, Decimal})
+_PLAIN = frozenset({str, int, float, Decimal})
+_MAPPINGS = (dict, Mapping)
+_OF_LOOPS = frozenset({"first", "last", "index", "index0", "length", "revindex", "revindex0"})
+"""What a loop knows of itself that is a plain value."""
+
+
 class MissingValue(TemplateError, jinja2.TemplateRuntimeError):
     """A template prints or uses a value that its decision does not know; the mail is held for the rule's owner.
 
@@ -119,7 +126,11 @@ class Sandbox(ImmutableSandboxedEnvironment):
 
     def getattr(self, obj: Any, attribute: str) -> Any:
         """Read a key of a dict; nothing else has attributes."""
-        return super().getattr(obj, attribute) if isinstance(obj, LoopContext) else self._item(obj, attribute)
+        if type(obj) is dict and attribute in obj:  # nearly always; all else is for the long way
+            return obj[attribute]
+        if isinstance(obj, LoopContext):
+            return getattr(obj, attribute) if attribute in _OF_LOOPS else super().getattr(obj, attribute)
+        return self._item(obj, attribute)
 
     def getitem(self, obj: Any, argument: Any) -> Any:
         """Read a key of a dict or an element of a list."""
@@ -129,6 +140,8 @@ class Sandbox(ImmutableSandboxedEnvironment):
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
         """Reckon with numbers of at most 10^15, put together texts of at most 10,000 characters, and nothing else."""
+        if type(left) in _NUMBERS and type(right) in _NUMBERS:
+            return self._reckoned(context, operator, left, right)
         for side in (left, right):
             if isinstance(side, Undefined):
                 str(side)
@@ -155,7 +168,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
     def _item(self, obj: Any, key: Any) -> Any:
         if isinstance(obj, Undefined):
             return obj
-        if isinstance(obj, dict | Mapping) and isinstance(key, str) and key in obj:
+        if isinstance(obj, _MAPPINGS) and isinstance(key, str) and key in obj:
             return obj[key]
         return self.undefined(obj=obj, name=str(key))
 
@@ -191,6 +204,8 @@ def value_of(value: Any, name: str) -> Any:
 
     A name that has a value and names below it (a score ``health`` beside ``health.band``) keeps its own value under "".
     """
+    if type(value) in _PLAIN:
+        return value
     if isinstance(value, dict) and "" in value:
         value = value[""]
     if value is None:
@@ -203,7 +218,7 @@ def value_of(value: Any, name: str) -> Any:
 
 def shown(value: Any, name: str) -> Any:
     """Let text and numbers be printed. Raises ``MissingValue``, and ``TemplateError`` for a whole dict or list."""
-    if type(value) is str:
+    if type(value) in _PLAIN:
         return value
     if value is None or isinstance(value, Undefined):
         raise MissingValue(name)

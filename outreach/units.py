@@ -1,6 +1,7 @@
 """Amounts with their units as readers of a locale write them: ``24 hours``, ``1.234,5 Stunden``, ``3 stories``."""
 
 from decimal import ROUND_HALF_EVEN, Decimal
+from functools import lru_cache
 
 from babel import numbers
 from babel.units import format_unit
@@ -63,6 +64,7 @@ def short_number_text(exact: Decimal, locale: str) -> str:
     return text if any(sign.isalpha() for sign in text) else number_text(exact, 0, locale)
 
 
+@lru_cache(maxsize=4096)
 def _span(exact: Decimal, unit: str, locale: str) -> str:
     return format_unit(round(exact, 2).normalize(), f"duration-{unit}", "long", locale=babel_locale(locale))
 

@@ -67,6 +67,7 @@ def money_text(exact: Decimal, currency: str, locale: str) -> str:
     return numbers.format_currency(exact, currency.upper(), locale=babel_locale(locale))
 
 
+@lru_cache(maxsize=4096)
 def percent_text(exact: Decimal, decimals: int, locale: str) -> str:
     r"""Write a share of one as percent.
 
