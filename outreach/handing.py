@@ -36,6 +36,13 @@ class Ready(NamedTuple):
     mail: Outgoing
 
 
+class Wanted(NamedTuple):
+    """Rows that would leave as one mail; it is written already where it may be that it cannot be written."""
+
+    rows: Sequence[OutreachRow]
+    mail: Outgoing | None
+
+
 class Answer(NamedTuple):
     """What came of handing a mail over, and when: the other side's id of it, or why it is not known to have left."""
 

@@ -21,6 +21,7 @@ State = Literal["expired", "held", "suppressed", "in_review"]
 
 
 _WHEN = attrgetter("at")
+_PASSES = ("pause after ", "near a meeting", "gap between mails", "lost to ", "cap of ", "outside hours")
 
 
 class No(msgspec.Struct, frozen=True):
@@ -63,6 +64,11 @@ def verdict(asked: Asked, past: Sequence[Contact], policy: Policy, at: Instant) 
     if opening > at:
         against.append(("outside hours", opening))
     return No("held", against[0][0], opening) if against else None
+
+
+def passes(why: str | None) -> bool:
+    """Is this a reason of the policy, which says nothing about the mail itself and passes with time?"""
+    return why is not None and why.startswith(_PASSES)
 
 
 def counted(contacts: Iterable[Contact], where: Zone) -> list[Contact]:

@@ -25,12 +25,13 @@ from outreach.doubts import Doubts, doubtful, is_one, sendable
 from outreach.feedback import settle
 from outreach.folding import fold, is_folded
 from outreach.gate import Post, by_rank, too_old
-from outreach.handing import Hand, Ready
+from outreach.handing import Hand, Ready, Wanted
 from outreach.joining import join_rows
 from outreach.leftovers import recover, send_again, there
 from outreach.limits import Limits
 from outreach.links import Links, Token, links_of
 from outreach.lookups import Lookups
+from outreach.policy import passes
 from outreach.reminding import remind, tell
 from outreach.report_links import report_path
 from outreach.round import LANES_STAND, Round, SendReport
@@ -265,19 +266,24 @@ def _leave(run: Round, hand: Hand, batch: Sequence[Sequence[OutreachRow]], over:
     return begun if time.monotonic() >= until else None
 
 
-def _ready(run: Round, group: Sequence[OutreachRow]) -> Ready | None:
-    """The mail of these rows, as far as they may leave: it must be there before anything is claimed for it."""
+def _ready(run: Round, group: Sequence[OutreachRow]) -> Wanted | None:
+    """The mail of these rows, as far as they may leave: it must be there before anything is claimed for it.
+
+    But for one that the policy held before, which it mostly does again: that one could be written, and is if it leaves.
+    """
     rows = [row for row in group if run.may(row)]
     no = run.allowance.spent(group[0])  # most of those that wait for a limit are not even written
     if no is not None:
         for row in rows:
             run.end(row, no.state, no.why)
         return None
+    if rows and all(row.state == "held" and passes(row.why) and not run.needs_word(row) for row in rows):
+        return Wanted(rows, None)
     mail = run.mail(rows, "", run.approvals) if rows else None
-    return Ready(rows, mail) if mail is not None else None
+    return Wanted(rows, mail) if mail is not None else None
 
 
-def _claimed(run: Round, ready: Sequence[Ready]) -> list[Ready]:
+def _claimed(run: Round, ready: Sequence[Wanted]) -> list[Ready]:
     """Those mails that are ours now; one that lost a row, or needs a word of approval, is made anew."""
     found: list[Ready] = []
     for one, ours in zip(ready, claim(run, [one.rows for one in ready]), strict=True):
@@ -285,7 +291,7 @@ def _claimed(run: Round, ready: Sequence[Ready]) -> list[Ready]:
         if not rows:
             continue
         same = len(rows) == len(one.rows) and not any(run.needs_word(row) for row in rows)
-        mail = one.mail if same else run.mail(rows, "claimed", run.approved(rows))
+        mail = one.mail if same and one.mail is not None else run.mail(rows, "claimed", run.approved(rows))
         if mail is not None:
             found.append(Ready(rows, mail))
     return found

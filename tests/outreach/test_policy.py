@@ -13,7 +13,7 @@ from engine.rulebook.spec import Cap, ContactPolicy, Hours, Policy
 from engine.store import Batch, Contact, Touch
 from engine.zones import zone
 from outreach.channels.memory import MemoryChannel
-from outreach.policy import Asked, No, counted, verdict
+from outreach.policy import Asked, No, counted, passes, verdict
 from outreach.sender import send_due
 from outreach.simulation import simulate
 from tests.outreach.given import ADA, DUE, NOON, POLICY, SENDER, STAFF, keep, only, planned
@@ -325,3 +325,15 @@ def test_a_walk_knows_the_contact_that_there_was(store, templates):
     paused = policy(pause_after=(("call.answered", 2 * DAY),))
     report = simulate(store.outreach(), templates, MemoryChannel(), policy=paused, **walk)
     assert (report.mails, report.reasons) == (0, {"pause after call.answered": 1})
+
+
+@given(CONTACTS, st.integers(0, 7 * DAY))
+def test_whatever_the_policy_says_is_a_reason_that_passes(past, later):
+    strict = policy(
+        caps_person=(Cap(1, WEEK, "1 per 7d"),),
+        gap=20 * HOUR,
+        pause_after=(("call.answered", DAY),),
+        hours=Hours(8 * 60, 18 * 60),
+    )
+    no = verdict(asked(), past, strict, MONDAY + later)
+    assert no is None or (passes(no.why) and not passes(f"template {no.why}"))

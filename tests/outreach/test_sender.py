@@ -17,12 +17,15 @@ from engine.decision import Held, Subject
 from engine.errors import UsageError
 from engine.instants import DAY, HOUR, MINUTE, iso
 from engine.lanes import lane_of
+from engine.rulebook.spec import Cap
 from engine.store import Batch, Trait
 from engine.stores import open_store
+from outreach import round as rounds
 from outreach.addresses import address_key
 from outreach.channel import DeliveryError
 from outreach.channels.file import FileChannel
 from outreach.channels.memory import MemoryChannel
+from outreach.joining import write_mail
 from outreach.sender import send_due
 from outreach.simulation import simulate
 from tests.outreach.given import ADA, DUE, NOON, POLICY, SENDER, keep, made_template, only, part_of, planned
@@ -165,6 +168,36 @@ def test_a_held_mail_leaves_when_its_reason_is_gone(store, templates):
     sent(store, templates, MemoryChannel())
     keep(store, planned(rule="another", occasion="later", due_at=DUE + DAY))
     assert sent(store, templates, MemoryChannel(), at=DUE + MINUTE).mails == 1
+
+
+def test_a_mail_that_the_policy_holds_is_written_again_only_when_it_leaves(store, templates, monkeypatch):
+    written = []
+
+    def write(rows, *args, **more):
+        written.append(rows[0].account_id)
+        return write_mail(rows, *args, **more)
+
+    monkeypatch.setattr(rounds, "write_mail", write)
+    contact = dataclasses.replace(POLICY.contact, caps_account=(Cap(1, HOUR, "1 per 1h"),))
+    strict = dataclasses.replace(POLICY, contact=contact)
+    keep(
+        store,
+        planned(rule="before"),
+        planned(rule="behind", to="u2"),
+        people={"u1": ADA, "u2": {"email": "bob@acme.example"}},
+    )
+    channel = MemoryChannel()
+    assert (sent(store, templates, channel, policy=strict).held, len(written)) == (1, 2)
+    for minute in range(1, 4):
+        assert sent(store, templates, channel, policy=strict, at=DUE + minute * MINUTE).held == 1
+    assert len(written) == 2
+    broken = {**templates, "orientation-tomorrow": made_template("{{ orientation.nothing }}")}
+    for minute in (61, 62, 63):
+        assert sent(store, broken, channel, policy=strict, at=DUE + minute * MINUTE).held == 1
+    (row,) = store.outreach(states=["held"])
+    assert row.why == "template misses orientation.nothing"
+    assert len(store.changes(row.outreach_id)) == 4, "claimed once for it, and held"
+    assert sent(store, templates, channel, policy=strict, at=DUE + 64 * MINUTE).mails == 1
 
 
 @pytest.mark.parametrize(
