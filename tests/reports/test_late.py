@@ -9,11 +9,17 @@ from engine.reports.issuing import Issuer
 from engine.reports.late import GRACE, late
 from engine.store import LaneInfo, ReportRound, Store
 from engine.stores import open_store
+from outreach.channels.memory import MemoryChannel
 from ringfirst.oncall.late_reports import LateReports, overdue
 from ringfirst.oncall.lookout import Lookout
 from ringfirst.oncall.screen import screen
 from ringfirst.reporting import Rounds, issued_once, tell_rounds
+from ringfirst.server.health import Health
+from ringfirst.server.metrics import Metrics
+from ringfirst.server.sending import Sending
+from ringfirst.server.waiting import WaitingRoom
 from tests.oncall.test_screen import drawn
+from tests.outreach.given import SENDER
 from tests.reports.given import BOOK, MARCH, book_of, customer, event, instant, issue, mails, run, take
 
 DUE, CLOSES = instant("2026-04-02T07:00:00Z"), instant("2026-04-01T22:00:00Z")
@@ -141,3 +147,18 @@ def test_a_sender_from_a_timer_issues_and_an_old_store_is_history(store: Store, 
     assert (issued_once(store, book_of()), issued_once(store, book_of())) == (1, 0)
     assert {state for _, _, state in mails(store)} == {"queued"}, "it was taken in at once"
     assert {one.period for one in store.report_rounds() if not one.waiting} >= {MARCH.name}
+
+
+def test_a_server_shows_what_is_late(store: Store, monkeypatch):
+    take(store, customer(), until=iso(DUE + HOUR))
+    monkeypatch.setattr("ringfirst.server.sending.now", lambda: DUE + HOUR)
+    health = Health()
+    metrics = Metrics(health, WaitingRoom())
+    Sending(store, {}, MemoryChannel(), SENDER, health, metrics)._sent()
+    assert b'ringfirst_report_overdue_seconds{cause="nobody",rule_id="monthly"}' in metrics.text()
+
+
+def test_a_rulebook_that_this_program_cannot_read_takes_no_word_from_who_asks(store: Store, monkeypatch):
+    take(store, customer(), until=iso(DUE + HOUR))
+    monkeypatch.setattr(store, "rulebook", lambda _: {"rules/a.yml": "rules: [nonsense]"})
+    assert LateReports(store).at(DUE + HOUR) == []
