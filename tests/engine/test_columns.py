@@ -158,6 +158,33 @@ def test_late_events_find_their_day_also_when_it_is_long_past() -> None:
     assert len(same(told.log, 70)) >= 5
 
 
+def test_a_value_is_the_same_one_however_its_event_was_taken_in() -> None:
+    book = {
+        "measures": {
+            "reports": {"count": "used", "where": {"feature": "reports"}, "over": "7d"},
+            "kinds": {"unique": "feature", "of": "used", "over": "7d"},
+        },
+        "rules": [rule("some", "reports >= 2"), rule("two", "kinds >= 2")],
+    }
+    told = Told(book)
+    for at in (5, 5.1):
+        told.event(at, "used", {"feature": "reports"})
+    told.event(6, "used", {"feature": "reports"}, time=START + 3 * DAY)  # late, and so not by the printed code
+    assert {row["rule"] for row in same(told.log, 7)} == {"some"}
+    told.event(6.5, "used", {"feature": "exports"})
+    assert {row["rule"] for row in same(told.log, 7)} == {"some", "two"}
+
+
+def test_a_rule_whose_readers_may_change_keeps_its_pause_too() -> None:
+    mail = {"send": {"template": "mail", "to": "champion", "class": "transactional"}, "owner": "o@ringfirst.example"}
+    told = Told({"measures": {"uses": {"count": "used", "over": "2d"}}})
+    told.log[0]["rulebook"]["rules"] = [{"id": "hello", "when": ["uses >= 1"], "re_entry": "every 10d", **mail}]
+    told.event(0, "user.updated", {"role": "champion"}, user_id="u1")
+    for at in (1, 5, 9, 13):
+        told.event(at, "used")
+    assert [row["at"] for row in same(told.log, 20)] == [START + DAY, START + 13 * DAY]
+
+
 def test_an_event_that_removes_the_last_reader_ends_the_truth() -> None:
     book = {
         "measures": {"uses": {"count": "used", "over": "30d"}},
