@@ -7,10 +7,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from engine.columns.lane import ColumnLane
-from engine.instants import DAY
+from engine.instants import DAY, HOUR
 from tests.judge import strategies
+from tests.judge.days import next_midnight, utc
 from tests.judge.evaluator import judge, outreach_id
 from tests.judge.product import decide
+from tests.judge.test_evaluator import Log, books, rule
 
 ANY_SPEED = settings(suppress_health_check=list(HealthCheck), deadline=None)
 OFTEN = settings(ANY_SPEED, max_examples=settings().max_examples * 2 // 5)
@@ -73,3 +75,29 @@ def test_the_engine_decides_what_the_judge_decides_in_many_more_scenes(scene: An
     judged = judge(book, log, until)
     assert decide(log, until, restarts) == judged
     assert decide(log, until, restarts, ColumnLane) == judged
+
+
+@pytest.mark.parametrize(("day", "days"), [("2011-12-29", -2), ("2011-12-30", -1), ("2011-12-31", 0)])
+def test_a_date_is_the_day_it_names_also_one_that_its_zone_never_had(day: str, days: int) -> None:
+    """Apia had no 30 December 2011: its 31st began where that day would have."""
+    start = next_midnight(utc("2011-12-29T20:00Z"), "Pacific/Apia") + HOUR
+    meeting = {"id": "meeting_id", "opened_by": "meeting.scheduled", "measures": {"left": {"days_to": "starts_at"}}}
+    asked = rule(f"meeting.left == {days}", **{"for": "each meeting"})
+    log = Log(books(asked, things={"meeting": meeting}), at=start - 2 * DAY)
+    for at, type_, properties in (
+        (start - DAY, "account.updated", {"timezone": "Pacific/Apia"}),
+        (start, "meeting.scheduled", {"meeting_id": "m1", "starts_at": day}),
+    ):
+        event = {
+            "id": type_,
+            "type": type_,
+            "account_id": "acme",
+            "user_id": None,
+            "time": at,
+            "properties": properties,
+        }
+        log.entries.append({"position": len(log.entries), "recorded_at": at, "event": event})
+    judged = judge({}, log.entries, start)
+    assert [one["at"] for one in judged] == [start]
+    assert decide(log.entries, start, frozenset()) == judged
+    assert decide(log.entries, start, frozenset(), ColumnLane) == judged

@@ -1,5 +1,6 @@
 """Every name's value at one instant: measures, windows, ages, scores, segments, things and recipients."""
 
+import datetime as dt
 from collections.abc import Callable
 from fractions import Fraction
 from itertools import pairwise
@@ -252,7 +253,11 @@ class View:
         return self._until(verb, date) if isinstance(date, Date) else None
 
     def _until(self, verb: str, date: Date) -> Fraction:
-        return -(self._days_from(date.at) if verb == "days_to" else self._hours_from(date.at))
+        if verb == "hours_to":
+            return -self._hours_from(date.at)
+        # A date without a time is that day, also one that its zone never had (Apia, 30 December 2011).
+        day = day_of(date.at, self.zone) if date.day is None else dt.date.fromisoformat(date.day)
+        return Fraction((day - day_of(self.at, self.zone)).days)
 
     def _nearest(self, verb: str, dates: list[Date]) -> Fraction | None:
         spans = [self._until(verb, date) for date in dates]
