@@ -144,18 +144,17 @@ def trace_step(accounts: Accounts, past: Past, spec: NextSteps, rule_id: str) ->
 def trace_price(accounts: Accounts, past: Past, name: str) -> Traced:
     """What the account paid: its attribute at the end of each month, and the events that set it."""
     price = price_of(accounts, past, name)
-    months, events = list[str](), list[dict[str, Any]]()
+    months, says = list[str](), dict[int, tuple[Happening, dict[str, Any]]]()
     for month in past.period.months():
         end = past.zone.start(month.last + 1) - 1
-        says: dict[int, tuple[Happening, dict[str, Any]]] = {}
         for key in (name, "currency"):
             for row in setting(past, key, end):
                 says.setdefault(row.position, (row, {}))[1][key] = row.event.properties[key]
-        told = [event_json(row, None, says=one) for _, (row, one) in sorted(says.items())]
-        events += [one for one in told if one not in events]
         raw = setting(past, name, end)
         months.append(f"{raw[0].event.properties[name] if raw else 'unknown'} at the end of {month.title}")
     amount = None if price.amount is None else plain(float(price.amount))
+    rows = sorted(says.values(), key=lambda pair: (pair[0].time, pair[0].position))
+    events = [event_json(row, None, says=one) for row, one in rows]
     paid = price.unknown or f"{amount} {price.currency}"
     formula = f"{name}: {' + '.join(months)} = {paid}"
     return Traced("Price of the period", price.currency, amount, formula, events, (), {"measure": name})

@@ -199,7 +199,7 @@ def printed(figures: dict[str, Any], name: str) -> Any:
         return (figures["price"] or {}).get("amount")
     if own == TOTAL:
         money = figures["total_ever"] if rest == "ever" else (figures["contract"] or {"total": []})["total"]
-        return money[0]["amount"] if len(money) == 1 else None
+        return money[0]["amount"] if len(money) == 1 else None if money else 0
     if own == "value":
         own, _, rest = rest.partition(".")
     rows = (figures["contract"] or {"values": []})["values"] if rest == "contract" else figures["values"]

@@ -272,6 +272,39 @@ def test_what_was_issued_is_traced_as_it_was_and_says_what_is_known_since(ask, r
     assert "--number is of what was issued" in run(*words, "--number", 1, "--anew", code=2).stderr
 
 
+def test_what_was_issued_of_nothing_is_what_the_log_gives(ask):
+    ask("reports", "send")
+    for row in ask("reports", "trace", "other", "2026-03"):
+        told = ask("reports", "trace", "other", "2026-03", row["figure"])
+        assert told["issued"]["differs"] is None, row
+        assert told["amount"] == row["amount"], row
+
+
+def test_a_value_that_is_called_as_a_figure_of_the_report_is_traced_by_its_whole_name(ask, place: Path):
+    book = (place / "rules" / "all.yml").read_text()
+    book = book.replace("  won: {measure: won, label: Orders won", "  price: {measure: won, label: Orders won")
+    (place / "rules" / "all.yml").write_text(book.replace("values: [hours, won, people]", "values: [hours, price]"))
+    words = ("reports", "trace", "acme", "2026-03", "--rules", place)
+    assert ask(*words, "price")["amount"] == 120.5
+    assert ask(*words, "value.price")["amount"] == 1
+    assert {one["figure"]: one["amount"] for one in ask(*words)}["value.price.ever"] == 2
+    assert ask(*words, "value.price.ever")["amount"] == 2
+
+
+def test_a_quarter_was_paid_at_the_end_of_each_month(ask, place: Path):
+    book = (place / "rules" / "all.yml").read_text()
+    (place / "rules" / "all.yml").write_text(
+        book.replace("previous month", "previous quarter").replace("every: month", "every: quarter")
+    )
+    told = ask("reports", "trace", "acme", "2026-Q1", "price", "--rules", place)
+    assert told["amount"] == 320.5
+    assert "100 at the end of February 2026 + 120.5 at the end of March 2026 = 320.5 EUR" in told["formula"]
+    assert [(one["id"], one["says"]) for one in told["events"]] == [
+        ("a", {"mrr": 100, "currency": "EUR"}),
+        ("p", {"mrr": 120.5}),
+    ]
+
+
 def test_where_the_log_no_longer_gives_what_was_issued_it_says_so(ask, run):
     ask("reports", "send")
     ask("forget", "--account", "acme", "--person", "s1", "--yes")
