@@ -90,19 +90,21 @@ def _told_elsewhere(accounts: Accounts, account_id: str, period: Period, report_
     return Accounts(accounts.store, stored_book(accounts.store, mark), last.closed)
 
 
-def choose(found: list[Asked], name: str) -> Asked:
-    """The report that a figure is traced in: one that has it; of a value any, what was issued before what was not.
+def choose(found: list[Asked], accounts: Accounts, name: str) -> Asked:
+    """The report that a figure is traced in: one that shows it; what is the same in several where it was issued.
 
-    Raises ``UsageError`` where several reports have a figure of their own by that name.
+    A value that none of them shows is traced as it is now. Raises ``UsageError`` where several reports have a figure of
+    their own by that name.
     """
-    having = [one for one in found if name in one.tracing.names]
-    mine = [one for one in having if one.tracing.report is None or name in one.tracing.report.values]
-    if mine:
-        return next((one for one in reversed(mine) if one.kept is not None), mine[0])
-    several = sorted({one.report for one in having})
-    if len(several) > 1 and name not in having[0].tracing.own:
-        raise UsageError(f"figure {name}: {listed(several)} have one each; name one with --report")
-    return having[0] if having else found[0]
+    first = found[0]
+    shows = [one for one in found if name in one.tracing.shown]
+    if not shows:
+        alone = Tracing(accounts, first.tracing.account_id, first.tracing.period, None)
+        return Asked(alone) if name in alone.names else first
+    ids = list(dict.fromkeys(one.report for one in shows))
+    if len(ids) > 1 and name not in shows[0].tracing.alike:
+        raise UsageError(f"figure {name}: {listed(ids)} have one each; name one with --report")
+    return next((one for one in reversed(shows) if one.kept is not None), shows[0])
 
 
 def against_issued(one: Asked, accounts: Accounts, told: dict[str, Any]) -> dict[str, Any] | None:
@@ -155,8 +157,13 @@ def figures_listed(found: list[Asked], accounts: Accounts) -> list[dict[str, Any
         if tracing.report is not None:
             shown = one.kept.figures if one.kept else _preview(tracing, accounts, tracing.report)
         for name, label in tracing.names.items():
-            amount = printed(shown, name) if shown is not None else None
-            rows.append({"report": one.report or None, "figure": name, "label": label, "amount": amount})
+            if name in tracing.shown and shown is not None:
+                rows.append({"report": one.report, "figure": name, "label": label, "amount": printed(shown, name)})
+    there = {row["figure"] for row in rows}
+    others = found[0].tracing.names.items()
+    rows += [
+        {"report": None, "figure": name, "label": label, "amount": None} for name, label in others if name not in there
+    ]
     return rows
 
 

@@ -51,8 +51,11 @@ class Tracing:
         self._accounts = accounts
         self._past = accounts.past(account_id, period)
         self._ways: dict[str, tuple[str, Way]] = {}
+        self._values = frozenset(accounts.book.values)
         if report is not None:
             self._of_report(report)
+        self.shown = frozenset(self._ways)
+        """Those that stand in the report; beside them the other values of the rulebook can be traced."""
         for value in accounts.book.values.values():
             self._add(_name(value), value.label, partial(trace_value, accounts, self._past, value, report))
 
@@ -62,9 +65,9 @@ class Tracing:
         return {name: label for name, (label, _) in self._ways.items()}
 
     @property
-    def own(self) -> frozenset[str]:
-        """Those that are the same in every report of the account: goals."""
-        return frozenset(name for name in self._ways if name.startswith("goal."))
+    def alike(self) -> frozenset[str]:
+        """Those that are the same in every report of the account: its values, also since it is known, and goals."""
+        return frozenset(name for name in self._ways if name.startswith("goal.") or _value_of(name) in self._values)
 
     def trace(self, name: str) -> dict[str, Any]:
         """The events behind a figure, what each adds, and the formula: enough to compute it once more by hand.
@@ -178,6 +181,11 @@ class Tracing:
 def _name(value: NamedValue) -> str:
     """What a value is traced as: its own name, but where the report has a figure that is called so."""
     return f"value.{value.name}" if value.name in _TAKEN else value.name
+
+
+def _value_of(name: str) -> str:
+    """The value that a name begins with, if it does with one."""
+    return name.removeprefix("value.").partition(".")[0]
 
 
 def printed(figures: dict[str, Any], name: str) -> Any:

@@ -56,7 +56,7 @@ def trace(
         if name is None:
             rows = figures_listed(found, accounts)
         else:
-            one = choose(found, name)
+            one = choose(found, accounts, name)
             told = one.tracing.trace(name)
             told["issued"] = against_issued(one, accounts, told)
     if as_json:
