@@ -27,6 +27,7 @@ def test_what_is_loaded_when_a_worker_begins_is_frozen_while_it_runs(kafka, monk
         frozen.append(gc.get_freeze_count())
         return 0
 
+    gc.unfreeze()  # what the tests froze when they were collected
     monkeypatch.setattr(worker, "run", run)
     with closing(open_store("sqlite://", lanes=2)) as store:
         assert worker.work(nullcontext(store), book_of(), kafka, history=False) == 0
