@@ -15,6 +15,7 @@ from typing import Any, Literal, NamedTuple
 
 from engine.errors import TemplateError
 from engine.reports.periods import read_period
+from outreach.bidi import isolated
 from outreach.locales import format_locale, language
 from outreach.report_parts import parts_notes, parts_tables
 from outreach.reported import period_label, rates_of, unpriced
@@ -27,6 +28,8 @@ FONTS = ("Noto Sans", "Noto Sans Hebrew", "DejaVu Sans", "Libertinus Serif", "Ne
 MOST_VALUES, LONGEST = 24, 400
 _LETTER = frozenset({"US", "CA", "MX", "CL", "CO", "PH"})
 """Where paper is of the size that is called letter."""
+LRM = "\u200e"
+"""Keeps a sign before its number where words run the other way."""
 _DAY = len("2026-03-02")
 _GLYPH = re.compile(r'<symbol id="([^"]+)"')
 _COMPARED = {"previous period": "previous-period", "same period last year": "year-before", "goal": "goal"}
@@ -130,14 +133,14 @@ class _Writing:
 
     def rate(self, one: Mapping[str, Any], assumed: Mapping[str, Any]) -> str:
         """How the money of a value comes about, as its reader is told it: without the names that we have for it."""
-        label = one["label"]
+        label = _cut(one["label"])
         if assumed.get("sum"):
-            return _cut(self.words.say("rate-sum", label=label, sum=assumed["sum"].replace("_", " ")))
+            return self.words.say("rate-sum", label=label, sum=_cut(assumed["sum"].replace("_", " ")))
         if assumed.get("rate") is None:
             return _cut(one["assumption"])
         money = self.money([{"amount": assumed["rate"], "currency": assumed["currency"]}])
         name = "rate-told" if assumed.get("trait") else "rate-ours"
-        return _cut(self.words.say(name, label=label, money=money, unit=assumed.get("unit") or one["unit"]))
+        return self.words.say(name, label=label, money=money, unit=_cut(assumed.get("unit") or one["unit"]))
 
     def day(self, text: str) -> str:
         return short_day_text(date.fromisoformat(text[:_DAY]), self._locale)
@@ -146,7 +149,7 @@ class _Writing:
         return period_label(read_period(name), self._locale, short=short)
 
     def change(self, change: Any, percent: Any) -> str:
-        sign = "+" if change > 0 else ""
+        sign = f"{LRM}+" if change > 0 and self.words.direction == "rtl" else "+" if change > 0 else ""
         if percent is None:
             return f"{sign}{self.number(change)}"
         exact = Decimal(str(percent))
@@ -181,8 +184,8 @@ class _Writing:
     def correction(self, one: Mapping[str, Any]) -> str:
         """What is different by now in a period that was reported before; what became unknown is 0, as in the mail."""
         now, was = (self.number(one[key] or 0) for key in ("is", "was"))
-        told = {"label": one["label"], "period": self.period(one["period"]), "now": now, "was": was}
-        return _cut(self.words.say("changed", **told))
+        told = {"label": _cut(one["label"]), "period": self.period(one["period"]), "now": now, "was": was}
+        return self.words.say("changed", **told)
 
     def goal(self, one: Mapping[str, Any]) -> dict[str, Any]:
         due = self.words.say("due", day=self.day(one["due"])) if one["due"] else ""
@@ -193,7 +196,9 @@ class _Writing:
         target = self.counted(one["target"], one["unit"])
         return {
             "label": _cut(one["label"] or one["metric"]),
-            "text": self.words.say("of", current=self.number(one["current"]), target=target),
+            "text": self.words.say("compared", what=self.words.say("goal"), amount=target)
+            if one["current"] is None
+            else self.words.say("of", current=self.number(one["current"]), target=target),
             "note": ", ".join(part for part in (reached, began, due, unknown) if part),
             "share": min(max(float(percent) / 100, 0.0), 1.0),
         }
@@ -215,7 +220,7 @@ def _headline(found: Mapping[str, Any], write: _Writing) -> tuple[str, list[str]
     if known is None:
         unknown = words.say("unknown")
         return unknown[:1].upper() + unknown[1:], [words.say("nothing-known")]
-    return write.counted(known["amount"], known["unit"]), [_cut(known["label"])]
+    return write.counted(known["amount"], known["unit"]), [isolated(_cut(known["label"]), words.direction)]
 
 
 def _told(found: Mapping[str, Any], write: _Writing, *, corrected: bool) -> list[str]:
@@ -239,7 +244,7 @@ def _notes(found: Mapping[str, Any], write: _Writing) -> list[str]:
             other = inner.get("period")
             because = words.say("known-in-part", period=write.period(other)) if other else words.say("no-such-week")
             why[words.say("not-compared", what=words.say(_COMPARED[inner["with"]]), why=because)] = None
-    return [_cut(note) for note in sorted(why)]
+    return sorted(why)
 
 
 def _support(found: Mapping[str, Any], write: _Writing) -> dict[str, Any]:
@@ -278,13 +283,13 @@ def _lists(found: Mapping[str, Any], write: _Writing) -> Iterator[dict[str, Any]
     words = write.words
     yield {"title": words.say("known-since"), "lines": [write.correction(one) for one in found.get("changes") or []]}
     steps = [line for one in found.get("next_steps") or [] if (line := one["next_step"] or one["title"])]
-    yield {"title": words.say("next-steps"), "lines": [_cut(line) for line in steps]}
+    yield {"title": words.say("next-steps"), "lines": [isolated(_cut(line), words.direction) for line in steps]}
     priced = [one for one in found["values"] if one["assumption"]]
     money = [write.rate(one, rate) for one in priced for rate in rates_of(one) or [{}]]
-    yield {"title": words.say("money"), "lines": [*money, *map(_cut, unpriced(found["values"], words))]}
+    yield {"title": words.say("money"), "lines": [*money, *unpriced(found["values"], words)]}
     contact = found.get("contact")
     who = ", ".join(part for part in (contact["name"], contact["address"]) if part) if contact else ""
-    yield {"title": words.say("questions"), "lines": [_cut(who)] if who else []}
+    yield {"title": words.say("questions"), "lines": [isolated(_cut(who), words.direction)] if who else []}
 
 
 def _cut(text: str) -> str:
@@ -333,7 +338,7 @@ def _texts(value: Any) -> Iterator[str]:
 
 def _in_doubt(sign: str) -> bool:
     """Latin letters and what is printed beside them come with the typesetter."""
-    return sign >= "\u0250"
+    return sign >= "\u0250" and unicodedata.category(sign) != "Cf"
 
 
 @lru_cache(maxsize=256)

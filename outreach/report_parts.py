@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Protocol
 
+from outreach.bidi import isolated
 from outreach.words import Wording
 
 IN_A_MAIL = 5
@@ -117,12 +118,12 @@ def parts_tables(found: Mapping[str, Any], write: Writes, cut: Any) -> list[dict
 
 def parts_notes(found: Mapping[str, Any], write: Writes, cut: Any) -> list[str]:
     """What must be said of sums, so that nobody adds up what cannot be."""
-    names = ", ".join(one["label"] for one in _not_added(found))
+    names = ", ".join(isolated(cut(one["label"]), write.words.direction) for one in _not_added(found))
     told = [write.words.say("parts-read", names=names)] if names else []
     if _left_out(found):
         more = _left_out(found)
         told.append(write.words.say("parts-more-reply", Decimal(more), n=write.number(more)))
-    return [cut(one) for one in (*told, *([write.words.say("parts-apart")] if _is_apart(found) else []))]
+    return [*told, *([write.words.say("parts-apart")] if _is_apart(found) else [])]
 
 
 def _cells(

@@ -154,7 +154,7 @@ def unpriced(values: list[dict[str, Any]], words: Wording) -> list[str]:
         words.say(
             "unpriced",
             Decimal(inner["events"]),
-            label=one["label"],
+            label=" ".join(one["label"].split()),
             n=number_text(Decimal(inner["events"]), None, words.locale),
             why=_lacking(inner["why"], words),
         )

@@ -14,6 +14,7 @@ import msgspec
 
 from engine.rulebook.findings import Findings
 from engine.rulebook.nodes import Node, load
+from outreach.bidi import isolated
 from outreach.finding import Finding
 from outreach.locales import OURS, chain, direction, known_locale
 from outreach.writing import PLURALS, plural_text
@@ -122,10 +123,13 @@ class Wording(msgspec.Struct, frozen=True):
         return direction(self.locale)
 
     def say(self, name: str, count: Decimal | None = None, /, **values: str) -> str:
-        """One word with its values in place; ``count`` chooses its plural."""
+        """One word with its values in place; ``count`` chooses its plural.
+
+        A value that is written the other way is isolated, so that it does not turn the words round.
+        """
         word = self.by_name[name]
         text = word if isinstance(word, str) else plural_text(count or Decimal(0), word, self.locale)
-        return _VALUE.sub(lambda found: values[found[1]], text)
+        return _VALUE.sub(lambda found: isolated(values[found[1]], self.direction), text)
 
 
 def wording(locale: str) -> Wording:

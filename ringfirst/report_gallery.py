@@ -1,5 +1,7 @@
 """Reports of many accounts on one page: each as the mail that it would be, and whether it would go."""
 
+import base64
+import hashlib
 from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
@@ -67,10 +69,17 @@ def write_page(path: Path, made: Cards, report: Report, period: Period) -> None:
     """Write the page: one file that loads nothing, with each mail in a frame of its own. Raises ``UsageError``."""
     import jinja2
 
-    source = (resources.files("ringfirst") / "report_gallery.html").read_text(encoding="utf-8")
+    here = resources.files("ringfirst")
+    source = (here / "report_gallery.html").read_text(encoding="utf-8")
+    script = (here / "gallery.js").read_text(encoding="utf-8")  # frames as high as their mails; none runs in them
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
     page = environment.from_string(source).render(
-        report=report.title or report.id, label=period.title, shown=made.shown, told=told(made)
+        report=report.title or report.id,
+        label=period.title,
+        shown=made.shown,
+        told=told(made),
+        script=script,
+        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     )
     write_file(path, page.encode(), "--html")
 

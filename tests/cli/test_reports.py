@@ -364,7 +364,7 @@ def test_all_reports_are_one_page_that_loads_nothing(ask, run, place: Path):
         {"account_id": "other", "would_go": False, "because": NOTHING},
     ]
     page = (place / "reports.html").read_text()
-    assert page.count('<iframe sandbox=""') == 2
+    assert page.count('<iframe sandbox="allow-same-origin"') == 2
     assert "What you got, February 2026" in page.replace("<bdi>", "").replace("</bdi>", "")
     assert "default-src 'none'" in page
     said = run("reports", "preview", "--all", "monthly", "--period", "2026-02", "--html", "all.html")

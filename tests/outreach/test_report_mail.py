@@ -7,13 +7,17 @@ from typing import Any
 
 import pytest
 
+from engine.reports.periods import read_period
+from engine.rulebook.book import load_rulebook
 from engine.rulebook.reporting import TEMPLATE
 from outreach.examples import example_context
 from outreach.locales import LOCALE
 from outreach.rendering import render
 from outreach.templates import load_templates
+from ringfirst.report_gallery import Card, Cards, write_page
 from tests.outreach.browser import Page, find_browser, opened_page
 from tests.outreach.given import ROOT, SENDER
+from tests.reports.given import BOOK
 
 MAIL = load_templates(ROOT / "templates")[0][TEMPLATE]
 LONG = "Wolfeschlegelsteinhausenbergerdorff und die besonders lange Bezeichnung " * 2
@@ -135,3 +139,29 @@ def test_numbers_and_spans_are_those_of_the_readers_locale():
     text = render(MAIL, {**context(), LOCALE: "en-DE"}).text
     assert "12,5" in text
     assert "2,7 times the 480\xa0€" in text
+
+
+def test_on_a_phone_a_short_chart_begins_below_its_words(page, tmp_path: Path):
+    """Beside the words the same month stands below the same month; below them there is nothing to stand under."""
+    (tmp_path / "mail.html").write_text(render(MAIL, context()).html)
+    left = "(one) => one.getBoundingClientRect().left"
+    for width, apart in ((360, False), (640, True)):
+        page.look(tmp_path / "mail.html", width=width)
+        first, second = page.value(
+            f"[...document.querySelectorAll('.chart')].map((one) => one.querySelector('.stick')).map({left})"
+        )
+        assert (second - first > 100) == apart, width
+
+
+def test_in_a_gallery_of_reports_each_frame_is_as_high_as_its_mail_and_runs_nothing(page, tmp_path: Path):
+    html = render(MAIL, context()).html.replace("</body>", "<script>document.body.innerHTML = ''</script></body>")
+    cards = [Card("acme", True, "it goes", html, ""), Card("<b>", False, "nothing", "", "unknown")]
+    report, _ = load_rulebook({"rules/a.yml": BOOK})
+    assert report is not None
+    write_page(tmp_path / "all.html", Cards(cards, 2, 1), report.reports[0], read_period("2026-10"))
+    page.look(tmp_path / "all.html", width=1200)
+    frame = "document.querySelector('iframe')"
+    high, mail = page.value(f"[{frame}.clientHeight, {frame}.contentDocument.body.scrollHeight]")
+    assert high >= mail > 1200, "the whole mail is seen"
+    assert page.value(f"{frame}.contentDocument.body.innerText.length") > 500
+    assert page.loaded <= {(tmp_path / "all.html").as_uri()}

@@ -10,6 +10,7 @@ import pytest
 
 from engine.rulebook.reporting import TEMPLATE
 from outreach import paper
+from outreach.bidi import FSI, PDI
 from outreach.examples import example_context
 from outreach.locales import LOCALE, babel_locale
 from outreach.paper import paper_context, pdf_of
@@ -268,3 +269,21 @@ def test_an_unreadable_file_of_words_says_where():
     words, findings = read_words("words.yml", "en: {a: {one: x}}\n")
     assert words == {"en": {}}
     assert "words.yml:1:6" in str(findings[0])
+
+
+def test_in_a_page_from_right_to_left_names_and_signs_keep_their_way():
+    context = paper_context(full(), "he")
+    assert context["values"][0]["changes"][0]["text"].startswith(paper.LRM + "+")
+    lines = [line for part in context["lists"] for line in part["lines"]]
+    assert any(line.startswith(f"{FSI}L1{PDI} ") for line in lines), "a label that is no Hebrew turns nothing round"
+    assert not any(FSI in line for part in paper_context(full(), "en")["lists"] for line in part["lines"])
+    hebrew = full() | {"changes": [{"period": "2026-09", "label": "שעות", "was": 1, "is": 2}]}
+    assert any(line.startswith(f"{FSI}שעות{PDI} in") for line in paper_context(hebrew, "en")["lists"][0]["lines"])
+
+
+def test_a_goal_of_which_nothing_is_known_says_what_it_is():
+    goals = paper_context(full(), "en")["goals"]
+    assert (goals[3]["text"], goals[3]["note"].endswith("nothing of it is known in the period")) == (
+        "goal: 40 hours",
+        True,
+    )
