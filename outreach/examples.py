@@ -9,6 +9,7 @@ from outreach.finding import Finding, error
 from outreach.links import EXAMPLE, Links
 from outreach.locales import LOCALE
 from outreach.rendering import render
+from outreach.reported import named_periods
 from outreach.template import Template, every_variant
 
 SENDER = Sender(
@@ -19,7 +20,8 @@ SENDER = Sender(
 def example_context(template: Template, sender: Sender = SENDER, ways: Links | None = None) -> dict[str, Any]:
     """Build the context of the example in ``template.yml``, with what every mail gets beside it.
 
-    Of a variant it is that of a reader whom the variant is for. ``ways`` are its links, else some that lead nowhere.
+    Of a variant it is that of a reader whom the variant is for, and a report's periods have the names of its
+    language. ``ways`` are its links, else some that lead nowhere.
     """
     given = template.manifest.example
     you: Any = given.get("you")
@@ -30,9 +32,12 @@ def example_context(template: Template, sender: Sender = SENDER, ways: Links | N
     links = {"unsubscribe": (ways or EXAMPLE).page} if template.manifest.audience == "customer" else {}
     ours = {"sender": sender_words(sender), "links": links, "rule": "example"}
     holds = {name: True for name in (template.fits.segment,) if name}
+    report: Any = given.get("report")
+    told = {} if report is None else {"report": named_periods(report, template.locale)}
     return {
         **ours,
         **given,
+        **told,
         **holds,
         "you": reader,
         ZONE: reader.get("timezone") or sender.timezone,

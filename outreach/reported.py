@@ -1,6 +1,6 @@
 """What the template of a report is told: its figures, with the names of periods in the reader's language."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any
@@ -121,6 +121,52 @@ def bar_label(period: Period, locale: str) -> str:
         return period.name.partition("-")[2]
     form = "QQQ" if period.unit == "quarter" else "LLL"
     return format_date(date_of(period.first), form, locale=locale.replace("-", "_"))
+
+
+def named_periods(example: Any, locale: str, where: str = "") -> Any:
+    """A report as the example of a template has it, with its periods by their names in the locale; other text stays.
+
+    ``where`` is the list that ``example`` stands in.
+
+    >>> named_periods({"label": "2026-10", "before": "the month before", "period": "2026-10"}, "de")
+    {'label': 'Oktober 2026', 'before': 'the month before', 'period': '2026-10'}
+    """
+    if isinstance(example, list):
+        return [named_periods(one, locale, where) for one in example]
+    if not isinstance(example, dict):
+        return example
+    return {
+        key: _named(one, _PERIODS[where, key], locale)
+        if isinstance(one, str) and (where, key) in _PERIODS
+        else named_periods(one, locale, key)
+        for key, one in example.items()
+    }
+
+
+def _named(text: str, label: Callable[[Period, str], str], locale: str) -> str:
+    try:
+        period = read_period(text)
+    except UsageError:
+        return text
+    return label(period, locale)
+
+
+def _long_label(period: Period, locale: str) -> str:
+    return period_label(period, locale, short=False)
+
+
+def _short_label(period: Period, locale: str) -> str:
+    return period_label(period, locale, short=True)
+
+
+_PERIODS: dict[tuple[str, str], Callable[[Period, str], str]] = {
+    ("", "label"): _long_label,
+    ("", "before"): _long_label,
+    ("changes", "period"): _long_label,
+    ("series", "label"): _short_label,
+    ("series", "short"): bar_label,
+}
+"""How periods are written, by the list they stand in and their key; ``report_context`` writes them so."""
 
 
 def _value(one: dict[str, Any], locale: str) -> dict[str, Any]:

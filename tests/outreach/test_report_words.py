@@ -15,7 +15,7 @@ from outreach.examples import example_context
 from outreach.locales import LOCALE, babel_locale
 from outreach.paper import paper_context, pdf_of
 from outreach.rendering import render
-from outreach.reported import report_context
+from outreach.reported import named_periods, report_context
 from outreach.template import every_variant
 from outreach.templates import load_templates
 from outreach.words import forms_of, in_jinja, languages, read_words, report_words, values_in, wording
@@ -263,6 +263,20 @@ def test_values_are_kept_apart_from_words_that_run_the_other_way():
     assert "<bdi>{{ one.unit }}</bdi>" in hebrew.html
     assert "<bdi>{{ one.target|unit(one.unit) }}</bdi>" in hebrew.html
     assert "<bdi>" not in hebrew.preview
+
+
+def test_the_example_of_a_report_has_its_months_in_the_language_of_the_variant():
+    mails = {one.locale: render(one, example_context(one)) for one in every_variant(MAIL)}
+    assert "das sind Ihre Zahlen für Oktober 2026." in mails["de"].text
+    assert ">Okt<" in mails["de"].html
+    assert "pour septembre 2026" in mails["fr"].text, "also where something of the month before is different by now"
+    assert ">Oct<" in mails["en"].html
+    assert not any("October" in one.html + one.text + one.subject for name, one in mails.items() if name != "en")
+
+
+def test_an_example_may_write_a_period_as_it_likes():
+    own = {"label": "last month", "changes": [{"period": "the month before"}], "figures": [{"label": "2026-10"}]}
+    assert named_periods(own, "de") == own
 
 
 def test_an_unreadable_file_of_words_says_where():
