@@ -149,7 +149,8 @@ class _Writing:
         return period_label(read_period(name), self._locale, short=short)
 
     def change(self, change: Any, percent: Any) -> str:
-        sign = f"{LRM}+" if change > 0 and self.words.direction == "rtl" else "+" if change > 0 else ""
+        mark = LRM if self.words.direction == "rtl" else ""
+        sign = f"{mark}+" if change > 0 else mark  # a minus, too, stays before its number
         if percent is None:
             return f"{sign}{self.number(change)}"
         exact = Decimal(str(percent))

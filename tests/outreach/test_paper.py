@@ -151,6 +151,15 @@ def test_short_empty_and_huge_reports_are_laid_out(found, headline):
     assert all(page.startswith(b"\x89PNG") for page in pages)
 
 
+def test_a_word_that_is_wider_than_its_column_is_broken_and_runs_over_nothing():
+    lines = {}
+    for name in ("W", "W" * 60):
+        part = {"own": False, "name": name, "total": [], "values": [VALUE] * 3}
+        pages = paper._typeset(paper_context(report(values=[VALUE] * 3, parts=[part]), "en"), "svg")
+        lines[name] = sum(page.count(b"<g ") for page in pages)  # each line is one
+    assert lines["W" * 60] >= lines["W"] + 2
+
+
 def test_characters_that_no_font_has_are_named():
     assert pdf_of(report(title="Zoë Ωμέγα Привет שלום €1 \u2013 “yes”\u202f!"), "en").unwritable == ""
     assert pdf_of(report(title="a\u0378b\u0379", account_id="\u0378"), "en").unwritable == "\u0378\u0379"

@@ -288,6 +288,10 @@ def test_an_unreadable_file_of_words_says_where():
 def test_in_a_page_from_right_to_left_names_and_signs_keep_their_way():
     context = paper_context(full(), "he")
     assert context["values"][0]["changes"][0]["text"].startswith(paper.LRM + "+")
+    less = full()
+    for one in less["values"]:
+        one["compared"][0] |= {"percent": -12.5, "change": -3}
+    assert paper_context(less, "he")["values"][0]["changes"][0]["text"] == f"{paper.LRM}-12.5%"
     lines = [line for part in context["lists"] for line in part["lines"]]
     assert any(line.startswith(f"{FSI}L1{PDI} ") for line in lines), "a label that is no Hebrew turns nothing round"
     assert not any(FSI in line for part in paper_context(full(), "en")["lists"] for line in part["lines"])
