@@ -70,8 +70,9 @@ class Typist:
         return said
 
     def _called(self, words: list[str]) -> tuple[int, str]:
+        outside = dict.fromkeys(name for name in os.environ if name.startswith("RINGFIRST_"))
         with contextlib.chdir(self.place):
-            done = CliRunner(env=self._environment).invoke(main, words, prog_name="ringfirst")
+            done = CliRunner(env={**outside, **self._environment}).invoke(main, words, prog_name="ringfirst")
         if done.exception is not None and not isinstance(done.exception, SystemExit):
             raise done.exception
         return done.exit_code, done.output
