@@ -161,7 +161,7 @@ def test_where_nobody_chose_there_is_no_report_of_a_quarter(store: Store):
 def test_a_quarter_that_is_known_in_part_is_told_by_its_months(store: Store):
     late = [
         event("a", "account.updated", "2026-01-20T09:00:00Z", plan="pro", mrr=100, currency="EUR"),
-        event("u", "user.updated", "2026-01-20T09:00:00Z", user="u1", role="champion", email="ann@acme.example"),
+        event("u", "user.updated", "2026-01-20T09:00:00Z", "acme", "u1", role="champion", email="ann@acme.example"),
     ]
     take(store, late, until="2026-01-21T00:00:00Z", book=book_of(CHOOSING))
     store.choose_rhythm(key(store), "monthly", "quarter", at=instant("2026-01-22T00:00:00Z"), by="page")
