@@ -149,7 +149,7 @@ def test_a_report_that_was_weekly_says_nothing_of_its_weeks_once_it_is_monthly(s
 @pytest.mark.parametrize("waits", [False, True], ids=["taken in", "in the inbox"])
 def test_why_a_report_was_corrected_names_nobody_who_was_forgotten(store: Store, waits: bool):
     march(store)
-    who = event("n", "user.updated", "2026-04-03T09:00:00Z", user="u1", first_name="Ann")
+    who = event("n", "user.updated", "2026-04-03T09:00:00Z", "acme", "u1", first_name="Ann")
     take(store, [who, LATE], until="2026-04-03T09:00:00Z")
     clock, report = instant("2026-04-03T09:00:00Z"), book_of().reports[0]
     why = "Ann (ann@acme.example) asked; Annabel agreed"
