@@ -86,9 +86,12 @@ def renamed_in(figures: object, new: Callable[[str], str]) -> object:
 
 
 def parts_in(figures: object) -> Iterator[str]:
-    """The other accounts that a report tells of."""
-    parts = figures.get("parts") if isinstance(figures, dict) else None
-    for one in parts if isinstance(parts, list) else ():
+    """The other accounts that a report tells of: its parts, and those that a condition was asked of.
+
+    Of very many parts some are cut, and the conditions asked of them are there all the same.
+    """
+    lists = [figures.get(name) for name in ("parts", "unless")] if isinstance(figures, dict) else []
+    for one in (one for rows in lists if isinstance(rows, list) for one in rows):
         if isinstance(one, dict) and not one.get("own") and isinstance(one.get("account_id"), str):
             yield one["account_id"]
 

@@ -16,9 +16,9 @@ ROOM = 160 * 1024
 def fitted(figures: Mapping[str, Any]) -> dict[str, Any]:
     """The figures as they are frozen: the same figures give the same, whoever freezes them.
 
-    Cut are parts (the account itself and the largest stay), goals (those that are known stay first), the things a next
+    Cut are parts (the account itself and the largest stay), the conditions that were asked of them, goals (those that are known stay first), the things a next
     step is about, features and what has changed (the newest stays). What is cut says so as ``left_out`` beside its list
-    (``goals_left_out``, ``changes_left_out``, ``parts_left_out``);
+    (``goals_left_out``, ``changes_left_out``, ``parts_left_out``, ``unless_left_out``);
     every count and every sum stays that of all. The whole is there as long as its events are.
     """
     for most in BOUNDS:
@@ -44,6 +44,11 @@ def _cut(figures: Mapping[str, Any], most: int) -> dict[str, Any]:
     if len(parts) > PARTS * most + 1:
         found["parts"] = parts[: PARTS * most + 1]
         found["parts_left_out"] = len(parts) - len(found["parts"])
+    theirs = [one for one in figures.get("unless") or [] if "account_id" in one]
+    if len(theirs) > most + 1:  # the first may be why it does not go
+        own = [one for one in figures["unless"] if "account_id" not in one]
+        found["unless"] = [*own, *theirs[: most + 1]]
+        found["unless_left_out"] = len(theirs) - most - 1
     adoption = figures.get("adoption")
     if adoption and adoption["features"]:
         found["adoption"] = {**adoption, "features": _features(adoption["features"], most)}

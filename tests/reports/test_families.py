@@ -14,7 +14,7 @@ from engine.errors import Fenced, UsageError
 from engine.events import Arrived, encode_properties
 from engine.instants import iso
 from engine.lanes import lane_of
-from engine.reports import made
+from engine.reports import fitting, made
 from engine.reports.fitting import ROOM, fitted
 from engine.reports.issuing import Issued, Issuer, clock_of
 from engine.reports.past import Accounts
@@ -426,6 +426,24 @@ def test_a_child_that_is_forgotten_leaves_its_parents_reports_and_the_sums_stay(
     assert told["total"] == [{"amount": 112.5, "currency": "EUR"}]
     assert told["against"] == "unless open_tickets > 0 is yes in forgotten"
     assert "Leaf Ltd" not in everything(store, "acme")
+    assert unchanged(store)
+
+
+def test_a_child_that_was_cut_from_a_report_is_forgotten_in_its_conditions(store: Store, monkeypatch):
+    """A group of very many: the child is none of the parts that fitted, and the reason that nothing went."""
+    monkeypatch.setattr(fitting, "PARTS", 0)
+    opened = event("t", "ticket.opened", "2026-03-20T09:00:00Z", "leaf", ticket_id="t1")
+    come(store, [*customer(), *child("leaf"), run("r1", "2026-03-10T09:00:00Z", 60), opened])
+    told = figures(together(store)["acme"])
+    assert (len(told["parts"]), told["parts_left_out"]) == (1, 1)
+    come(store, [], until="2026-04-02T06:45:00Z")
+    assert "in leaf" in everything(store, "acme")
+    assert store.told_in("leaf") == {"acme"}
+    claims = store.claim([0, 1], "test", at=WALL)
+    own = next(one for one in claims if one.lane == lane_of("leaf", store.lanes))
+    store.forget_account(own, "leaf", at=WALL, beside=[one for one in claims if one != own])
+    store.release(claims)
+    assert "leaf" not in everything(store, "acme")
     assert unchanged(store)
 
 

@@ -83,6 +83,16 @@ def test_long_lists_are_cut_and_counts_stay_those_of_all():
     assert fitted(small) == small
 
 
+def test_conditions_that_were_asked_of_very_many_parts_are_cut():
+    own = {"line": "open_tickets > 0", "truth": "no", "values": {"open_tickets": 0}}
+    theirs = [{**own, "truth": "unknown", "account_id": f"{number:04}" + "x" * 200} for number in range(2000)]
+    found = fitted({"unless": [own, *theirs]})
+    assert len(encode_properties(found)) < MAX_BYTES
+    assert found["unless"] == [own, *theirs[: len(found["unless"]) - 1]]
+    assert len(found["unless"]) - 1 + found["unless_left_out"] == 2000
+    assert found["unless_left_out"] < 2000
+
+
 def test_a_report_that_is_too_large_all_the_same_is_told_and_holds_nobody_up(store: Store, monkeypatch, caplog):
     names = ("acme", "bolt")
     rows = [[*customer(name), run(f"r-{name}", "2026-03-10T09:00:00Z", 150, name)] for name in names]
