@@ -48,9 +48,10 @@ def out_of_turn(row: OutreachRow, wishes: Wishes, policy: Policy) -> No | None:
     if pair is None or not isinstance(figures, dict):
         return None
     told = figures["period"]
-    period, since = read_period(told["name"]), parse_instant(told["known_since"])
-    begins = valid_zone(told["zone"], zone("UTC")).start(quarter_of(period).first)
-    whole = since is not None and since <= begins
+    period, whole = read_period(told["name"]), told.get("by_quarter")
+    if whole is None:  # it was issued when nobody could choose
+        since = parse_instant(told["known_since"])
+        whole = since is not None and since <= valid_zone(told["zone"], zone("UTC")).start(quarter_of(period).first)
     if gets(wishes.rhythms.get(pair.monthly, ()), period, whole=whole):
         return None
     return No("suppressed", BY_QUARTER if row.rule == pair.monthly else BY_MONTH)

@@ -16,9 +16,10 @@ ROOM = 160 * 1024
 def fitted(figures: Mapping[str, Any]) -> dict[str, Any]:
     """The figures as they are frozen: the same figures give the same, whoever freezes them.
 
-    Cut are parts (the account itself and the largest stay), the conditions that were asked of them, goals (those that are known stay first), the things a next
-    step is about, features and what has changed (the newest stays). What is cut says so as ``left_out`` beside its list
-    (``goals_left_out``, ``changes_left_out``, ``parts_left_out``, ``unless_left_out``);
+    Cut are parts (the account itself and the largest stay), the conditions that were asked of them, goals (those that
+    are known stay first), the things a next step is about, features and what has changed (the newest stays). What is
+    cut says so as ``left_out`` beside its list (``goals_left_out``, ``changes_left_out``, ``parts_left_out``,
+    ``unless_left_out``);
     every count and every sum stays that of all. The whole is there as long as its events are.
     """
     for most in BOUNDS:

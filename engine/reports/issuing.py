@@ -21,7 +21,7 @@ from engine.reports.families import families, settled
 from engine.reports.fitting import fitted
 from engine.reports.kept import issued_in, marks_of, newest
 from engine.reports.past import Accounts
-from engine.reports.periods import Period
+from engine.reports.periods import Period, quarter_of
 from engine.reports.rhythm import counts_until, gets, key_of
 from engine.reports.schedule import closing, due
 from engine.rulebook.book import Rulebook
@@ -36,6 +36,8 @@ FEW = 20
 """So many accounts are read one by one; more of them with the rest of the log."""
 NOT_CHOSEN = "no reader of the account chose one report for the quarter"
 """Why an account has no report of a quarter beside those of its months."""
+BY_MONTH = "each month has its own report: the account was not known for the whole quarter when the first of them ended"
+"""Why an account of which a reader chose it has none of a quarter all the same."""
 _INSTANTS = 4
 """Closings kept at hand: those of the zones that accounts of one sweep live in, most of them in one."""
 _encode = msgspec.json.Encoder(order="sorted", decimal_format="number").encode
@@ -128,6 +130,9 @@ class Issuer:
             return Issued(*told, "none", str(err), closes, leaves)
         if not found["concerned"]:
             return Issued(*told, "none", found["because"], closes, leaves)
+        found = self._turned(report, period, accounts, found)
+        if report.instead_of and not found["period"]["by_quarter"]:
+            return Issued(*told, "none", BY_MONTH, closes, leaves)
         found = fitted({**found, "changes": changes_of(accounts, account_id, report, period)})
         body = event(report, found, closes, leaves, self.book)
         return Issued(*told, "issued" if found["would_go"] else "kept back", found["because"], closes, leaves, body)
@@ -147,13 +152,25 @@ class Issuer:
         if self._waits(account_id, event_id(report.id, period.name, last.number + 1)):
             message = f"number {last.number + 1} of {period.name} waits for its lane; try again when it was taken in"
             raise UsageError(f"report {report.id}: {message}")
-        found = made.preview(accounts, account_id, report, period)
+        found = self._turned(report, period, accounts, made.preview(accounts, account_id, report, period))
         whole, found = found, fitted({**found, "changes": []})
         if _told(last.figures) in (_told(found), _told(whole)):
             raise UsageError(f"report {report.id}: the figures of {period.name} are those that were issued")
         body = event(report, found, clock, clock, self.book, number=last.number + 1, correction=why)
         outcome: Outcome = "issued" if found["would_go"] else "kept back"
         return Issued(account_id, report.id, period.name, outcome, found["because"], clock, clock, body)
+
+    def _turned(self, report: Report, period: Period, accounts: Accounts, found: dict[str, Any]) -> dict[str, Any]:
+        """A report of which readers may choose says whether its quarter can be told as a whole.
+
+        It is what was known when the first month ended: were it asked anew for each report, what comes in late about
+        the account's beginning would have a month told twice, or not at all.
+        """
+        if not (report.may_choose or report.instead_of):
+            return found
+        quarter = period if report.instead_of else quarter_of(period)
+        whole = accounts.knew(found["account_id"], quarter.first, counts_until(quarter.months()[0]))
+        return {**found, "period": {**found["period"], "by_quarter": whole}}
 
     def wanted(self, report: Report, period: Period, account_id: str) -> bool:
         """Does a reader of the account get this report? Of one that a reader may choose that is to be asked.

@@ -26,7 +26,7 @@ from engine.state import AccountState, Shape
 from engine.store import Store
 from engine.values import Value
 from engine.views import AccountView
-from engine.zones import Zone, date_of, valid_zone
+from engine.zones import Day, Zone, date_of, valid_zone
 
 ACCOUNTS, EVENTS = 100, 10_000
 """What is read together when all accounts are."""
@@ -193,6 +193,15 @@ class Accounts:
     def end_of(self, account_id: str, period: Period) -> Instant:
         """The last instant of the account's period, by its own zone."""
         return self._end(self._known(account_id), period)
+
+    def knew(self, account_id: str, day: Day, at: Instant) -> bool:
+        """Was the account known from the first instant of a day on, as far as anybody knew at an instant?"""
+        known = self._known(account_id)
+        rows = [one for _, _, one in known.ordered if one.recorded_at <= at]
+        if not rows:
+            return False
+        view = self._view(Known(account_id, rows, {}, cancelled=False), at)
+        return view.watched is not None and view.watched <= view.moment.zone.start(day)
 
     @contextmanager
     def aside(self) -> Iterator[None]:

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine import replay
+from engine.events import Arrived
 from engine.instants import DAY, HOUR, Instant
 from engine.lanes import lane_of
 from engine.questions import events_of
@@ -17,6 +18,7 @@ from engine.reports.periods import Period, quarter_of, read_period
 from engine.reports.rhythm import counts_until, gets, key_of
 from engine.rulebook.book import load_rulebook
 from engine.store import Every, Store, Wishes
+from engine.stores import open_store
 from outreach.addresses import address_key
 from outreach.channels.memory import MemoryChannel
 from outreach.links import Token
@@ -169,6 +171,32 @@ def test_a_quarter_that_is_known_in_part_is_told_by_its_months(store: Store):
         take(store, [YEAR[month - 1]], until=day, book=book_of(CHOOSING))
         live(store, day)
     assert {one for _, one in got(store)} == {"2026-02", "2026-03", "2026-Q2"}
+
+
+BEGINNINGS = {
+    "an older event": event("old", "automation.run", "2025-12-22T09:00:00Z", "acme", "u1", minutes=3),
+    "a date": event("old", "account.updated", "2026-03-02T11:00:00Z", created_at="2025-11-05"),
+}
+
+
+@pytest.mark.parametrize("late", BEGINNINGS.values(), ids=BEGINNINGS)
+def test_what_is_known_late_about_an_accounts_beginning_tells_no_month_twice(late: Arrived):
+    store, book = open_store("sqlite://", lanes=2), book_of(CHOOSING)
+    log = [event(f"began {name}", "tick", "2025-10-01T00:00:00Z", name) for name in ("one", "two", "three", "four")]
+    first = [
+        event("a", "account.updated", "2026-01-20T09:00:00Z", plan="pro", mrr=100, currency="EUR"),
+        event("u", "user.updated", "2026-01-20T09:00:00Z", "acme", "u1", role="champion", email="ann@acme.example"),
+    ]
+    take(store, [*log, *first], until="2026-01-21T00:00:00Z", book=book)
+    store.choose_rhythm(key(store), "monthly", "quarter", at=instant("2026-01-27T00:00:00Z"), by="page")
+    for month, day in zip(range(2, 7), DAYS[1:], strict=True):
+        take(store, [YEAR[month - 1]], until=day, book=book)
+        live(store, day)
+        if month == 2:
+            take(store, [late], until="2026-03-02T12:00:00Z", book=book)
+    assert got(store) == [("u1", "2026-02"), ("u1", "2026-03"), ("u1", "2026-Q2")]
+    assert replay.verify(store)["different"] == 0
+    store.close()
 
 
 def test_a_rulebook_that_gives_no_choice_any_more_gives_the_months_again(store: Store):
