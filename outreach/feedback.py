@@ -36,6 +36,8 @@ _EVENTS: dict[FeedbackKind, tuple[str, dict[str, str]]] = {
 """The events that rules may see."""
 _ON_ITS_WAY: tuple[MailState, ...] = "queued", "held", "claimed", "posting", "in_doubt"
 """Where a mail may stand of which we do not know that it is out; one may be waiting to be sent again."""
+_MAY_BE_OUT: tuple[MailState, ...] = *_ON_ITS_WAY, "suppressed"
+"""The same with what was in doubt and is not to be sent again: it may have left the first time."""
 _PAGE = 500
 
 
@@ -115,7 +117,7 @@ def _step(told: Feedback, row: OutreachRow, at: Instant) -> Step:
         return Step(outreach_id=row.outreach_id, before=_ON_ITS_WAY, after="failed", why=why)
     return Step(
         outreach_id=row.outreach_id,
-        before=_ON_ITS_WAY,
+        before=_MAY_BE_OUT,
         after="accepted",
         why=f"by {told.provider} as {row.mail_id or row.outreach_id}",
         inbox=((row.account_id, "event", sent(row, min(told.at, at))),),

@@ -7,6 +7,7 @@ import pytest
 
 from engine import replay
 from engine.errors import UsageError
+from engine.feedback import Feedback
 from engine.lanes import lane_of
 from engine.questions import events_of
 from engine.reports import kept, made
@@ -16,6 +17,7 @@ from engine.reports.periods import read_period
 from engine.store import Store
 from outreach.channel import DeliveryError, Verdict
 from outreach.doubts import Doubts
+from outreach.feedback import settle
 from outreach.gate import CORRECTED
 from outreach.mail import Outgoing
 from outreach.round import SendReport
@@ -235,6 +237,23 @@ def test_a_mail_in_doubt_is_not_sent_again_with_figures_that_were_corrected(stor
     assert {row.why for row in store.outreach(states=["suppressed"])} == {CORRECTED}
     assert len(channel.mails) == 2
     assert all("157" in mail and "112" not in mail for mail in channel.mails), "the figures of the correction alone"
+
+
+def test_a_mail_that_was_corrected_in_doubt_and_arrived_all_the_same_counts(store: Store):
+    """Its provider tells of it only after it was settled: it left, so it is contact, and a recall lists its reader."""
+    march(store)
+    assert leave(store, Lost(), "2026-04-02T07:00:00Z").in_doubt == 2
+    correct(store)
+    row = store.outreach(states=["suppressed"])[0]
+    at = instant("2026-04-03T09:30:00Z")
+    told = Feedback(provider="p", event_id="e", kind="delivered", at=at, heard_at=at, mail_id=row.mail_id, body=b"{}")
+    store.put_feedback([told], suppress={}, stop={})
+    assert settle(store, at=at, by="test") == 1
+    assert [one.outreach_id for one in store.outreach(states=["accepted"])] == [row.outreach_id]
+    assert row.person is not None
+    assert [one.person for one in store.contacts("acme", row.person, since=0)] == [row.person]
+    take(store, [], until="2026-04-03T10:00:00Z")
+    assert replay.verify(store)["different"] == 0
 
 
 def test_a_mail_that_comes_back_while_it_was_corrected_does_not_leave_any_more(store: Store):
