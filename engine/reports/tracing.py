@@ -14,7 +14,7 @@ from engine.instants import iso
 from engine.reports.families import families
 from engine.reports.goals import goals_of
 from engine.reports.made import preview
-from engine.reports.past import Accounts
+from engine.reports.past import Accounts, Past
 from engine.reports.periods import Period
 from engine.reports.together import figure_of, name_of, pasts_of
 from engine.reports.told import amount_json, period_json
@@ -43,9 +43,20 @@ Way = Callable[[], Traced | None]
 class Tracing:
     """What can be traced of an account for a period: the figures of a report, or without one the values alone."""
 
-    def __init__(self, accounts: Accounts, account_id: str, period: Period, report: Report | None) -> None:
-        """Raises ``UsageError`` for an account that is unknown, or was by the end of the period."""
+    def __init__(
+        self,
+        accounts: Accounts,
+        account_id: str,
+        period: Period,
+        report: Report | None,
+        contract: Callable[[Past, Report], Day | None] | None = None,
+    ) -> None:
+        """``contract`` gives the day on which that of an account begins, for who is a part of another one's report.
+
+        Raises ``UsageError`` for an account that is unknown, or was by the end of the period.
+        """
         self.report = report
+        self._contract = contract or partial(contract_day, accounts)
         self.account_id = account_id
         self.period = period
         self._accounts = accounts
@@ -87,12 +98,12 @@ class Tracing:
         if report is None or not below or name.startswith("step."):
             return told
         alone, others, names = replace(report, gathers=False), [], {self.account_id: name_of(self._past)}
-        pasts = [self._past]
+        pasts, began = [self._past], self._contract(self._past, report)
         with accounts.aside():
             for past in pasts_of(accounts, self._past, report)[1:]:
-                one = Tracing(accounts, past.account_id, self.period, alone)
+                one = Tracing(accounts, past.account_id, self.period, alone, lambda *_: began)
                 names[past.account_id] = name_of(past)
-                others += [one.trace(name)] if name in one._ways or name.startswith("measure.") else []
+                others += one._as_part(name)
                 pasts.append(past)
         measure = accounts.book.measures.get(str(told["measure"]))
         found = gathered(told, others, names, measure)
@@ -102,6 +113,14 @@ class Tracing:
         return with_amount(
             found, amount_json(figure_of(value, measure, ledgers, self.period.first, self.period.last).amount)
         )
+
+    def _as_part(self, name: str) -> list[dict[str, Any]]:
+        """What the account adds to a figure of the report that it is a part of; nothing where it has none of it."""
+        kind, _, metric = name.partition(".")
+        value = self._accounts.book.values.get(metric) if kind == "goal" else None
+        if value is not None:  # the goal is that of the account above, and what is held against it is of all
+            return [{**self.trace(_name(value)), "worth": None}]
+        return [self.trace(name)] if name in self._ways or kind == "measure" else []
 
     def _told(self, name: str, found: Traced) -> dict[str, Any]:
         past = self._past
@@ -129,7 +148,7 @@ class Tracing:
 
     def _of_report(self, report: Report) -> None:
         accounts, past = self._accounts, self._past
-        since = contract_day(accounts, past, report)
+        since = self._contract(past, report)
         for value in (accounts.book.values[name] for name in report.values):
             name, ever = _name(value), partial(trace_ever, accounts, past, value)
             self._add(name, value.label, partial(trace_value, accounts, past, value, report))

@@ -491,6 +491,27 @@ def test_a_figure_of_all_is_traced_to_the_events_of_each_account():
     store.close()
 
 
+def test_what_is_held_against_the_parents_contract_and_goals_is_traced_to_the_events_of_all():
+    """A child with a contract or a goal of its own, or with none, is a part of what the parent's report shows."""
+    store, book = open_store("sqlite://", lanes=2), book_of(TOGETHER)
+    own = [
+        event("s1", "subscription.created", "2026-01-10T09:00:00Z", "acme"),
+        event("s2", "subscription.created", "2026-02-10T09:00:00Z", "leaf"),
+        event("g1", "goal.set", "2026-01-10T09:00:00Z", "acme", metric="hours", target=10, due="2026-06-30"),
+        event("g2", "goal.set", "2026-01-10T09:00:00Z", "leaf", metric="hours", target=5, due="2026-06-30"),
+    ]
+    names = ("acme", "leaf", "twig")
+    saved = [run(f"{name}{month}", f"2026-0{month}-15T09:00:00Z", 60, name) for name in names for month in (1, 2, 3)]
+    come(store, [*customer(), *child("leaf"), *child("twig"), *own, *saved])
+    tracing = Tracing(Accounts(store, book, None), "acme", MARCH, book.reports[0])
+    for figure, each in (("hours.contract", 3), ("value_total.contract", 135), ("goal.hours", 1)):
+        told = tracing.trace(figure)
+        assert [(one["account_id"], one["amount"]) for one in told["accounts"]] == [(name, each) for name in names]
+        counted = [one for one in told["events"] if one["type"] == "automation.run"]
+        assert (told["amount"], len(counted)) == (3 * each, 3 if figure == "goal.hours" else 9), figure
+    store.close()
+
+
 def test_a_report_of_very_many_accounts_fits_and_says_how_many_it_leaves_out():
     book = book_of(TOGETHER)
     store = open_store("sqlite://", lanes=2)
