@@ -131,6 +131,11 @@ def _may_choose(reading: Reading, what: str, keys: Mapping[str, Node]) -> bool:
         message = "is for a report of the previous month that is sent; give it a schedule and to, or take it out"
         reading.error(node, f"{what}: readers_may_choose: {message}")
         return False
+    if "children" in keys and keys["children"].text == CHILDREN[1]:
+        # In the middle of a quarter an account may become a part of another: months left out till then would be lost.
+        message = f"does not go with 'children: {CHILDREN[1]}', since who is a part may change in mid-quarter"
+        reading.error(node, f"{what}: readers_may_choose: {message}; take out one of the two")
+        return False
     return True
 
 

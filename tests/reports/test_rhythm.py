@@ -291,9 +291,10 @@ SENT = BOOK[BOOK.index("    schedule:") : BOOK.index("policy:")]
             "previous month",
         ),
         (BOOK.replace(SENT, "").replace("    review_if: value_to_price < 1\n", ""), "give it a schedule"),
+        (BOOK.replace("    price: mrr\n", "    price: mrr\n    children: with parent\n"), "take out one of the two"),
     ],
 )
-def test_only_a_monthly_report_that_is_sent_has_the_choice(text: str, said: str):
+def test_only_a_monthly_report_that_is_sent_and_of_one_account_has_the_choice(text: str, said: str):
     chosen = text.replace("    price: mrr\n", "    price: mrr\n    readers_may_choose: quarterly\n")
     book, findings = load_rulebook({"rules/a.yml": chosen})
     assert book is None
