@@ -15,7 +15,7 @@ from engine.errors import TemplateError
 from engine.instants import from_datetime, parse_iso
 from engine.zones import Zone, valid_zone, zone
 from outreach.locales import LOCALE, OURS, language
-from outreach.units import lasting_text, short_number_text, unit_text
+from outreach.units import lasting_text, short_number_text, unit_name, unit_text
 from outreach.writing import (
     PLURALS,
     both_text,
@@ -154,6 +154,13 @@ def unit(context: Context, value: Any, one: Any) -> str:
 
 
 @pass_context
+def one_unit(context: Context, value: Any) -> str:
+    """Write one of a unit without a number, as a rate names it: ``hour``, ``Stunde``."""
+    _known(value)
+    return unit_name(str(value), _locale(context))
+
+
+@pass_context
 def lasting(context: Context, value: Any, days: bool = True) -> str:  # noqa: FBT001, FBT002 - as templates write it
     """Write hours as how long something took: ``7 minutes``, ``33.5 hours``, with ``days`` also ``3.5 days``."""
     return lasting_text(_exact(value), _locale(context), days=days is True)
@@ -258,6 +265,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "plural_form": plural_form,
     "sums": sums,
     "unit": unit,
+    "one_unit": one_unit,
     "lasting": lasting,
     "short_number": short_number,
     "listed": listed,

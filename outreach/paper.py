@@ -19,7 +19,7 @@ from outreach.bidi import isolated
 from outreach.locales import format_locale, language
 from outreach.report_parts import parts_notes, parts_tables
 from outreach.reported import period_label, rates_of, unpriced
-from outreach.units import short_number_text, unit_text
+from outreach.units import short_number_text, unit_name, unit_text
 from outreach.words import Wording, wording
 from outreach.writing import list_text, money_text, number_text, percent_text, short_day_text
 
@@ -140,7 +140,8 @@ class _Writing:
             return _cut(one["assumption"])
         money = self.money([{"amount": assumed["rate"], "currency": assumed["currency"]}])
         name = "rate-told" if assumed.get("trait") else "rate-ours"
-        return self.words.say(name, label=label, money=money, unit=_cut(assumed.get("unit") or one["unit"]))
+        unit = unit_name(assumed.get("unit") or one["unit"], self._locale)
+        return self.words.say(name, label=label, money=money, unit=_cut(unit))
 
     def day(self, text: str) -> str:
         return short_day_text(date.fromisoformat(text[:_DAY]), self._locale)

@@ -37,6 +37,17 @@ def unit_text(exact: Decimal, unit: str, locale: str) -> str:
     return f"{number} {plural_text(exact, {'one': unit, 'other': _plural(unit)}, locale)}"
 
 
+def unit_name(unit: str, locale: str) -> str:
+    """One of a unit without its number, as a rate names it; other units than spans of time as the rulebook writes them.
+
+    >>> unit_name("hour", "en"), unit_name("hour", "de"), unit_name("day", "fr"), unit_name("order", "de")
+    ('hour', 'Stunde', 'jour', 'order')
+    """
+    if unit not in _SPANS:
+        return unit
+    return _span(Decimal(1), unit, locale).replace(number_text(Decimal(1), None, locale), "").strip()
+
+
 def lasting_text(hours: Decimal, locale: str, *, days: bool) -> str:
     """Write how long something took: in minutes below an hour, with ``days`` in days from two of them on.
 

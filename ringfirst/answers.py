@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 import click
@@ -28,14 +29,14 @@ def talk(text: str) -> None:
 def shown(value: Any) -> str:
     r"""A value for a person: unknown is a dash, and nothing in it can steer a terminal.
 
-    >>> shown(None), shown(12), shown(1 / 3), shown(True), shown("a\x1b[2J"), shown(["x", 2])
-    ('-', '12', '0.3333', 'yes', 'a\\x1b[2J', 'x, 2')
+    >>> shown(None), shown(12), shown(1 / 3), shown(Decimal("7.5000")), shown(True), shown("a\x1b[2J"), shown(["x", 2])
+    ('-', '12', '0.3333', '7.5', 'yes', 'a\\x1b[2J', 'x, 2')
     """
     if value is None:
         return "-"
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if isinstance(value, float):
+    if isinstance(value, float | Decimal):
         return f"{value:.4f}".rstrip("0").rstrip(".")
     if isinstance(value, Mapping):
         return ", ".join(f"{shown(name)} {shown(inner)}" for name, inner in value.items()) or "-"

@@ -156,8 +156,8 @@ def _traces(found: dict[str, Any], tracing: Tracing) -> dict[str, dict[str, Any]
 
 
 def _trace(at: int, told: dict[str, Any]) -> dict[str, Any]:
-    unit = f" ({told['unit']})" if told["unit"] else ""
-    lines = [told["formula"] + unit]
+    said = not told["unit"] or told["formula"].endswith(f" {told['unit']}")
+    lines = [told["formula"] + ("" if said else f" ({told['unit']})")]
     if told["worth"] is not None:
         lines.append(f"worth {money_text(told['worth']['money'])}: {told['worth']['formula']}")
     lines += [f"{line['is']} {line['line']}: {line['truth']}" for line in told.get("lines") or []]

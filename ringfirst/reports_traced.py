@@ -134,7 +134,10 @@ def against_issued(one: Asked, accounts: Accounts, told: dict[str, Any]) -> dict
 def _now(one: Asked, accounts: Accounts, told: dict[str, Any]) -> Any:
     report = next((found for found in accounts.book.reports if found.id == one.report), None)
     now = Tracing(accounts, told["account_id"], one.tracing.period, report)
-    return now.trace(told["figure"])["amount"] if told["figure"] in now.names else None
+    try:
+        return now.trace(told["figure"])["amount"]
+    except UsageError:  # neither the report nor the rulebook has it any more
+        return None
 
 
 def issued_notes(issued: dict[str, Any] | None, amount: Any) -> list[str]:

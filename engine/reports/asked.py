@@ -82,9 +82,18 @@ def nobody_of(accounts: Accounts, past: Past, answer: dict[str, Any]) -> str:
 def because_of(answer: dict[str, Any]) -> str:
     """Why a report that was made does not go; nothing when it does."""
     reasons = [shows_nothing(answer)]
-    reasons += [f"send_if {one['line']} is {one['truth']}" for one in answer["send_if"] if one["truth"] != "yes"]
+    reasons += [_send_if(one, answer) for one in answer["send_if"] if one["truth"] != "yes"]
     reasons += [_unless(one) for one in answer["unless"] if one["truth"] != "no"]
     return next((reason for reason in reasons if reason), "")
+
+
+def _send_if(one: dict[str, Any], answer: dict[str, Any]) -> str:
+    said = f"send_if {one['line']} is {one['truth']}"
+    if one["truth"] == "no" or "value_t" not in one["line"]:
+        return said
+    currencies = [money["currency"] for money in answer["total"]]
+    several = f", for its worth is in {' and '.join(currencies)}, which are never added" if len(currencies) > 1 else ""
+    return said + several
 
 
 def _unless(one: dict[str, Any]) -> str:

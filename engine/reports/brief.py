@@ -49,7 +49,8 @@ def brief(
     past = accounts.past(account_id, period)
     before = period.before()
     why = not_compared(past, before)
-    labels = {value.measure: value.label for value in accounts.book.values.values()}
+    shows = [accounts.book.values[name] for name in report.values]  # what its reader knows it by wins
+    labels = {value.measure: value.label for value in (*accounts.book.values.values(), *reversed(shows))}
     changes = [] if why else _changes(accounts.book, _then(accounts, past, report, issued), before)
     told = {
         **found,

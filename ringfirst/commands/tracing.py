@@ -82,7 +82,8 @@ def _say(told: dict[str, Any]) -> None:
         names = ("id", "type", "time", "counted")
         rows = [[*(one[key] for key in names), *(_cell(one.get(key)) for key in more)] for one in told["events"]]
         print_table(["event", *names[1:], *more], rows)
-    click.echo(shown(told["formula"] + (f" ({told['unit']})" if told["unit"] else "")))
+    said = not told["unit"] or told["formula"].endswith(f" {told['unit']}")  # a sum of money ends in its currency
+    click.echo(shown(told["formula"] + ("" if said else f" ({told['unit']})")))
     if told["worth"] is not None:
         click.echo(shown(f"worth {money_text(told['worth']['money'])}: {told['worth']['formula']}"))
     for one in told.get("accounts") or []:

@@ -13,7 +13,9 @@ measures:
   carts: {count: cart.recovered}
   sessions: {count: session.started}
   steady: {count: page.seen}
-values: {runs: {measure: runs_28d, label: Runs, unit: run, worth: {rate: 2, currency: EUR, per: run}}}
+values:
+  runs: {measure: runs_28d, label: Runs, unit: run, worth: {rate: 2, currency: EUR, per: run}}
+  runs_of_others: {measure: runs_28d, label: What another report calls them, unit: run}
 scores:
   health:
     parts:
@@ -62,6 +64,7 @@ def test_what_changed_most_for_its_size_comes_first_and_each_way_of_counting_onc
         ("carts", 0, 6, None),
         ("sessions", 3, 4, 33.3),
     ], "runs_7d counts the same events; nothing changed in pages"
+    assert found["changes"][0]["label"] == "Runs", "as its own report calls it"
     assert ask("reports", "brief", "acme", "--period", "2026-02")["changes_not_compared"].startswith("January 2026 is")
 
 

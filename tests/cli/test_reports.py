@@ -166,7 +166,8 @@ def test_two_currencies_are_never_one_number(ask, place):
     found = ask("reports", "preview", "mixed", "monthly", "--period", "2026-02")
     assert found["total"] == [{"amount": 45.0, "currency": "EUR"}, {"amount": 100.0, "currency": "USD"}]
     assert found["value_to_price"] is None
-    assert found["because"] == "send_if value_total > 0 is unknown"
+    why = "for its worth is in EUR and USD, which are never added"
+    assert found["because"] == f"send_if value_total > 0 is unknown, {why}"
     said = ask("reports", "preview", "mixed", "quarterly", "--period", "2026-Q2", "--at", "2026-07-02")
     assert (said["total"], said["value_to_price"]) == ([{"amount": 0.0, "currency": "EUR"}], 0)
 

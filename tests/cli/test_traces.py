@@ -225,7 +225,7 @@ def test_a_next_step_is_traced_to_the_conditions_of_its_rule(ask, run):
 
 def test_a_person_reads_it_with_its_formula_and_what_it_is_compared_with(run):
     said = run("reports", "trace", "acme", "2026-03", "value_total").stdout
-    assert "90.00 EUR (hours) + 100.02 EUR (won) = 190.02 EUR (EUR)" in said
+    assert "90.00 EUR (hours) + 100.02 EUR (won) = 190.02 EUR\n" in said
     assert "hours: 2, worth 90.00 EUR: 2 x 45 EUR per hour (our assumption), rounded once" in said
     said = run("reports", "trace", "acme", "2026-03", "support.opened").stdout
     assert "ticket: opened in March 2026 = 2" in said
@@ -245,6 +245,7 @@ def test_a_measure_of_the_brief_is_traced_too(ask, run):
 
 def test_what_was_issued_is_traced_as_it_was_and_says_what_is_known_since(ask, run, place: Path):
     ask("reports", "send")
+    assert "unknown" not in run("reports", "trace", "acme", "2026-03", "measure.runs").stderr, "nothing came since"
     before = {one["figure"]: one["amount"] for one in ask("reports", "trace", "acme", "2026-03")}
     late = [
         event("late", "automation.run", "2026-03-30T09:00:00Z", minutes=60),

@@ -120,7 +120,8 @@ def test_what_closed_things_are_worth_is_what_they_say(ask):
         "bugs": [{"amount": 120.0, "currency": "EUR"}],
         "signed": [{"amount": 1200.5, "currency": "USD"}],
     }, "the amount stands in contract.sent, and the signature need not repeat it"
-    assert found["because"] == "send_if value_total > 0 is unknown", "two currencies are never one number"
+    why = "for its worth is in EUR and USD, which are never added"
+    assert found["because"] == f"send_if value_total > 0 is unknown, {why}"
 
 
 def test_their_traces_name_thing_and_events_and_give_the_figure(ask):

@@ -165,3 +165,20 @@ def test_in_a_gallery_of_reports_each_frame_is_as_high_as_its_mail_and_runs_noth
     assert high >= mail > 1200, "the whole mail is seen"
     assert page.value(f"{frame}.contentDocument.body.innerText.length") > 500
     assert page.loaded <= {(tmp_path / "all.html").as_uri()}
+
+
+def test_of_one_answer_no_half_is_spoken_of():
+    halves = "Half of the answers came sooner"
+    assert halves in render(MAIL, context()).text
+    alone = {**context()["report"]["support"], "opened": 1, "solved": 1}
+    mail = render(MAIL, context(support=alone))
+    assert "First answer: 3.2 hours" in mail.text
+    assert halves not in mail.text
+    assert halves not in mail.html
+
+
+@pytest.mark.parametrize(("locale", "said"), [("de", "45\xa0€ je Stunde"), ("fr", "45\xa0€ par heure")])
+def test_a_rate_names_its_unit_in_the_readers_language(locale, said):
+    mail = render(MAIL, {**context(), LOCALE: locale})
+    assert said in mail.text
+    assert said in mail.html.replace("<bdi>", "").replace("</bdi>", "")
