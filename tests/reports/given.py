@@ -62,7 +62,7 @@ def book_of(text: str = BOOK) -> Rulebook:
     return book
 
 
-def event(name: str, kind: str, time: str, account: str = "acme", user: str | None = None, /, **more: Any) -> Arrived:
+def event(name: str, /, kind: str, time: str, account: str = "acme", user: str | None = None, **more: Any) -> Arrived:
     """One event that arrived."""
     return Arrived(Event(name, kind, account, user, instant(time), more), encode_properties(more))
 

@@ -94,7 +94,7 @@ def test_without_the_key_each_child_has_its_own(store: Store):
     }
 
 
-def changed(account: str, time: str, **traits: object) -> Arrived:
+def changed(account: str, time: str, **traits: Any) -> Arrived:
     """A trait is another one from then on."""
     return event(f"{account} {time}", "account.updated", time, account, **traits)
 
@@ -525,3 +525,18 @@ def test_a_report_of_very_many_accounts_fits_and_says_how_many_it_leaves_out():
     assert parts_context(told, wording("en"))["parts_in_all"] == 1000
     assert fitted(found)["parts"] == found["parts"]
     store.close()
+
+
+def test_a_report_that_was_made_before_a_child_was_forgotten_and_put_after_names_it_no_more(store: Store):
+    saved = run("r2", "2026-03-10T09:00:00Z", 90, "leaf")
+    come(store, [*customer(), *child("leaf", name="Leaf Ltd"), saved])
+    ready = together(store, put=False)
+    (claim,) = store.claim([lane_of("leaf", store.lanes)], "test", at=WALL)
+    store.forget_account(claim, "leaf", at=WALL)
+    store.release([claim])
+    Issuer(store, book_of(TOGETHER)).put([ready["acme"]], at=WALL)
+    come(store, [], until="2026-04-02T06:46:00Z")
+    (decision,) = store.decisions(account_id="acme")
+    assert [one["account_id"] for one in decision.frozen["report"]["parts"]] == ["acme", "forgotten"]
+    assert "Leaf Ltd" not in everything(store, "acme")
+    assert unchanged(store)
