@@ -96,7 +96,9 @@ def _upgrade(connection: sa.Connection, url: str, version: str | None) -> None:
 def _fill(driver: Driver, connection: sa.Connection, lanes: int, secret: bytes) -> None:
     values = {"lanes": str(lanes).encode(), "secret": secret, "created_at": str(_now(connection)).encode()}
     driver.insert(connection, tables.settings, list(values.items()))
-    driver.insert(connection, tables.lanes, [(lane, 0, 0, None, None, 0, None, None, None) for lane in range(lanes)])
+    # By name: what a later version adds is not there yet where an older one is filled.
+    rows = [{"lane": lane, "epoch": 0, "position": 0, "inbox_seq": 0} for lane in range(lanes)]
+    connection.execute(sa.insert(tables.lanes), rows)
     driver.insert(connection, tables.inbox_heads, [(lane, 0) for lane in range(lanes)])
 
 

@@ -11,6 +11,7 @@ from engine.rulebook.reporting import NOTE_TEMPLATE
 from engine.rulebook.reporting import TEMPLATE as REPORT
 from outreach.examples import check_example, example_context
 from outreach.rendering import render
+from outreach.report_names import NAMES as NAMES_OF_A_REPORT
 from outreach.templates import check_template, load_templates
 from tests.outreach.given import ROOT, SENDER
 
@@ -76,6 +77,7 @@ def test_every_template_reads_only_what_its_rule_can_give(templates, name):
     told = name in {REPORT, NOTE_TEMPLATE}
     if told:  # what it is given, lists and all; tests/cli/test_reports.py holds its example against a report
         ours |= below(template.manifest.example["report"], "report")
+        ours |= {one for one in NAMES_OF_A_REPORT if one.startswith("report.parts.")}  # the example tells of one account
     assert check_template(template, set(template.manifest.needs) | ours) == []
     given = known | {key.removesuffix(".id") for key in known} | ({"report"} if told else set())
     assert set(template.manifest.needs) <= given, "the example has a value for each need"

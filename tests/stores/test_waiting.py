@@ -73,7 +73,7 @@ def test_a_mail_that_is_handed_over_meanwhile_cannot_be_taken_back(durable: Stor
 
 def test_a_mail_that_is_claimed_meanwhile_does_not_pass(durable: Store) -> None:
     plan = decision()
-    claim = committed(durable, claimed(durable), facts=[plan])
+    claim = committed(durable, claimed(durable), facts=[plan], history=True)
     late = _second(
         durable,
         _moving(plan.mails[0].outreach_id, "claimed"),
