@@ -95,6 +95,8 @@ def work(
             try:
                 return run(app, loglevel=None)
             finally:
+                # Also of an app that never came to its end: whoever still asks must not outlive the store.
+                herald.stop()
                 publisher.stop(LAST_SECONDS)
 
 

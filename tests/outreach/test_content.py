@@ -77,7 +77,8 @@ def test_every_template_reads_only_what_its_rule_can_give(templates, name):
     told = name in {REPORT, NOTE_TEMPLATE}
     if told:  # what it is given, lists and all; tests/cli/test_reports.py holds its example against a report
         ours |= below(template.manifest.example["report"], "report")
-        ours |= {one for one in NAMES_OF_A_REPORT if one.startswith("report.parts.")}  # the example tells of one account
+        # The example tells of one account.
+        ours |= {one for one in NAMES_OF_A_REPORT if one.startswith("report.parts.")}
     assert check_template(template, set(template.manifest.needs) | ours) == []
     given = known | {key.removesuffix(".id") for key in known} | ({"report"} if told else set())
     assert set(template.manifest.needs) <= given, "the example has a value for each need"
